@@ -1,0 +1,64 @@
+"""Engine configuration: plain values, validated. Reading files and the environment is the caller's business."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BackendName = Literal["auto", "ollama", "openai", "embedded"]
+
+
+class BreakerConfig(BaseModel):
+    """Limits of every circuit breaker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    failure_threshold: int = Field(default=3, ge=1, description="consecutive failures that open a breaker")
+    cooldown_s: float = Field(default=60.0, gt=0, description="seconds that an open breaker refuses calls")
+    success_threshold: int = Field(default=2, ge=1, description="successes that close a half-open breaker")
+    max_probes: int = Field(default=2, ge=1, description="concurrent trial calls while half-open")
+
+
+class RetryConfig(BaseModel):
+    """Retry of a failed call: full jitter between 0 and min(cap, base * 2**n)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attempts: int = Field(default=3, ge=1, le=20, description="attempts in all, the first included")
+    base_s: float = Field(default=0.5, ge=0, description="seconds; the first back-off's upper bound")
+    cap_s: float = Field(default=30.0, ge=0, description="seconds; no back-off is longer")
+
+
+class EmbeddedConfig(BaseModel):
+    """The embedded llama.cpp model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model_path: Path | None = Field(default=None, description="a GGUF file; default: the bundled SmolLM2-135M")
+    window: int = Field(default=4096, ge=512, description="context window in tokens, per request")
+    slots: int = Field(default=2, ge=1, le=16, description="requests answered at the same time")
+    threads: int | None = Field(default=None, ge=1, description="generation threads; default: cores - 1")
+
+
+class EngineConfig(BaseModel):
+    """Everything that `engine.open` takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: BackendName = Field(default="auto", description="auto: Ollama where it answers with a chat model, else embedded")
+    model: str | None = Field(default=None, description="one model for every role")
+    roles: dict[str, str] = Field(default_factory=dict, description="role (without @) -> model name")
+    ollama_host: str = Field(default="", description="as OLLAMA_HOST; default http://127.0.0.1:11434")
+    ollama_api_key: str = ""
+    openai_base_url: str = Field(default="", description="such as http://127.0.0.1:8080/v1")
+    openai_api_key: str = ""
+    embedded: EmbeddedConfig = EmbeddedConfig()
+    window: int = Field(default=8192, ge=512, description="context window asked of Ollama, at most the model's own")
+    breaker: BreakerConfig = BreakerConfig()
+    retry: RetryConfig = RetryConfig()
+    run_timeout_s: float = Field(default=300.0, gt=0, description="deadline of a whole run, in seconds")
+    max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
+    checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")
+    keep_transactions: int = Field(default=2000, ge=1, description="finished transactions kept in the store")

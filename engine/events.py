@@ -1,0 +1,543 @@
+"""The closed set of event types and their JSON codec.
+
+A run is a list of events. Bodies are frozen dataclasses, one per kind; `Event` is the envelope. Times ending in `_ms` are
+milliseconds. Adding a field with a default keeps `V`; any other change of a body raises its `V` and needs an upgrade here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import TypeAdapter
+
+from engine.errors import ErrorInfo
+
+BreakerStateName = Literal["closed", "open", "half_open", "forced_open", "disabled"]
+BreakerScope = Literal["endpoint", "node"]
+ExitStatus = Literal["success", "fallback", "error"]
+NodeOutcome = Literal["ok", "failed", "skipped", "cancelled"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+class Sync(IntEnum):
+    """How soon a body must be on disk."""
+
+    LAZY = 0
+    """Within 100 ms."""
+    FLUSH = 1
+    """At once, without waiting for it."""
+    BARRIER = 2
+    """Before it is published: nobody sees it before it is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Base of all event bodies."""
+
+    KIND: ClassVar[str] = ""
+    V: ClassVar[int] = 1
+    SYNC: ClassVar[Sync] = Sync.LAZY
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The envelope."""
+
+    gseq: int
+    """Order in the whole database; the row id."""
+    tx: str | None
+    """Transaction id; None for the engine stream (breakers, backends)."""
+    seq: int
+    """Order in its transaction, from 1 without gaps; 0 on the engine stream."""
+    t_ms: int
+    """Elapsed time of the transaction (of the engine on the engine stream)."""
+    wall_ms: int
+    """Unix time in milliseconds; for display, never for order."""
+    body: Body
+
+    @property
+    def kind(self) -> str:
+        return self.body.KIND
+
+
+# -- shared values -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSnapshot:
+    """The whole state of one circuit breaker at one moment."""
+
+    key: str
+    """`endpoint model` for endpoints, `graph_id/path` for nodes."""
+    scope: BreakerScope
+    state: BreakerStateName
+    failures: int = 0
+    """Consecutive failures while closed."""
+    successes: int = 0
+    """Successes while half-open."""
+    until_ms: int | None = None
+    """Unix time in milliseconds at which an open breaker admits a probe."""
+    last_error: str = ""
+    recent: str = ""
+    """The last 20 calls, oldest first: `.` success, `x` failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as reported by the backend (estimated where `exact` is false)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_calls: int = 0
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A message that waits for, or is being worked on by, a node."""
+
+    node: str
+    visit: int
+    """Ordinal of the node's visit, from 1."""
+    message: int
+    """Id of the message."""
+    source: str = ""
+    """The node that sent it; empty for the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a gate's retry changes, so that the second request is never the first one again."""
+
+    note: str
+    """Why the gate refused; joins the prompt."""
+    excluded_routes: tuple[str, ...] = ()
+    ordinal: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunSnapshot:
+    """Everything that decides how a run goes on; messages are named by id (rows are immutable)."""
+
+    frontier: tuple[Activation, ...]
+    visits: dict[str, int]
+    variables: dict[str, Any]
+    retries: dict[str, int]
+    """Gate path -> retries that it has used."""
+    next_message: int
+    steps: int
+
+
+# -- the engine stream ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged(Body):
+    KIND: ClassVar[str] = "breaker_changed"
+    breaker: BreakerSnapshot
+    previous: BreakerStateName
+    """Equal to `breaker.state` when only a count changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendChanged(Body):
+    KIND: ClassVar[str] = "backend_changed"
+    endpoint: str
+    backend: str
+    """ollama, openai or embedded."""
+    status: Literal["starting", "ready", "restarting", "offline"]
+    detail: str = ""
+    remedy: str = ""
+
+
+# -- the life of a transaction -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(Body):
+    KIND: ClassVar[str] = "begin"
+    SYNC: ClassVar[Sync] = Sync.BARRIER
+    graph: dict[str, Any]
+    """The whole graph specification, as `GraphSpec.model_dump(mode="json")`."""
+    graph_hash: str
+    question: str
+    session: str | None
+    inputs: dict[str, Any] = field(default_factory=dict)
+    history: tuple[tuple[str, str], ...] = ()
+    """(role, content) of the session's earlier messages, oldest first."""
+    backend: str = ""
+    endpoint: str = ""
+    models: dict[str, str] = field(default_factory=dict)
+    """Model reference in the graph (`@math`) -> the model that answers it."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Model -> digest, where the backend knows it."""
+    windows: dict[str, int] = field(default_factory=dict)
+    """Model -> context window in tokens."""
+    breakers: tuple[BreakerSnapshot, ...] = ()
+    checkpoint_every: int = 5
+    max_steps: int = 200
+    timeout_ms: int = 300_000
+    engine_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Body):
+    """State from which a run can go on: the fold of the log up to here without `excluded`."""
+
+    KIND: ClassVar[str] = "checkpoint"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    number: int
+    log_length: int
+    """Sequence number of the last event that belongs to the checkpoint."""
+    frontier: tuple[Activation, ...]
+    variables_changed: dict[str, Any] = field(default_factory=dict)
+    excluded: tuple[tuple[int, int], ...] = ()
+    """Ranges (first, last) of sequence numbers that rewinds took back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound(Body):
+    KIND: ClassVar[str] = "rewound"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    by: str
+    """Path of the gate that asked for it."""
+    to: str
+    """The node that runs again."""
+    checkpoint: int
+    excluded: tuple[int, int]
+    """Range of sequence numbers that is taken back."""
+    state: RunSnapshot
+    retry: Retry
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBack(Body):
+    KIND: ClassVar[str] = "rolling_back"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    reason: str
+    """cancelled, failed, deadline, budget, exit_error, gate_exhausted or interrupted."""
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack(Body):
+    KIND: ClassVar[str] = "rolled_back"
+    SYNC: ClassVar[Sync] = Sync.BARRIER
+    reason: str
+    error: ErrorInfo | None = None
+    usage: Usage = Usage()
+    text: str = ""
+    """What an `error` exit had to say; empty otherwise."""
+    exit: ExitStatus | None = None
+    uncompensated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Body):
+    KIND: ClassVar[str] = "committed"
+    SYNC: ClassVar[Sync] = Sync.BARRIER
+    exit: ExitStatus
+    exit_node: str
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Body):
+    """The run waits at a node boundary, because the store is behind or refuses to write."""
+
+    KIND: ClassVar[str] = "paused"
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaused(Body):
+    KIND: ClassVar[str] = "unpaused"
+    waited_ms: int
+
+
+TERMINAL: tuple[type[Body], ...] = (Committed, RolledBack)
+
+
+# -- nodes ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted(Body):
+    KIND: ClassVar[str] = "node_started"
+    path: str
+    visit: int
+    message: int
+    source: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished(Body):
+    KIND: ClassVar[str] = "node_finished"
+    path: str
+    visit: int
+    outcome: NodeOutcome
+    message: int = 0
+    """Id of the message that it made; 0 where it made none."""
+    content: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Variables that it set."""
+    duration_ms: int = 0
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTaken(Body):
+    """The verdict on one edge; conditions are evaluated once, here."""
+
+    KIND: ClassVar[str] = "edge_taken"
+    source: str
+    target: str
+    visit: int
+    """Visit of the source."""
+    message: int
+    condition: str = ""
+    taken: bool = True
+    target_visit: int = 0
+    """Visit of the target that this message starts; 0 where not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecided(Body):
+    KIND: ClassVar[str] = "route_decided"
+    path: str
+    visit: int
+    labels: tuple[str, ...]
+    """The labels over the threshold, best first."""
+    target: str
+    route: str
+    """Name of the route taken: a label, or labels joined with `+` for a compound route."""
+    stage: str
+    """The stage that decided: rule, classifier, model or default."""
+    scores: dict[str, float] = field(default_factory=dict)
+    stages: tuple[tuple[str, int], ...] = ()
+    """(stage, microseconds) of every stage that was asked."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecided(Body):
+    KIND: ClassVar[str] = "gate_decided"
+    path: str
+    visit: int
+    passed: bool
+    """Whether the answer goes on; false for a retry."""
+    target: str
+    reason: str = ""
+    checks: dict[str, bool] = field(default_factory=dict)
+    retries: int = 0
+    max_retries: int = 0
+
+
+# -- operations -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpStarted(Body):
+    KIND: ClassVar[str] = "op_started"
+    path: str
+    visit: int
+    step: int
+    """Ordinal of the operation in the visit, from 1."""
+    op: str
+    args_hash: str
+    effect: Literal["pure", "reversible", "irreversible"] = "pure"
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpFinished(Body):
+    KIND: ClassVar[str] = "op_finished"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    op: str
+    result: Any = None
+    error: ErrorInfo | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStarted(Body):
+    """One attempt of a model call; the request as it was sent."""
+
+    KIND: ClassVar[str] = "model_started"
+    path: str
+    visit: int
+    step: int
+    attempt: int
+    model: str
+    endpoint: str
+    request_hash: str
+    """Digest of model, messages and options: two attempts with the same hash are the same request."""
+    messages: tuple[tuple[str, str], ...] = ()
+    """(role, content), as sent; only with the first attempt and whenever they changed."""
+    window: int = 0
+    max_tokens: int = 0
+    temperature: float = 0.0
+    stream: bool = True
+    """False where the node asked that its text is shown only when it is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDelta(Body):
+    KIND: ClassVar[str] = "model_delta"
+    path: str
+    visit: int
+    step: int
+    attempt: int
+    offset: int
+    """Position of `text` in the answer, in characters."""
+    text: str
+    thinking: bool = False
+    tokens: int = 0
+    """Chunks received so far: about the tokens generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFinished(Body):
+    KIND: ClassVar[str] = "model_finished"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    attempt: int
+    model: str
+    text: str
+    """The full text; overwrites what deltas built."""
+    finish: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    exact: bool = True
+    """Whether the counts are the backend's own."""
+    duration_ms: int = 0
+    first_token_ms: int = 0
+    thinking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed(Body):
+    """One attempt of a model call failed; text that it had shown is taken back unless the run ends with it."""
+
+    KIND: ClassVar[str] = "attempt_failed"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    attempt: int
+    model: str
+    error: ErrorInfo
+    retry_in_ms: int | None = None
+    """None: there is no further attempt with this model."""
+    fallback: str = ""
+    """The model that is tried instead."""
+    partial: str = ""
+    """Text received before the failure."""
+
+
+# -- memory ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ContextMeasured(Body):
+    """A selection as it was sent, or, with `reported`, as the backend counted it."""
+
+    KIND: ClassVar[str] = "context_measured"
+    selection: str
+    """`path model`."""
+    tokens: int
+    window: int
+    messages: int
+    by_kind: dict[str, int] = field(default_factory=dict)
+    reserved: int = 0
+    """Tokens kept free for the answer."""
+    reported: int | None = None
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPruned(Body):
+    KIND: ClassVar[str] = "context_pruned"
+    selection: str
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    window: int
+    removed: tuple[str, ...]
+    """One line for each message that went: kind, tokens, beginning of the text."""
+
+
+# -- codec ----------------------------------------------------------------------------------------------------------------
+
+BODIES: dict[str, type[Body]] = {
+    cls.KIND: cls
+    for cls in (
+        BreakerChanged,
+        BackendChanged,
+        Begin,
+        Checkpoint,
+        Rewound,
+        RollingBack,
+        RolledBack,
+        Committed,
+        Paused,
+        Unpaused,
+        NodeStarted,
+        NodeFinished,
+        EdgeTaken,
+        RouteDecided,
+        GateDecided,
+        OpStarted,
+        OpFinished,
+        ModelStarted,
+        ModelDelta,
+        ModelFinished,
+        AttemptFailed,
+        ContextMeasured,
+        ContextPruned,
+    )
+}
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(BODIES[kind])
+
+
+def encode(body: Body) -> str:
+    """The body as JSON text."""
+    return _adapter(body.KIND).dump_json(body).decode()
+
+
+def decode(kind: str, version: int, text: str) -> Body:
+    """The body that `encode` wrote.
+
+    Raises:
+        ValueError: unknown kind, a version from a newer program, or text that does not fit the kind.
+    """
+    cls = BODIES.get(kind)
+    if cls is None:
+        raise ValueError(f"unknown event kind {kind!r}: written by a newer version")
+    if version > cls.V:
+        raise ValueError(f"event {kind!r} has version {version}, this program reads up to {cls.V}")
+    body: Body = _adapter(kind).validate_json(text)
+    return body
+
+
+def checksum(gseq: int, tx: str | None, seq: int, kind: str, text: str) -> int:
+    """CRC-32 of a stored event row: finds a damaged row, is no protection against intent."""
+    return zlib.crc32(f"{gseq}|{tx or ''}|{seq}|{kind}|{text}".encode())

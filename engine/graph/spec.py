@@ -1,0 +1,190 @@
+"""The graph specification: what a graph file says, as validated values.
+
+Field names are those of existing files for graph-based local orchestration, so such a file loads unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from engine.events import ExitStatus
+
+NodeId = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
+Identifier = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Strict(BaseModel):
+    """Unknown fields are errors: a field that does nothing would be a lie."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RetrySpec(Strict):
+    attempts: int = Field(default=3, ge=1, le=20, description="attempts in all, the first included")
+    base_delay_ms: int = Field(default=500, ge=0, le=60_000, description="upper bound of the first back-off")
+
+
+class NodeConfig(Strict):
+    """Fields that every node has."""
+
+    timeout_ms: int | None = Field(default=None, ge=1, description="deadline of one visit; default: the run's")
+    retry: RetrySpec | None = Field(
+        default=None,
+        description="retry of retryable failures: of the model call in nodes that call a model, else of the visit",
+    )
+    idempotent: bool = Field(default=True, description="false: a visit that failed is never repeated")
+
+
+class EntryConfig(NodeConfig):
+    required_fields: list[str] = Field(default_factory=list, description="input fields that must be there and not empty")
+    input_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of the input, enforced")
+
+
+class ExitConfig(NodeConfig):
+    status: ExitStatus = Field(default="success", description="success and fallback commit, error rolls back")
+    output_schema: dict[str, JsonValue] | None = Field(
+        default=None, description="JSON Schema that the answer, parsed as JSON, must fulfil"
+    )
+
+
+class RouteSpec(Strict):
+    name: Identifier
+    description: str = ""
+    target: NodeId
+    priority: int = Field(default=0, description="among several labels the highest wins")
+    domains: list[str] = Field(default_factory=list, description="words that name the subject; an explicit `/word` picks it")
+    utterances: list[str] = Field(default_factory=list, description="example questions, 5 or more, to learn the route from")
+
+
+class CompoundRouteSpec(Strict):
+    domains: list[str] = Field(min_length=2, description="names of the routes that must all be found")
+    target: NodeId
+    priority: int = 0
+
+
+class RouterConfig(NodeConfig):
+    model: str = Field(default="@router", description="model or role for the model stage")
+    routes: list[RouteSpec] = Field(min_length=1)
+    compound_routes: list[CompoundRouteSpec] = Field(default_factory=list)
+    default_route: NodeId | None = Field(default=None, description="name of a route, or a node id, when nothing fits")
+    confidence_threshold: float = Field(default=0.5, ge=0, le=1)
+    multi_label: bool = False
+    max_labels: int = Field(default=3, ge=1)
+    method: Literal["auto", "rules", "model"] = Field(
+        default="auto", description="auto: rules, then the classifier, then a capable model, then the default route"
+    )
+
+
+class ModelConfig(NodeConfig):
+    model: str = Field(default="@general", description="a model name, or a role such as `@code`")
+    system_prompt: str = ""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=512, ge=1, le=131_072)
+    stream: bool = Field(default=True, description="false: the text is shown when it is whole")
+    fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
+    output_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of the answer")
+    input: list[NodeId] | None = Field(
+        default=None, description="nodes whose outputs it sees besides the question; default: the message that reached it"
+    )
+
+
+class GateConditionSpec(Strict):
+    expression: str = Field(description="condition; the first true one decides")
+    target: NodeId
+
+
+class GateConfig(NodeConfig):
+    mode: Literal["expression", "checks"] = Field(
+        default="expression", description="checks: run the programmatic checks first; `checks.*` is then known"
+    )
+    conditions: list[GateConditionSpec] = Field(default_factory=list)
+    default_target: NodeId | None = Field(default=None, description="where to go when no condition is true")
+    max_retries: int = Field(default=2, ge=0, le=20, description="how often the gate may send the run back")
+
+
+TransformOp = Literal["upper", "lower", "strip", "truncate", "template", "json_parse", "json_extract"]
+
+
+class TransformConfig(NodeConfig):
+    operation: TransformOp
+    length: int | None = Field(default=None, ge=1, description="truncate: characters kept")
+    template: str | None = Field(default=None, description="template: text with {content}, {question} and {data.name}")
+    path: str | None = Field(default=None, description="json_extract: dotted path")
+
+
+AnyConfig = EntryConfig | ExitConfig | RouterConfig | ModelConfig | GateConfig | TransformConfig
+
+CONFIGS: dict[str, type[NodeConfig]] = {
+    "entry": EntryConfig,
+    "exit": ExitConfig,
+    "router": RouterConfig,
+    "model": ModelConfig,
+    "gate": GateConfig,
+    "transform": TransformConfig,
+}
+"""Node type -> its config model."""
+
+NodeType = Literal["entry", "exit", "router", "model", "gate", "transform"]
+
+
+class NodeSpec(Strict):
+    id: NodeId
+    type: NodeType
+    name: str = ""
+    description: str = ""
+    config: AnyConfig
+
+    @property
+    def title(self) -> str:
+        return self.name or self.id
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _config_of_the_type(cls, value: object, info: Any) -> object:
+        if isinstance(value, NodeConfig):
+            return value
+        model = CONFIGS.get(info.data.get("type", ""))
+        return value if model is None else model.model_validate({} if value is None else value)
+
+    def __init__(self, **data: Any) -> None:
+        data.setdefault("config", {})
+        super().__init__(**data)
+
+
+class EdgeSpec(Strict):
+    from_node: NodeId
+    to_node: NodeId
+    condition: str | None = None
+    weight: float = Field(default=1.0, description="among edges with equal conditions the heaviest is taken")
+
+
+class GraphSpec(Strict):
+    id: Identifier
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
+    name: str = ""
+    description: str = ""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    nodes: list[NodeSpec] = Field(min_length=1)
+    edges: list[EdgeSpec] = Field(default_factory=list)
+    entry_points: list[NodeId] = Field(default_factory=list)
+    exit_points: list[NodeId] = Field(default_factory=list)
+    protected: bool = Field(default=False, description="true: the program never changes this graph on its own")
+    allow_cycles: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.name or self.id
+
+    def content_hash(self) -> str:
+        """SHA-256 of the canonical JSON form: two graphs with the same hash run the same."""
+        return hash_of(self.model_dump(mode="json"))
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 in hexadecimal of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,481 @@
+"""The view: what panes show of one transaction, as a fold of its events.
+
+`apply` mutates only the view it is given, uses no clock, I/O or randomness, and computes nothing that an event should have
+carried. Live, replayed and afterwards the same events give equal views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine import events as ev
+from engine.errors import ErrorInfo
+
+TxStatus = Literal["created", "executing", "rolling_back", "committed", "rolled_back"]
+NodeState = Literal["idle", "running", "ok", "failed", "skipped", "cancelled"]
+Mark = Literal["info", "start", "ok", "error", "warn", "checkpoint", "commit", "rollback", "rewind", "prune", "breaker"]
+
+
+@dataclass(slots=True)
+class AttemptView:
+    """One model call, or one attempt of it."""
+
+    step: int
+    attempt: int
+    model: str
+    endpoint: str
+    started_ms: int
+    messages: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    thinking: str = ""
+    tokens: int = 0
+    prompt_tokens: int = 0
+    finished_ms: int | None = None
+    duration_ms: int = 0
+    first_token_ms: int = 0
+    finish: str = ""
+    stream: bool = True
+    error: ErrorInfo | None = None
+    temperature: float = 0.0
+    max_tokens: int = 0
+
+
+@dataclass(slots=True)
+class VisitView:
+    """One visit of a node."""
+
+    visit: int
+    started_ms: int
+    source: str = ""
+    message: int = 0
+    finished_ms: int | None = None
+    duration_ms: int = 0
+    state: NodeState = "running"
+    attempt: int = 1
+    output: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    error: ErrorInfo | None = None
+    attempts: list[AttemptView] = field(default_factory=list)
+    route: ev.RouteDecided | None = None
+    gate: ev.GateDecided | None = None
+    rewound: bool = False
+    """Taken back by a retry."""
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node; its state is that of its latest visit."""
+
+    path: str
+    type: str
+    title: str
+    state: NodeState = "idle"
+    visits: list[VisitView] = field(default_factory=list)
+
+    @property
+    def last(self) -> VisitView | None:
+        return self.visits[-1] if self.visits else None
+
+
+@dataclass(slots=True)
+class EdgeView:
+    source: str
+    target: str
+    condition: str = ""
+    taken: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class PruneView:
+    t_ms: int
+    selection: str
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    removed: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class MemoryView:
+    """One context selection as it was last measured."""
+
+    selection: str
+    tokens: int = 0
+    window: int = 0
+    reserved: int = 0
+    messages: int = 0
+    by_kind: dict[str, int] = field(default_factory=dict)
+    reported: int | None = None
+    factor: float = 1.0
+    prunes: list[PruneView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One line of the timeline."""
+
+    gseq: int
+    seq: int
+    t_ms: int
+    mark: Mark
+    kind: str
+    node: str
+    text: str
+
+
+@dataclass(slots=True)
+class View:
+    """Everything that the panes show of one transaction."""
+
+    tx: str = ""
+    status: TxStatus = "created"
+    session: str | None = None
+    question: str = ""
+    history: tuple[tuple[str, str], ...] = ()
+    graph: dict[str, Any] = field(default_factory=dict)
+    graph_hash: str = ""
+    backend: str = ""
+    endpoint: str = ""
+    models: dict[str, str] = field(default_factory=dict)
+    started_wall_ms: int = 0
+    t_ms: int = 0
+    """Time of the latest event."""
+    gseq: int = 0
+    events: int = 0
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    edges: dict[tuple[str, str], EdgeView] = field(default_factory=dict)
+    breakers: dict[str, ev.BreakerSnapshot] = field(default_factory=dict)
+    memory: dict[str, MemoryView] = field(default_factory=dict)
+    timeline: list[TimelineEntry] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
+    """The answer so far: of the model that is writing, at the end the committed text."""
+    answer_node: str = ""
+    answered_by: str = ""
+    """The specialist (path of the model node) whose text is the answer."""
+    answer_model: str = ""
+    exit: str | None = None
+    exit_node: str = ""
+    error: ErrorInfo | None = None
+    reason: str = ""
+    usage: ev.Usage = field(default_factory=ev.Usage)
+    checkpoints: int = 0
+    retries: int = 0
+    paused: str = ""
+    backend_status: str = ""
+    backend_detail: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.status in ("committed", "rolled_back")
+
+
+def fold(events: Iterable[ev.Event]) -> View:
+    """The view after `events`."""
+    view = View()
+    for event in events:
+        apply(view, event)
+    return view
+
+
+def apply(view: View, event: ev.Event) -> View:
+    """Fold one event into `view` (changed in place, and returned).
+
+    Events of the engine stream count from the transaction's begin to its end: before and after that they are ignored, so that
+    a live subscriber and a later reader see the same.
+    """
+    if event.tx is None:
+        if view.status == "created" or view.finished:
+            return view
+    else:
+        view.t_ms = event.t_ms
+    view.gseq = event.gseq
+    view.events += 1
+    handler = _HANDLERS.get(type(event.body))
+    if handler is not None:
+        handler(view, event, event.body)
+    return view
+
+
+# -- handlers ---------------------------------------------------------------------------------------------------------------
+
+
+def _line(view: View, event: ev.Event, mark: Mark, node: str, text: str) -> None:
+    # the engine stream has its own clock, so its entries stand at the transaction's latest moment
+    t_ms = event.t_ms if event.tx is not None else max(view.t_ms, event.wall_ms - view.started_wall_ms)
+    view.timeline.append(TimelineEntry(event.gseq, event.seq, t_ms, mark, event.kind, node, text))
+
+
+def _visit(view: View, path: str, number: int) -> VisitView | None:
+    node = view.nodes.get(path)
+    if node is None:
+        return None
+    for visit in reversed(node.visits):
+        if visit.visit == number and not visit.rewound:
+            return visit
+    return None
+
+
+def _attempt(visit: VisitView | None, step: int, attempt: int) -> AttemptView | None:
+    if visit is None:
+        return None
+    for found in reversed(visit.attempts):
+        if found.step == step and found.attempt == attempt:
+            return found
+    return None
+
+
+def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
+    view.tx = event.tx or ""
+    view.status = "executing"
+    view.session = body.session
+    view.question = body.question
+    view.history = body.history
+    view.graph = body.graph
+    view.graph_hash = body.graph_hash
+    view.backend = body.backend
+    view.endpoint = body.endpoint
+    view.models = body.models
+    view.started_wall_ms = event.wall_ms
+    view.breakers = {b.key: b for b in body.breakers}
+    for node in body.graph.get("nodes", ()):
+        view.nodes[node["id"]] = NodeView(node["id"], node["type"], node.get("name") or node["id"])
+    for edge in body.graph.get("edges", ()):
+        key = (edge["from_node"], edge["to_node"])
+        view.edges[key] = EdgeView(*key, condition=edge.get("condition") or "")
+    _line(view, event, "start", "", "begin")
+
+
+def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
+    view.status = "committed"
+    view.exit, view.exit_node, view.answer, view.usage = body.exit, body.exit_node, body.text, body.usage
+    view.paused = ""
+    _line(view, event, "commit", body.exit_node, f"committed ({body.exit})")
+
+
+def _rolling_back(view: View, event: ev.Event, body: ev.RollingBack) -> None:
+    view.status = "rolling_back"
+    view.reason, view.error = body.reason, body.error
+    _line(view, event, "rollback", "", f"rolling back: {body.reason}")
+
+
+def _rolled_back(view: View, event: ev.Event, body: ev.RolledBack) -> None:
+    view.status = "rolled_back"
+    view.reason, view.error, view.usage, view.exit = body.reason, body.error, body.usage, body.exit
+    view.answer = body.text or view.answer
+    view.variables = {}
+    view.paused = ""
+    for node in view.nodes.values():
+        if node.state == "running" and node.last is not None:
+            node.state = node.last.state = "cancelled"
+    _line(view, event, "rollback", body.error.node if body.error else "", f"rolled back: {body.reason}")
+
+
+def _checkpoint(view: View, event: ev.Event, body: ev.Checkpoint) -> None:
+    view.checkpoints = body.number
+    _line(view, event, "checkpoint", "", f"checkpoint {body.number}")
+
+
+def _rewound(view: View, event: ev.Event, body: ev.Rewound) -> None:
+    view.retries += 1
+    view.variables = dict(body.state.variables)
+    for node in view.nodes.values():
+        kept = body.state.visits.get(node.path, 0)
+        for visit in node.visits:
+            if not visit.rewound and visit.visit > kept:
+                visit.rewound = True
+                if visit.state == "running":
+                    visit.state = "cancelled"
+        node.state = next((v.state for v in reversed(node.visits) if not v.rewound), "idle")
+    view.answer, view.answer_node = "", ""
+    _line(view, event, "rewind", body.by, f"back to {body.to}: {body.retry.note}")
+
+
+def _paused(view: View, event: ev.Event, body: ev.Paused) -> None:
+    view.paused = f"{body.reason} {body.remedy}".strip()
+    _line(view, event, "warn", "", f"paused: {body.reason}")
+
+
+def _unpaused(view: View, event: ev.Event, body: ev.Unpaused) -> None:
+    view.paused = ""
+    _line(view, event, "info", "", f"goes on after {body.waited_ms} ms")
+
+
+def _node_started(view: View, event: ev.Event, body: ev.NodeStarted) -> None:
+    node = view.nodes.setdefault(body.path, NodeView(body.path, "", body.path))
+    node.state = "running"
+    visit = _visit(view, body.path, body.visit)
+    if visit is None:
+        visit = VisitView(body.visit, event.t_ms, source=body.source, message=body.message)
+        node.visits.append(visit)
+    visit.state = "running"
+    visit.attempt = body.attempt
+    again = f" (attempt {body.attempt})" if body.attempt > 1 else ""
+    _line(view, event, "start", body.path, f"started{again}")
+
+
+def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
+    node, visit = view.nodes.get(body.path), _visit(view, body.path, body.visit)
+    state: NodeState = body.outcome
+    if node is None or visit is None:
+        return
+    visit.state = state
+    node.state = next((v.state for v in reversed(node.visits) if not v.rewound), state)
+    visit.finished_ms, visit.duration_ms = event.t_ms, body.duration_ms
+    visit.output, visit.data, visit.error = body.content, body.data, body.error
+    view.variables.update(body.variables)
+    if node.type == "model" and body.outcome == "ok":
+        view.answer, view.answer_node, view.answered_by = body.content, body.path, body.path
+        if visit.attempts:
+            view.answer_model = visit.attempts[-1].model
+    mark: Mark = "ok" if body.outcome == "ok" else "error" if body.outcome == "failed" else "warn"
+    words = body.error.message if body.error else f"{body.outcome} in {body.duration_ms} ms"
+    _line(view, event, mark, body.path, words)
+
+
+def _edge_taken(view: View, event: ev.Event, body: ev.EdgeTaken) -> None:
+    key = (body.source, body.target)
+    edge = view.edges.setdefault(key, EdgeView(*key, condition=body.condition))
+    if body.taken:
+        edge.taken += 1
+    else:
+        edge.refused += 1
+
+
+def _route_decided(view: View, event: ev.Event, body: ev.RouteDecided) -> None:
+    visit = _visit(view, body.path, body.visit)
+    if visit is not None:
+        visit.route = body
+    _line(view, event, "info", body.path, f"route {body.route} by {body.stage} -> {body.target}")
+
+
+def _gate_decided(view: View, event: ev.Event, body: ev.GateDecided) -> None:
+    visit = _visit(view, body.path, body.visit)
+    if visit is not None:
+        visit.gate = body
+    words = f"passed -> {body.target}" if body.passed else f"refused ({body.reason}) -> {body.target}"
+    _line(view, event, "ok" if body.passed else "warn", body.path, words)
+
+
+def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
+    visit = _visit(view, body.path, body.visit)
+    if visit is None:
+        return
+    messages = body.messages or (visit.attempts[-1].messages if visit.attempts else ())
+    visit.attempts.append(
+        AttemptView(
+            step=body.step,
+            attempt=body.attempt,
+            model=body.model,
+            endpoint=body.endpoint,
+            started_ms=event.t_ms,
+            messages=messages,
+            stream=body.stream,
+            temperature=body.temperature,
+            max_tokens=body.max_tokens,
+        )
+    )
+    again = f", attempt {body.attempt}" if body.attempt > 1 else ""
+    _line(view, event, "info", body.path, f"model {body.model}{again}")
+
+
+def _model_delta(view: View, event: ev.Event, body: ev.ModelDelta) -> None:
+    attempt = _attempt(_visit(view, body.path, body.visit), body.step, body.attempt)
+    if attempt is None:
+        return
+    attempt.tokens = body.tokens
+    if body.thinking:
+        attempt.thinking = attempt.thinking[: body.offset] + body.text
+        return
+    attempt.text = attempt.text[: body.offset] + body.text
+    if attempt.stream:
+        view.answer, view.answer_node, view.answer_model = attempt.text, body.path, attempt.model
+
+
+def _model_finished(view: View, event: ev.Event, body: ev.ModelFinished) -> None:
+    attempt = _attempt(_visit(view, body.path, body.visit), body.step, body.attempt)
+    if attempt is None:
+        return
+    attempt.text, attempt.thinking, attempt.finish = body.text, body.thinking, body.finish
+    attempt.tokens, attempt.prompt_tokens = body.completion_tokens, body.prompt_tokens
+    attempt.finished_ms, attempt.duration_ms = event.t_ms, body.duration_ms
+    attempt.first_token_ms = body.first_token_ms
+    if attempt.stream:
+        view.answer, view.answer_node, view.answer_model = body.text, body.path, body.model
+    cut = ", cut off" if body.finish == "length" else ""
+    _line(view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens in {body.duration_ms} ms{cut}")
+
+
+def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None:
+    visit = _visit(view, body.path, body.visit)
+    attempt = _attempt(visit, body.step, body.attempt)
+    if attempt is not None:
+        attempt.error, attempt.finished_ms, attempt.text = body.error, event.t_ms, body.partial
+    goes_on = body.retry_in_ms is not None or body.fallback
+    if goes_on and view.answer_node == body.path:
+        view.answer = ""
+    elif body.partial and (attempt is None or attempt.stream):
+        view.answer, view.answer_node, view.answer_model = body.partial, body.path, body.model
+    if body.retry_in_ms is not None:
+        then = f"; again in {body.retry_in_ms} ms"
+    else:
+        then = f"; falls back to {body.fallback}" if body.fallback else ""
+    _line(view, event, "error", body.path, f"{body.model}: {body.error.message}{then}")
+
+
+def _context_measured(view: View, event: ev.Event, body: ev.ContextMeasured) -> None:
+    memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
+    memory.tokens, memory.window, memory.messages = body.tokens, body.window, body.messages
+    memory.by_kind, memory.reserved = body.by_kind, body.reserved
+    memory.reported, memory.factor = body.reported, body.factor
+
+
+def _context_pruned(view: View, event: ev.Event, body: ev.ContextPruned) -> None:
+    memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
+    memory.tokens, memory.window = body.tokens_after, body.window
+    memory.prunes.append(
+        PruneView(event.t_ms, body.selection, body.reason, body.tokens_before, body.tokens_after, body.removed)
+    )
+    node = body.selection.split(" ", 1)[0]
+    _line(view, event, "prune", node, f"pruned {len(body.removed)}: {body.tokens_before} -> {body.tokens_after} tokens")
+
+
+def _breaker_changed(view: View, event: ev.Event, body: ev.BreakerChanged) -> None:
+    view.breakers[body.breaker.key] = body.breaker
+    if body.breaker.state != body.previous:
+        why = f" ({body.breaker.last_error})" if body.breaker.last_error and body.breaker.state == "open" else ""
+        _line(view, event, "breaker", "", f"{body.breaker.key}: {body.previous} -> {body.breaker.state}{why}")
+
+
+def _backend_changed(view: View, event: ev.Event, body: ev.BackendChanged) -> None:
+    view.backend_status, view.backend_detail = body.status, body.detail
+    mark: Mark = "info" if body.status == "ready" else "warn"
+    _line(view, event, mark, "", f"{body.endpoint}: {body.status} {body.detail}".rstrip())
+
+
+_HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
+    ev.Begin: _begin,
+    ev.Committed: _committed,
+    ev.RollingBack: _rolling_back,
+    ev.RolledBack: _rolled_back,
+    ev.Checkpoint: _checkpoint,
+    ev.Rewound: _rewound,
+    ev.Paused: _paused,
+    ev.Unpaused: _unpaused,
+    ev.NodeStarted: _node_started,
+    ev.NodeFinished: _node_finished,
+    ev.EdgeTaken: _edge_taken,
+    ev.RouteDecided: _route_decided,
+    ev.GateDecided: _gate_decided,
+    ev.ModelStarted: _model_started,
+    ev.ModelDelta: _model_delta,
+    ev.ModelFinished: _model_finished,
+    ev.AttemptFailed: _attempt_failed,
+    ev.ContextMeasured: _context_measured,
+    ev.ContextPruned: _context_pruned,
+    ev.BreakerChanged: _breaker_changed,
+    ev.BackendChanged: _backend_changed,
+}
