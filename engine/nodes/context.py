@@ -1,0 +1,112 @@
+"""NodeContext: what a node sees of the run that it is part of. `engine.run` implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.errors import EngineError
+from engine.events import Body, Retry
+from engine.graph.spec import GraphSpec
+from engine.memory.context import ContextSelection
+from engine.message import Message
+from engine.models.caller import ModelRound
+from engine.models.protocol import ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a visit comes to. Nodes return outcomes; they never raise into the scheduler."""
+
+    content: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Payload of the message that goes on; added to what the node received."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] | None = None
+    """Nodes to go on to, chosen by the node itself (router, gate); None: by the edges."""
+    rewind_to: str | None = None
+    """Node to run again (a gate's retry)."""
+    retry: Retry | None = None
+    exits: bool = False
+    """The run ends here with this message."""
+
+
+class NodeContext(Protocol):
+    """The run, as one visit of one node sees it."""
+
+    path: str
+    visit: int
+    graph: GraphSpec
+    question: str
+    history: Sequence[tuple[str, str]]
+    """(role, content) of the session's earlier messages."""
+    inputs: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    notes: Sequence[Retry]
+    """What the retries so far asked to be changed, oldest first."""
+
+    def emit(self, body: Body) -> None:
+        """Log and publish an event."""
+
+    def output_of(self, node: str) -> Message | None:
+        """The latest output of a node that was not taken back."""
+
+    def retries_of(self, gate: str) -> int:
+        """How often that gate sent the run back."""
+
+    def resolve(self, reference: str) -> str:
+        """The model that answers a reference such as `@math`, as recorded when the run began.
+
+        Raises:
+            EngineError: nothing that is installed fits.
+        """
+
+    def window_of(self, model: str) -> int:
+        """The model's context window in tokens."""
+
+    def capable(self, model: str) -> bool:
+        """Whether the model is good enough to be asked for decisions (more than a billion parameters)."""
+
+    def selection(self, model: str) -> ContextSelection:
+        """This node's context selection for a model; the same one for every visit of the run."""
+
+    async def chat(self, request: ChatRequest, *, fallbacks: Sequence[str] = (), stream: bool = True) -> ModelRound:
+        """Ask a model: an operation, with retries, breakers and events.
+
+        Raises:
+            EngineError: the call failed for good.
+        """
+
+    async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
+        """Take a non-deterministic result: intent and outcome are logged. The result must be JSON."""
+
+
+class Node(Protocol):
+    """One node of a graph, made once per run from its specification.
+
+    `inline` nodes have a `decide` that returns at once; the others an asynchronous `run`.
+    """
+
+    inline: bool
+
+    def decide(self, ctx: NodeContext, message: Message) -> Outcome:
+        """The outcome, without waiting for anything.
+
+        Raises:
+            EngineError: the node failed.
+        """
+
+    async def run(self, ctx: NodeContext, message: Message) -> Outcome:
+        """The outcome.
+
+        Raises:
+            EngineError: the node failed.
+        """
+
+
+def failure(error: EngineError, path: str) -> EngineError:
+    """The error, naming the node in which it happened."""
+    if not error.node:
+        error.node = path
+    return error
