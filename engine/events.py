@@ -128,8 +128,8 @@ class RunSnapshot:
     variables: dict[str, Any]
     retries: dict[str, int]
     """Gate path -> retries that it has used."""
-    next_message: int
-    steps: int
+    outputs: dict[str, int]
+    """Node -> id of its latest message."""
 
 
 # -- the engine stream ---------------------------------------------------------------------------------------------------
@@ -166,6 +166,8 @@ class Begin(Body):
     graph_hash: str
     question: str
     session: str | None
+    number: int = 0
+    """Short ordinal of the transaction, shown as `#42`."""
     inputs: dict[str, Any] = field(default_factory=dict)
     history: tuple[tuple[str, str], ...] = ()
     """(role, content) of the session's earlier messages, oldest first."""

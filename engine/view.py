@@ -131,6 +131,7 @@ class View:
     """Everything that the panes show of one transaction."""
 
     tx: str = ""
+    number: int = 0
     status: TxStatus = "created"
     session: str | None = None
     question: str = ""
@@ -230,6 +231,7 @@ def _attempt(visit: VisitView | None, step: int, attempt: int) -> AttemptView | 
 
 def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
     view.tx = event.tx or ""
+    view.number = body.number
     view.status = "executing"
     view.session = body.session
     view.question = body.question

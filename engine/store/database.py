@@ -1,0 +1,240 @@
+"""The SQLite database: opening, migrating, and the only connection that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from engine.errors import EngineError, ErrorClass
+from engine.store.ownership import Ownership
+from engine.store.schema import APPLICATION_ID, MIGRATIONS, PRAGMAS, VERSION
+
+FILE_NAME = "tinyllm.db"
+
+_INSERT = """
+INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
+       json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'), json_extract(value, '$[7]'),
+       json_extract(value, '$[8]')
+FROM json_each(?)
+"""
+"""One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
+
+
+class StoreError(EngineError):
+    """The database cannot be opened, read or written."""
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(ErrorClass.RESOURCE, code, message, remedy=remedy)
+
+
+class Database:
+    """One database file. Use `Database.open`; close it when done."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, ownership: Ownership, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.notices: list[str] = []
+        """Sentences for the person about what opening found."""
+        self._writer = writer
+        self._ownership = ownership
+
+    @classmethod
+    async def open(cls, folder: Path) -> Database:
+        """Open (creating or migrating) the database in `folder`.
+
+        A database that another process owns, or whose schema is newer, is opened for reading only. A damaged file is
+        moved aside, never deleted; `notices` says so.
+
+        Raises:
+            StoreError: the folder or the file cannot be used.
+        """
+        path = folder / FILE_NAME
+        ownership = Ownership(folder)
+        try:
+            owned = await asyncio.to_thread(_prepare, folder, path, ownership)
+        except OSError as exc:
+            ownership.release()
+            raise _unusable(folder, exc) from exc
+        notices: list[str] = []
+        try:
+            try:
+                return await cls._connect(path, ownership, owned, notices)
+            except sqlite3.DatabaseError as exc:
+                if not owned or not _damaged(exc):
+                    raise
+                notices.append(await asyncio.to_thread(_move_aside, path, exc))
+                return await cls._connect(path, ownership, owned, notices)
+        except (sqlite3.Error, OSError) as exc:
+            ownership.release()
+            raise store_error(exc, path) from exc
+
+    @classmethod
+    async def _connect(cls, path: Path, ownership: Ownership, owned: bool, notices: list[str]) -> Database:
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            for pragma in PRAGMAS:
+                await connection.execute(pragma)
+            version = await _check_identity(connection, path)
+            newer = version > VERSION
+            if owned and not newer:
+                await connection.execute("PRAGMA journal_mode = WAL")
+                await _migrate(connection, version)
+            else:
+                await connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            await connection.close()
+            raise
+        database = cls(path, connection, ownership, not owned or newer)
+        database.notices = notices
+        if newer:
+            notices.append(
+                f"The database was written by a newer version of this program (schema {version}, known: {VERSION}): "
+                "it is open for reading only, and runs are not recorded. Update the program to record again."
+            )
+        elif not owned:
+            notices.append(
+                f"The database belongs to {ownership.owner()}: it is open for reading only here, and runs are not recorded. "
+                "Close the other program, or use another --data-dir, to record."
+            )
+        return database
+
+    async def insert_events(self, rows_json: str) -> None:
+        """Insert a group of event rows (a JSON array of arrays, in column order) in one atomic, durable statement."""
+        await self.write(_INSERT, (rows_json,))
+
+    async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one autocommit statement on the writing connection; it completes even if the caller is cancelled."""
+        await asyncio.shield(self._writer.execute_fetchall(sql, parameters))
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A connection for one short read.
+
+        It has its own snapshot and ends at once, so it never keeps the write-ahead log from being reset.
+        """
+        connection = await aiosqlite.connect(self.path, isolation_level=None)
+        try:
+            await connection.execute("PRAGMA query_only = ON")
+            await connection.execute("PRAGMA busy_timeout = 5000")
+            yield connection
+        finally:
+            await asyncio.shield(connection.close())
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[sqlite3.Row]:
+        """All rows of one query.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        try:
+            async with self.reader() as connection:
+                return await connection.execute_fetchall(sql, parameters)
+        except sqlite3.Error as exc:
+            raise store_error(exc, self.path) from exc
+
+    async def close(self) -> None:
+        """Close the writing connection and give up the ownership."""
+        with contextlib.suppress(sqlite3.Error):
+            if not self.read_only:
+                await self._writer.execute("PRAGMA optimize")
+        await self._writer.close()
+        self._ownership.release()
+
+
+def store_error(exc: BaseException, path: Path) -> StoreError:
+    """The `StoreError` for what SQLite or the system said, by its error code."""
+    code = getattr(exc, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) == 28:
+        return StoreError(
+            "disk_full",
+            f"The disk that holds {path.parent} is full.",
+            "Free some space there, or choose another folder with --data-dir.",
+        )
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return _unusable(path.parent, exc)
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(
+            "database_busy",
+            f"Another program keeps {path} locked.",
+            "Close the other program, or choose another folder with --data-dir.",
+        )
+    return StoreError(
+        "database_failed",
+        f"The database {path} cannot be used ({exc}).",
+        "Run `tinyllm-tui doctor`; another folder can be chosen with --data-dir.",
+    )
+
+
+def _unusable(folder: Path, exc: BaseException) -> StoreError:
+    why = getattr(exc, "strerror", None) or str(exc)
+    if getattr(exc, "errno", None) == 28:
+        return store_error(exc, folder / FILE_NAME)
+    return StoreError(
+        "data_folder_unusable",
+        f"The data folder {folder} cannot be written ({why}).",
+        "Choose a writable folder with --data-dir or TINYLLM_DATA_DIR.",
+    )
+
+
+def _prepare(folder: Path, path: Path, ownership: Ownership) -> bool:
+    """Make the private folder and file; True when this process owns the database from now on."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owned = ownership.acquire()
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return owned
+
+
+def _damaged(exc: sqlite3.DatabaseError) -> bool:
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _move_aside(path: Path, exc: sqlite3.DatabaseError) -> str:
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun."
+
+
+async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
+    """The schema version (0: empty).
+
+    Raises:
+        StoreError: a database of another program.
+    """
+    (application_id,) = await _row(connection, "PRAGMA application_id")
+    (version,) = await _row(connection, "PRAGMA user_version")
+    (tables,) = await _row(connection, "SELECT count(*) FROM sqlite_schema")
+    if tables and application_id != APPLICATION_ID:
+        raise StoreError(
+            "foreign_database",
+            f"{path} is a database of another program.",
+            "Choose another folder with --data-dir.",
+        )
+    return int(version)
+
+
+async def _migrate(connection: aiosqlite.Connection, version: int) -> None:
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        await connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script} PRAGMA user_version = {number}; COMMIT;"
+        )
+
+
+async def _row(connection: aiosqlite.Connection, sql: str) -> tuple[Any, ...]:
+    rows = list(await connection.execute_fetchall(sql))
+    return tuple(rows[0])

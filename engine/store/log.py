@@ -1,0 +1,240 @@
+"""The event log: numbers every event, writes it, and publishes it, in this order of authority.
+
+What is on disk is always a gap-free prefix of what was emitted. Events are published in `gseq` order; one whose body is a
+`BARRIER` is published (and everything after it) only when it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.bus import EventBus
+from engine.events import Body, Event, Sync, checksum, encode
+from engine.store.database import Database, StoreError, store_error
+
+GROUP = 256
+"""Rows in one commit at most."""
+LAZY_S = 0.05
+"""How long an event may wait for company before it is written."""
+MAX_UNSYNCED = 4096
+"""With more unsynced events than this, runs pause at the next node boundary."""
+PATIENCE_S = 10.0
+"""How long a refusing store is waited for before runs are told to end."""
+
+
+@dataclass(slots=True)
+class TxStream:
+    """Numbering of one transaction's events; `start` is on the log's monotonic clock, in seconds."""
+
+    tx: str
+    start: float
+    seq: int = 0
+
+
+class EventLog:
+    """The one place where events come into being.
+
+    Args:
+        bus: gets every event.
+        database: None keeps nothing: every event counts as durable at once.
+        next_gseq: the first number to give.
+        now: monotonic seconds.
+        wall: Unix time in seconds.
+        sleep: waits between two tries of a store that refuses to write.
+    """
+
+    def __init__(
+        self,
+        bus: EventBus,
+        database: Database | None,
+        *,
+        next_gseq: int = 1,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._bus = bus
+        self._database = database
+        self._next = next_gseq
+        self._now = now
+        self._wall = wall
+        self._patience = patience_s
+        self._start = now()
+        self._queue: deque[Event] = deque()
+        self._held: deque[Event] = deque()
+        self._synced = next_gseq - 1
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._failing_since: float | None = None
+        self._closing = False
+        self.error: StoreError | None = None
+        """What the store said when it last refused to write; None when it writes."""
+
+    # -- appending ---------------------------------------------------------------------------------------------------
+
+    def append(self, body: Body, stream: TxStream | None = None) -> Event:
+        """Number `body`, queue it for the disk and publish it (or hold it back until it is durable)."""
+        if stream is None:
+            tx, seq, start = None, 0, self._start
+        else:
+            stream.seq += 1
+            tx, seq, start = stream.tx, stream.seq, stream.start
+        event = Event(self._next, tx, seq, int((self._now() - start) * 1000), int(self._wall() * 1000), body)
+        self._next += 1
+        if self._database is None:
+            self._synced = event.gseq
+            self._bus.publish(event)
+            return event
+        self._queue.append(event)
+        self._wake.set()
+        if body.SYNC:
+            self._urgent.set()
+        if self._held or (body.SYNC is Sync.BARRIER and not self.failed):
+            self._held.append(event)
+        else:
+            self._bus.publish(event)
+        return event
+
+    def stream(self, tx: str, *, seq: int = 0, t_ms: int = 0) -> TxStream:
+        """The numbering of a new transaction, or of one that goes on after `seq` events and `t_ms` milliseconds."""
+        return TxStream(tx, self._now() - t_ms / 1000, seq)
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    async def synced(self, event: Event) -> None:
+        """Wait until `event` is on disk.
+
+        Raises:
+            StoreError: the store refuses to write for longer than the patience.
+        """
+        if event.gseq <= self._synced:
+            return
+        if self.failed and self.error is not None:
+            raise self.error
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((event.gseq, future))
+        self._urgent.set()
+        await future
+
+    @property
+    def blocked(self) -> str:
+        """Why runs must pause now; empty when they need not."""
+        if self.error is not None:
+            return self.error.message
+        if len(self._queue) > MAX_UNSYNCED:
+            return "The store is behind."
+        return ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the store has refused to write for longer than the patience."""
+        return self._failing_since is not None and self._now() - self._failing_since >= self._patience
+
+    async def unblocked(self) -> None:
+        """Wait until the store writes again.
+
+        Raises:
+            StoreError: it refuses for longer than the patience.
+        """
+        while self.blocked:
+            if self.failed and self.error is not None:
+                raise self.error
+            self._progress.clear()
+            await self._progress.wait()
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    async def write_forever(self) -> None:
+        """The writer: run it as one task for the life of the log; it ends after `close`, when all is written."""
+        if self._database is None:
+            return
+        while True:
+            await self._wake.wait()
+            if not self._urgent.is_set() and not self._closing:
+                try:
+                    async with asyncio.timeout(LAZY_S):
+                        await self._urgent.wait()
+                except TimeoutError:
+                    pass
+            self._urgent.clear()
+            if not await self._write_all(self._database):
+                return
+            if self._closing and not self._queue:
+                return
+
+    async def _write_all(self, database: Database) -> bool:
+        """Write what is queued; False when the log is closing and the store refuses."""
+        while self._queue:
+            group = [self._queue[i] for i in range(min(GROUP, len(self._queue)))]
+            try:
+                await database.insert_events(_rows(group))
+            except sqlite3.Error as exc:
+                self._refused(store_error(exc, database.path))
+                if self._closing:
+                    return False
+                await asyncio.sleep(0.25)
+                continue
+            self.error, self._failing_since = None, None
+            for _ in group:
+                self._queue.popleft()
+            self._written(group[-1].gseq)
+        self._wake.clear()
+        return True
+
+    def _written(self, gseq: int) -> None:
+        self._synced = gseq
+        self._progress.set()
+        while self._waiters and self._waiters[0][0] <= gseq:
+            future = self._waiters.popleft()[1]
+            if not future.done():
+                future.set_result(None)
+        self._release()
+
+    def _release(self) -> None:
+        """Publish what was held back, up to the next barrier that is not on disk."""
+        while self._held:
+            event = self._held[0]
+            if event.body.SYNC is Sync.BARRIER and event.gseq > self._synced and not self.failed:
+                return
+            self._bus.publish(self._held.popleft())
+
+    def _refused(self, error: StoreError) -> None:
+        if self._failing_since is None:
+            self._failing_since = self._now()
+        self.error = error
+        self._progress.set()
+        if self.failed:
+            # nothing is dropped: the queue is still written when the store recovers; those who wait are told now
+            while self._waiters:
+                future = self._waiters.popleft()[1]
+                if not future.done():
+                    future.set_exception(error)
+            self._release()
+
+    def close(self) -> None:
+        """Ask the writer to end when everything is written."""
+        self._closing = True
+        self._urgent.set()
+        self._wake.set()
+
+    @property
+    def unsynced(self) -> int:
+        """How many events are not on disk yet."""
+        return len(self._queue)
+
+
+def _rows(events: list[Event]) -> str:
+    rows = []
+    for e in events:
+        text = encode(e.body)
+        crc = checksum(e.gseq, e.tx, e.seq, e.body.KIND, text)
+        rows.append((e.gseq, e.tx, e.seq, e.t_ms, e.wall_ms, e.body.KIND, e.body.V, text, crc))
+    return json.dumps(rows, ensure_ascii=False)

@@ -1,0 +1,161 @@
+"""Reading the store: transactions, events, sessions, breakers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from engine.errors import EngineError, ErrorClass
+from engine.events import BreakerSnapshot, Event, Usage, checksum, decode
+from engine.store.database import Database, StoreError
+from engine.store.rows import SessionRow, TransactionRow
+
+_TRANSACTION = """
+SELECT number, tx, status, session, graph_id, question, answer, exit, reason, error, backend, started_ms, duration_ms,
+       events, usage FROM transactions
+"""
+_EVENT = "SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events"
+_DECODE_AT_ONCE = 400
+"""Rows decoded between two turns of the event loop."""
+
+
+def _transaction(row: Any) -> TransactionRow:
+    *fields, usage = row
+    return TransactionRow(*fields, usage=Usage(**json.loads(usage)))
+
+
+async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:
+    """The newest transactions first."""
+    where, parameters = ("WHERE session = ?", [session]) if session is not None else ("", [])
+    rows = await database.fetch(f"{_TRANSACTION} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])  # noqa: S608 - constants
+    return [_transaction(row) for row in rows]
+
+
+async def unfinished(database: Database) -> list[TransactionRow]:
+    """Transactions that neither committed nor rolled back."""
+    rows = await database.fetch(f"{_TRANSACTION} WHERE status = 'executing' ORDER BY number")
+    return [_transaction(row) for row in rows]
+
+
+async def transaction(database: Database, reference: str) -> TransactionRow:
+    """The transaction with this number (`42` or `#42`), id, or unique beginning of an id.
+
+    Raises:
+        EngineError: not_found, or the beginning fits several.
+    """
+    text = reference.strip().removeprefix("#")
+    if text.isdecimal() and len(text) < 12:
+        rows = list(await database.fetch(f"{_TRANSACTION} WHERE number = ?", [int(text)]))
+    else:
+        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows = list(await database.fetch(f"{_TRANSACTION} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
+    if len(rows) == 1 and text:
+        return _transaction(rows[0])
+    what = "fits several transactions" if rows else "is no transaction"
+    raise EngineError(
+        ErrorClass.NOT_FOUND,
+        "transaction_not_found",
+        f"{reference!r} {what}.",
+        remedy="`tinyllm-tui tx list` shows the numbers.",
+    )
+
+
+async def last_position(database: Database, tx: str) -> tuple[int, int]:
+    """(seq, t_ms) of the last event of a transaction."""
+    rows = list(await database.fetch("SELECT seq, t_ms FROM events WHERE tx = ? ORDER BY seq DESC LIMIT 1", [tx]))
+    return (rows[0][0], rows[0][1]) if rows else (0, 0)
+
+
+async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
+    """The events of a transaction and those of the engine stream inside its span, in order; only those after `after`.
+
+    Raises:
+        StoreError: a row is damaged.
+    """
+    rows = await database.fetch(
+        f"""
+        WITH span AS (SELECT first_gseq AS first, coalesce(last_gseq, 9e18) AS last FROM transactions WHERE tx = ?1)
+        {_EVENT} WHERE tx = ?1 AND gseq > ?2
+        UNION ALL
+        {_EVENT} WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
+        ORDER BY gseq
+        """,
+        [tx, after],
+    )
+    decoded: list[Event] = []
+    for index, row in enumerate(rows, 1):
+        decoded.append(_event(row))
+        if index % _DECODE_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return decoded
+
+
+def _event(row: Any) -> Event:
+    gseq, tx, seq, t_ms, wall_ms, kind, version, body, crc = row
+    if crc != checksum(gseq, tx, seq, kind, body):
+        raise StoreError(
+            "event_damaged",
+            f"Event {gseq} of the database is damaged.",
+            "Run `tinyllm-tui doctor`; the other transactions can still be opened.",
+        )
+    try:
+        return Event(gseq, tx, seq, t_ms, wall_ms, decode(kind, version, body))
+    except ValueError as exc:
+        raise StoreError("event_unreadable", f"Event {gseq} cannot be read ({exc}).", "Update the program.") from exc
+
+
+async def next_numbers(database: Database) -> tuple[int, int]:
+    """(next gseq, next transaction number)."""
+    rows = list(
+        await database.fetch(
+            "SELECT (SELECT coalesce(max(gseq), 0) + 1 FROM events), (SELECT coalesce(max(number), 0) + 1 FROM transactions)"
+        )
+    )
+    return rows[0][0], rows[0][1]
+
+
+async def breakers(database: Database) -> list[BreakerSnapshot]:
+    """The breakers' last states."""
+    rows = await database.fetch("SELECT body FROM breakers ORDER BY key")
+    return [BreakerSnapshot(**json.loads(body)) for (body,) in rows]
+
+
+async def sessions(database: Database) -> list[SessionRow]:
+    """The sessions, latest use first."""
+    rows = await database.fetch(
+        """SELECT s.id, s.name, s.created_ms, s.updated_ms, (SELECT count(*) FROM messages m WHERE m.session = s.id)
+           FROM sessions s ORDER BY s.updated_ms DESC, s.id"""
+    )
+    return [SessionRow(*row) for row in rows]
+
+
+async def create_session(database: Database, row: SessionRow) -> None:
+    await database.write(
+        "INSERT INTO sessions (id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?)",
+        (row.id, row.name, row.created_ms, row.updated_ms),
+    )
+
+
+async def session_messages(database: Database, session: str, *, limit: int = 10_000) -> list[tuple[str, str, str]]:
+    """(role, content, transaction) of a session's latest messages, oldest first."""
+    rows = await database.fetch(
+        "SELECT role, content, tx FROM messages WHERE session = ? ORDER BY id DESC LIMIT ?", [session, limit]
+    )
+    return [(role, content, tx) for role, content, tx in rows][::-1]
+
+
+async def enforce_retention(database: Database, keep: int) -> None:
+    """Delete the oldest finished transactions beyond `keep`, and engine events that belong to no kept span."""
+    await database.write(
+        """DELETE FROM events WHERE tx IN (
+               SELECT tx FROM transactions WHERE status <> 'executing' ORDER BY number DESC LIMIT -1 OFFSET ?)""",
+        (keep,),
+    )
+    await database.write(
+        """DELETE FROM transactions WHERE status <> 'executing'
+           AND NOT EXISTS (SELECT 1 FROM events e WHERE e.tx = transactions.tx)"""
+    )
+    await database.write(
+        "DELETE FROM events WHERE tx IS NULL AND gseq < (SELECT coalesce(min(first_gseq), 0) FROM transactions)"
+    )
