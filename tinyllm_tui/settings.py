@@ -1,0 +1,306 @@
+"""Settings: flags over `TINYLLM_*` variables over the configuration file over defaults, with every mistake named."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from engine.config import EngineConfig
+from engine.errors import ConfigurationError
+from engine.graph.problems import GraphError
+from engine.graph.source import MAX_BYTES, Document, read_yaml
+
+APP = "tinyllm-tui"
+PREFIX = "TINYLLM_"
+CONFIG_VARIABLE = "TINYLLM_CONFIG"
+SECRETS = frozenset({"ollama_api_key", "openai_api_key"})
+"""Settings whose values are never shown."""
+
+
+class Settings(EngineConfig, BaseSettings):
+    """Every setting: those of the engine, and those of the face."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    data_dir: Path | None = Field(default=None, description="folder of the database; default: the user's data folder")
+    graph: str = Field(default="multi_domain", description="graph that answers: a name, or the path of a YAML file")
+    theme: str = Field(default="tinyllm-dark", description="theme of the cockpit")
+    ascii: bool = Field(default=False, description="draw with ASCII characters only")
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _home(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what it is given: `load` merges the sources itself, because it must know where each value came from."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the database."""
+        return self.data_dir or Path(platformdirs.user_data_path(APP))
+
+    def engine_config(self) -> EngineConfig:
+        """The part that `engine.open` takes."""
+        config = EngineConfig(**{name: getattr(self, name) for name in EngineConfig.model_fields})
+        path = config.embedded.model_path
+        if path is None:
+            return config
+        return config.model_copy(
+            update={"embedded": config.embedded.model_copy(update={"model_path": path.expanduser()})}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with where they came from."""
+
+    settings: Settings
+    config_file: Path
+    """The configuration file that counts, whether it is there or not."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the person: variables that are no setting."""
+
+    @property
+    def graphs_folder(self) -> Path:
+        """Where the person's own graphs are: beside the configuration file."""
+        return self.config_file.parent / "graphs"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One source of values, and how it calls them."""
+
+    values: Mapping[str, Any]
+    kind: str
+    """flag, env, file or fallback."""
+    file: Path | None = None
+    document: Document | None = None
+
+    def holds(self, place: tuple[str, ...]) -> bool:
+        value: Any = self.values
+        for key in place:
+            if not isinstance(value, Mapping) or key not in value:
+                return False
+            value = value[key]
+        return True
+
+    def call(self, place: tuple[str, ...]) -> tuple[str, str]:
+        """(what the person knows the value as, what to do about it)."""
+        if self.kind == "flag":
+            flag = "--" + place[0].replace("_", "-")
+            return f"The option {flag}", f"Correct {flag}; `tinyllm-tui --help` says what it takes."
+        if self.kind == "file" and self.document is not None:
+            line = self.document.place_of(place).line
+            return f"{'.'.join(place)} in {self.file}, line {line},", "Correct the line, or remove it."
+        name = place[0].upper() if self.kind == "fallback" else _variable(place)
+        return f"The environment variable {name}", f"Correct it, or `unset {name}`."
+
+
+def config_folder() -> Path:
+    """The user's configuration folder."""
+    return Path(platformdirs.user_config_path(APP))
+
+
+def config_path(given: Path | None = None) -> Path:
+    """The configuration file: as given, else `TINYLLM_CONFIG`, else `config.yaml` in the configuration folder."""
+    if given is not None:
+        return given.expanduser()
+    from_environment = os.environ.get(CONFIG_VARIABLE)
+    return Path(from_environment).expanduser() if from_environment else config_folder() / "config.yaml"
+
+
+def load(flags: Mapping[str, Any] | None = None, *, config_file: Path | None = None) -> Loaded:
+    """The settings that count.
+
+    Args:
+        flags: settings given on the command line.
+        config_file: the file given on the command line; it must be there, as one named by `TINYLLM_CONFIG` must.
+
+    Raises:
+        ConfigurationError: a file or a value is wrong; it names the file or the variable, the value, and the remedy.
+    """
+    path = config_path(config_file)
+    named = config_file is not None or bool(os.environ.get(CONFIG_VARIABLE))
+    layers = (
+        _Layer(dict(flags or {}), "flag"),
+        _Layer(_from_environment(), "env"),
+        _from_file(path, must_exist=named),
+        _Layer(_fallbacks(), "fallback"),
+    )
+    merged: dict[str, Any] = {}
+    for layer in reversed(layers):
+        merged = _merge(merged, layer.values)
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise _explain(error, layers) from error
+    return Loaded(settings, path, tuple(_unknown_variables()))
+
+
+def color_allowed() -> bool:
+    """Whether colours may be used (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def setting_names() -> list[str]:
+    """Dotted names of all settings."""
+    return _names(Settings, "")
+
+
+def _names(model: type[BaseModel], prefix: str) -> list[str]:
+    found: list[str] = []
+    for name, info in model.model_fields.items():
+        found.append(prefix + name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found.extend(_names(info.annotation, f"{prefix}{name}."))
+    return found
+
+
+# -- sources --------------------------------------------------------------------------------
+
+
+def _from_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        for name in ("roles", "embedded", "breaker", "retry"):
+            value = os.environ.get(PREFIX + name.upper())
+            if value is not None and f'"{name}"' in str(error):
+                raise ConfigurationError(
+                    "setting_invalid",
+                    f"The environment variable {PREFIX}{name.upper()} is {value[:80]!r}, which is not a JSON object.",
+                    remedy=f"Write JSON, or one variable for each part, such as {PREFIX}{name.upper()}__NAME=value.",
+                ) from error
+        raise ConfigurationError(
+            "setting_invalid", f"The {PREFIX}* variables cannot be read: {error}.", remedy="Correct or unset them."
+        ) from error
+
+
+def _from_file(path: Path, *, must_exist: bool) -> _Layer:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        if not must_exist:
+            return _Layer({}, "file", path)
+        remedy = f"Correct --config or {CONFIG_VARIABLE}, or write the file with `tinyllm-tui init`."
+        raise ConfigurationError("config_missing", f"There is no configuration file {path}.", remedy=remedy) from None
+    except OSError as error:
+        message = f"The configuration file {path} cannot be read: {error.strerror}."
+        raise ConfigurationError("config_unreadable", message, remedy="Check the path and its permissions.") from error
+    try:
+        document = _read(data, path)
+    except UnicodeDecodeError as error:
+        message = f"The configuration file {path} is not UTF-8 text (byte {error.start})."
+        raise ConfigurationError("config_invalid", message, remedy="Save it as UTF-8.") from error
+    except GraphError as error:
+        raise ConfigurationError("config_invalid", error.message, remedy=error.remedy) from error
+    values = {} if document.data is None else document.data
+    if not isinstance(values, dict):
+        message = f"The configuration file {path} holds no settings: it must be lines of `name: value`."
+        raise ConfigurationError(
+            "config_invalid", message, remedy="`tinyllm-tui init --force` writes one with every setting."
+        )
+    _resolve_paths(values, path.parent)
+    return _Layer(values, "file", path, document)
+
+
+def _read(data: bytes, path: Path) -> Document:
+    document = read_yaml(data.decode(), str(path))
+    if document.problems:
+        raise GraphError(document.problems)
+    return document
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """A relative path in the file counts from the file's folder, wherever the program is started."""
+    embedded = values.get("embedded")
+    for holder, key in ((values, "data_dir"), (embedded, "model_path")):
+        if isinstance(holder, dict) and isinstance(holder.get(key), str) and holder[key]:
+            holder[key] = str(folder / Path(holder[key]).expanduser())
+
+
+def _variable(place: tuple[str, ...]) -> str:
+    """The variable that holds a value: its own, or that of a part around it, written as JSON."""
+    there = {name.upper() for name in os.environ}
+    names = [PREFIX + "__".join(place[:length]).upper() for length in range(len(place), 0, -1)]
+    return next((name for name in names if name in there), names[0])
+
+
+def _fallbacks() -> dict[str, Any]:
+    """What Ollama's own tools read, where nothing else says it."""
+    found = {"ollama_host": os.environ.get("OLLAMA_HOST"), "ollama_api_key": os.environ.get("OLLAMA_API_KEY")}
+    return {name: value for name, value in found.items() if value}
+
+
+def _unknown_variables() -> list[str]:
+    known = [PREFIX + name.upper().replace(".", "__") for name in setting_names()]
+    notes = []
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if (
+            not upper.startswith(PREFIX)
+            or upper == CONFIG_VARIABLE
+            or upper in known
+            or upper.startswith(f"{PREFIX}ROLES__")
+        ):
+            continue
+        close = difflib.get_close_matches(upper, known, 1)
+        notes.append(f"{name} is not a setting{f'; did you mean {close[0]}?' if close else '.'}")
+    return notes
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+# -- mistakes -------------------------------------------------------------------------------
+
+
+def _explain(error: ValidationError, layers: tuple[_Layer, ...]) -> ConfigurationError:
+    """One sentence for the first mistake, where it is, and the remedy."""
+    first, *others = error.errors(include_url=False)
+    place = tuple(str(part) for part in first["loc"])
+    layer = next((layer for layer in layers if layer.holds(place)), layers[-1])
+    called, remedy = layer.call(place) if place and layer.holds(place) else ("A setting", "Correct it.")
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(".".join(place), setting_names(), 1)
+        message = f"{called} is not a setting{f'; did you mean {close[0]}?' if close else '.'}"
+    else:
+        what = str(first["msg"])
+        value = "(not shown)" if place and place[-1] in SECRETS else f"{first.get('input')!r}"[:80]
+        message = f"{called} is {value}: {what[:1].lower()}{what[1:]}."
+    if others:
+        message += f" ({len(others)} more)"
+    return ConfigurationError("setting_invalid", message, remedy=remedy)
