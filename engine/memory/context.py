@@ -15,7 +15,7 @@ TEMPLATE_TOKENS = 4
 
 FACTOR_MIN = 0.5
 FACTOR_MAX = 4.0
-"""Bounds of the correction: bytes / 4 is off by less than that for every tokenizer; a report beyond is a wrong report."""
+"""Bounds of the correction: bytes / 4 is hardly ever off by more; a report beyond them is taken for a wrong one."""
 
 _RANK = {
     MessageKind.HISTORY: 0,
@@ -27,7 +27,7 @@ _RANK = {
     MessageKind.QUESTION: 2,
     MessageKind.SYSTEM: 2,
 }
-"""What goes first: what was said earlier, then what this run made, last the instructions. Within a rank the oldest first."""
+"""What goes first: what was said earlier, then what this run made, last the instructions; within a rank the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,16 @@ class Pruned:
 
     def event(self, selection: str) -> ContextPruned:
         """The event that says so."""
-        return ContextPruned(
-            selection, self.reason, self.tokens_before, self.tokens_after, self.window, self.removed
-        )
+        return ContextPruned(selection, self.reason, self.tokens_before, self.tokens_after, self.window, self.removed)
 
 
 class ContextSelection:
     """The visible messages of one (path, model), append-only, with totals kept at O(1) per message.
 
     The room for the prompt is `window - max_tokens`: what the model may write is never promised to the prompt. `prune` is
-    called before each request. Over `high` of that room it hides messages until `low` of it is reached, so that the prompt's
-    beginning (and with it the server's prompt cache) stays the same for many requests. After it, `total + max_tokens <= window`.
+    called before each request. Over `high` of that room it hides messages until `low` of it is reached, so that the
+    prompt's beginning (and with it the server's prompt cache) stays the same for many requests. After it,
+    `total + max_tokens <= window`.
 
     Args:
         key: `path model`, as events name the selection.
@@ -76,7 +75,19 @@ class ContextSelection:
         low: share of the room at which it ends.
     """
 
-    __slots__ = ("_factor", "_hidden", "_high", "_items", "_kinds", "_low", "_next", "_pinned", "_raw", "_window", "key")
+    __slots__ = (
+        "_factor",
+        "_hidden",
+        "_high",
+        "_items",
+        "_kinds",
+        "_low",
+        "_next",
+        "_pinned",
+        "_raw",
+        "_window",
+        "key",
+    )
 
     def __init__(self, key: str, window: int, *, high: float = 0.8, low: float = 0.6) -> None:
         if window < 1:
@@ -211,7 +222,7 @@ class ContextSelection:
         return math.ceil(raw * self._factor)
 
     def _choose(self, target: float) -> list[ContextItem]:
-        """The unpinned messages to hide until the corrected total is at most `target`, in the order in which they go."""
+        """The unpinned messages to hide until the corrected total is at most `target`, in the order of their going."""
         order = sorted((item for item in self._items if not item.pinned), key=lambda item: (_RANK[item.kind], item.id))
         raw, going = self._raw, list[ContextItem]()
         for item in order:
@@ -233,8 +244,8 @@ class ContextSelection:
         return EngineError(
             ErrorClass.CONTEXT_OVERFLOW,
             "context_overflow",
-            f"The question with its instructions is about {pinned} tokens and {max_tokens} are kept free for the answer; "
-            f"the model's window is {self._window}.",
+            f"The question with its instructions is about {pinned} tokens; the model's window is {self._window}, "
+            f"of which {max_tokens} are kept free for the answer.",
             remedy="Shorten the question, lower max_tokens of the node, or use a model with a larger window.",
         )
 
