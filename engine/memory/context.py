@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.errors import EngineError, ErrorClass
 from engine.events import ContextMeasured, ContextPruned
 from engine.message import MessageKind, Role, estimate_tokens
-
-TEMPLATE_TOKENS = 4
-"""Tokens that a chat template adds to each message (role markers, separators); ChatML, for one, adds four or five."""
+from engine.models.tokens import TEMPLATE_TOKENS
 
 FACTOR_MIN = 0.5
 FACTOR_MAX = 4.0
@@ -30,9 +29,8 @@ _RANK = {
 """What goes first: what was said earlier, then what this run made, last the instructions; within a rank the oldest."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextItem:
-    """One message of a selection."""
+class ContextItem(NamedTuple):
+    """One message of a selection. A tuple: to make a frozen dataclass would take half of `add`'s time budget."""
 
     id: int
     """Ordinal in the selection, counted from 1."""
@@ -63,8 +61,8 @@ class Pruned:
 class ContextSelection:
     """The visible messages of one (path, model), append-only, with totals kept at O(1) per message.
 
-    The room for the prompt is `window - max_tokens`: what the model may write is never promised to the prompt. `prune` is
-    called before each request. Over `high` of that room it hides messages until `low` of it is reached, so that the
+    The room for the prompt is `window - max_tokens`: what the model may write is never promised to the prompt. `prune`
+    is called before each request. Over `high` of that room it hides messages until `low` of it is reached, so that the
     prompt's beginning (and with it the server's prompt cache) stays the same for many requests. After it,
     `total + max_tokens <= window`.
 
@@ -73,6 +71,7 @@ class ContextSelection:
         window: the model's real context window in tokens.
         high: share of the room at which pruning begins.
         low: share of the room at which it ends.
+        factor: correction of the estimates that an earlier selection of the same key has learnt.
     """
 
     __slots__ = (
@@ -89,7 +88,7 @@ class ContextSelection:
         "key",
     )
 
-    def __init__(self, key: str, window: int, *, high: float = 0.8, low: float = 0.6) -> None:
+    def __init__(self, key: str, window: int, *, high: float = 0.8, low: float = 0.6, factor: float = 1.0) -> None:
         if window < 1:
             raise ValueError("a window holds at least one token")
         if not 0 < low <= high <= 1:
@@ -103,7 +102,7 @@ class ContextSelection:
         self._kinds: dict[MessageKind, int] = {}
         self._raw = 0
         self._pinned = 0
-        self._factor = 1.0
+        self._factor = factor
         self._next = 1
 
     @property
