@@ -18,9 +18,9 @@ Identifier = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Strict(BaseModel):
-    """Unknown fields are errors: a field that does nothing would be a lie."""
+    """Unknown fields are errors (a field that does nothing would be a lie), and so are values of another type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class RetrySpec(Strict):
@@ -40,7 +40,9 @@ class NodeConfig(Strict):
 
 
 class EntryConfig(NodeConfig):
-    required_fields: list[str] = Field(default_factory=list, description="input fields that must be there and not empty")
+    required_fields: list[str] = Field(
+        default_factory=list, description="input fields that must be there and not empty"
+    )
     input_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of the input, enforced")
 
 
@@ -56,14 +58,23 @@ class RouteSpec(Strict):
     description: str = ""
     target: NodeId
     priority: int = Field(default=0, description="among several labels the highest wins")
-    domains: list[str] = Field(default_factory=list, description="words that name the subject; an explicit `/word` picks it")
-    utterances: list[str] = Field(default_factory=list, description="example questions, 5 or more, to learn the route from")
+    domains: list[str] = Field(
+        default_factory=list,
+        description="words that name the subject: a question that begins with `/word` goes here. Two words switch on"
+        " built-in rules: `fence` for questions with a code fence, `arithmetic` for those that are only arithmetic",
+    )
+    utterances: list[str] = Field(
+        default_factory=list, description="example questions, 5 or more, to learn the route from"
+    )
 
 
 class CompoundRouteSpec(Strict):
     domains: list[str] = Field(min_length=2, description="names of the routes that must all be found")
     target: NodeId
-    priority: int = 0
+    priority: int = Field(default=0, description="among several compound routes the highest wins")
+    utterances: list[str] = Field(
+        default_factory=list, description="example questions that belong to all of the routes"
+    )
 
 
 class RouterConfig(NodeConfig):
@@ -88,7 +99,8 @@ class ModelConfig(NodeConfig):
     fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
     output_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of the answer")
     input: list[NodeId] | None = Field(
-        default=None, description="nodes whose outputs it sees besides the question; default: the message that reached it"
+        default=None,
+        description="nodes whose outputs it sees besides the question; default: the message that reached it",
     )
 
 

@@ -1,0 +1,189 @@
+"""Checks of a node's config that need more than its form: references, conditions, templates, schemas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.errors import ConfigurationError
+from engine.graph.conditions import CHECKS, SCOPE_NAMES, compile_condition
+from engine.graph.problems import Location, Problem, choose_from, shorten
+from engine.graph.spec import (
+    EntryConfig,
+    ExitConfig,
+    GateConfig,
+    GraphSpec,
+    ModelConfig,
+    NodeSpec,
+    RouterConfig,
+    TransformConfig,
+)
+
+_NEEDED = {"truncate": "length", "template": "template", "json_extract": "path"}
+"""Operation of a transform -> the field that it needs; no other operation uses that field."""
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+"""What a transform node fills in; other braces are text."""
+_KNOWN_PLACEHOLDER = re.compile(r"^(?:content|question|(?:data|vars)(?:\.[A-Za-z0-9_]+)+)$")
+
+
+def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
+    """The problems of one node's config.
+
+    Args:
+        node: the node.
+        at: location of its config.
+        spec: the graph that it is part of.
+        roles: known roles without `@`; None: references to roles are not checked.
+    """
+    match node.config:
+        case RouterConfig() as config:
+            yield from _model(config.model, (*at, "model"), node, roles)
+            yield from _router(config, at, node)
+        case ModelConfig() as config:
+            yield from _model(config.model, (*at, "model"), node, roles)
+            for index, name in enumerate(config.fallback_models):
+                yield from _model(name, (*at, "fallback_models", index), node, roles)
+            for index, source in enumerate(config.input or ()):
+                yield from _known(
+                    source, [each.id for each in spec.nodes], (*at, "input", index), node, "input", "node"
+                )
+            yield from _schema(config.output_schema, (*at, "output_schema"), node)
+        case GateConfig() as config:
+            for index, condition in enumerate(config.conditions):
+                place = (*at, "conditions", index, "expression")
+                yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode == "checks")
+        case TransformConfig() as config:
+            yield from _transform(config, at, node)
+        case EntryConfig() as config:
+            yield from _schema(config.input_schema, (*at, "input_schema"), node)
+        case ExitConfig() as config:
+            yield from _schema(config.output_schema, (*at, "output_schema"), node)
+
+
+def check_condition(text: str, at: Location, owner: str, checks: bool = True) -> Iterator[Problem]:
+    """The problems of one condition.
+
+    Args:
+        text: the condition.
+        at: its location.
+        owner: whose it is, in words.
+        checks: whether `checks.*` is known there.
+    """
+    try:
+        condition = compile_condition(text)
+    except ConfigurationError as exc:
+        yield _problem(at, f"In {owner}: {exc.message}", exc.remedy)
+        return
+    for name in sorted(condition.names):
+        first, _, rest = name.partition(".")
+        words = f"In {owner}: the condition `{shorten(text)}` mentions"
+        if first not in SCOPE_NAMES:
+            remedy = f"{choose_from(name, SCOPE_NAMES, limit=20)} A field of the message is written `data.{first}`."
+            yield _problem(at, f"{words} the unknown field `{shorten(name)}`.", remedy)
+        elif first == "checks" and not checks:
+            yield _problem(
+                at, f"{words} `{shorten(name)}`, but no checks are run here.", "Set `mode: checks` in the gate."
+            )
+        elif first == "checks" and rest not in CHECKS:
+            remedy = choose_from(name, [f"checks.{each}" for each in CHECKS])
+            yield _problem(at, f"{words} the unknown check `{shorten(name)}`.", remedy)
+
+
+def _problem(location: Location, message: str, remedy: str) -> Problem:
+    return Problem("", 0, 0, message, remedy, location)
+
+
+def _known(name: str, known: Iterable[str], at: Location, node: NodeSpec, field: str, what: str) -> Iterator[Problem]:
+    names = list(known)
+    if name not in names:
+        message = (
+            f"The field `{field}` of node `{node.id}` names the {what} `{shorten(name)}`, but there is no such {what}."
+        )
+        yield _problem(at, message, choose_from(name, names))
+
+
+def _model(reference: str, at: Location, node: NodeSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
+    name = reference.strip()
+    if not name or name == "@":
+        message = f"The node `{node.id}` names no model."
+        yield _problem(at, message, "Write a role such as `@general`, or the name of a model.")
+    elif name.startswith("@") and roles is not None and name[1:] not in roles:
+        message = f"The node `{node.id}` uses the role `{shorten(name)}`, but there is no such role."
+        yield _problem(at, message, choose_from(name, [f"@{role}" for role in roles]))
+
+
+def _router(config: RouterConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+    names: list[str] = []
+    for index, route in enumerate(config.routes):
+        if route.name in names:
+            message = f"The node `{node.id}` has two routes named `{shorten(route.name)}`."
+            yield _problem((*at, "routes", index, "name"), message, "Give every route a name of its own.")
+        names.append(route.name)
+    for index, compound in enumerate(config.compound_routes):
+        place = (*at, "compound_routes", index)
+        for ordinal, domain in enumerate(compound.domains):
+            yield from _known(domain, names, (*place, "domains", ordinal), node, "compound_routes", "route")
+        if len(set(compound.domains)) < 2:
+            message = f"A compound route of node `{node.id}` names one route only."
+            yield _problem((*place, "domains"), message, "Name two or more different routes.")
+        elif config.max_labels < len(set(compound.domains)):
+            message = f"The compound route `{' + '.join(compound.domains)}` of node `{node.id}` can never be taken."
+            remedy = f"Set `max_labels` to {len(set(compound.domains))} or more."
+            yield _problem((*at, "max_labels"), message, remedy)
+    if config.compound_routes and not config.multi_label:
+        message = f"The compound routes of node `{node.id}` can never be taken: it finds one label only."
+        yield _problem((*at, "compound_routes"), message, "Set `multi_label: true`, or remove them.")
+
+
+def _transform(config: TransformConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+    needed = _NEEDED.get(config.operation)
+    if needed is not None and getattr(config, needed) is None:
+        message = f"The operation `{config.operation}` of node `{node.id}` needs the field `{needed}`."
+        yield _problem((*at, "operation"), message, f"Add `{needed}:` to its config.")
+    for field in _NEEDED.values():
+        if field != needed and getattr(config, field) is not None:
+            message = f"The operation `{config.operation}` of node `{node.id}` does not use the field `{field}`."
+            yield _problem((*at, field), message, "Remove it, or choose another operation.")
+    if config.operation == "template" and config.template is not None:
+        for name in _PLACEHOLDER.findall(config.template):
+            if not _KNOWN_PLACEHOLDER.match(name):
+                message = f"The template of node `{node.id}` has the unknown placeholder `{{{shorten(name)}}}`."
+                known = ("content", "question", "data.name", "vars.name")
+                yield _problem((*at, "template"), message, choose_from(name, known))
+    if config.path is not None and not all(part.strip() for part in config.path.split(".")):
+        message = f"The path `{shorten(config.path)}` of node `{node.id}` has an empty part."
+        yield _problem((*at, "path"), message, "Write names with single dots between them, such as answer.text.")
+
+
+def _schema(schema: dict[str, Any] | None, at: Location, node: NodeSpec) -> Iterator[Problem]:
+    if schema is None:
+        return
+    from jsonschema import SchemaError  # slow to import, and few graphs have a schema
+    from jsonschema.validators import validator_for
+
+    name = str(at[-1])
+    if any(not reference.startswith("#") for reference in _references(schema)):
+        message = f"The `{name}` of node `{node.id}` refers to a schema elsewhere (`$ref`)."
+        yield _problem(at, message, "Put the schema under `$defs` and refer to it with `#/$defs/name`.")
+        return
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as exc:
+        inside = ".".join(str(part) for part in exc.path)
+        detail = f"`{shorten(inside)}`: {shorten(exc.message, 120)}" if inside else shorten(exc.message, 120)
+        message = f"The `{name}` of node `{node.id}` is no valid JSON Schema: {detail}."
+        yield _problem((*at, *(part for part in exc.path)), message, "Correct the schema.")
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "$ref" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)

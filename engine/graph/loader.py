@@ -1,0 +1,142 @@
+"""Loading graphs: from a name or a file to a validated specification, or to one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.graph.problems import GraphError, Problem, choose_from, shorten
+from engine.graph.schema_errors import schema_problems
+from engine.graph.shipped import SUFFIXES, graphs_in, shipped_graphs
+from engine.graph.spec import GraphSpec
+from engine.graph.validation import STANDARD_NAMES, Names, validate
+
+if TYPE_CHECKING:
+    from engine.graph.source import Document
+
+_PREFIX = "graph."
+_MAX_FILE_BYTES = 1_000_000
+
+
+def load_graph(
+    path_or_name: str | Path, *, search: Sequence[Path] = (), names: Names | None = STANDARD_NAMES
+) -> GraphSpec:
+    """Load and validate a graph.
+
+    Args:
+        path_or_name: a file (a `Path`, or a text that contains `/` or ends in `.yaml` or `.yml`), else the name of a
+            graph in one of the `search` folders or of a shipped one: `multi_domain` or `graph.multi_domain`.
+        search: folders looked in before the shipped graphs.
+        names: what a graph may refer to; None: references to roles are not checked.
+
+    Raises:
+        GraphError: there is no such graph, or it is wrong. The message says where and what to do.
+    """
+    path = path_or_name if isinstance(path_or_name, Path) else _find(path_or_name, search)
+    return parse_graph(_read(path), str(path), names=names)
+
+
+def available_graphs(search: Sequence[Path] = ()) -> dict[str, Path]:
+    """Name -> file of the graphs that `load_graph` knows by name; earlier folders hide later ones."""
+    found = shipped_graphs()
+    for folder in reversed(search):
+        found |= graphs_in(folder)
+    return found
+
+
+def parse_graph(text: str, source: str = "", *, names: Names | None = STANDARD_NAMES) -> GraphSpec:
+    """Parse and validate the YAML text of a graph.
+
+    Args:
+        text: the YAML text.
+        source: what messages call it; usually the path of the file.
+        names: what a graph may refer to; None: references to roles are not checked.
+
+    Raises:
+        GraphError: the text is no valid graph; all problems are listed.
+    """
+    from engine.graph.source import read_yaml  # yaml is imported when the first graph is read, not with the engine
+
+    document = read_yaml(text, source)
+    problems = list(document.problems)
+    spec: GraphSpec | None = None
+    if not isinstance(document.data, dict):
+        problems += [] if problems else [_no_mapping(document.data, source)]
+    else:
+        spec, wrong = _specification(document.data)
+        problems += _located(wrong if spec is None else validate(spec, names), document, source)
+    if spec is None or problems:
+        raise GraphError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    return spec
+
+
+def _specification(data: dict[str, Any]) -> tuple[GraphSpec | None, list[Problem]]:
+    from pydantic import ValidationError
+
+    try:
+        return GraphSpec.model_validate(data), []
+    except ValidationError as exc:
+        return None, schema_problems(exc, data)
+
+
+def _located(problems: Sequence[Problem], document: Document, source: str) -> list[Problem]:
+    """The problems with file, line and column, each once."""
+    located = []
+    for problem in problems:
+        place = document.place_of(problem.location)
+        located.append(replace(problem, file=source, line=place.line, column=place.column))
+    return list(dict.fromkeys(located))
+
+
+def _no_mapping(data: Any, source: str) -> Problem:
+    what = (
+        "It is empty." if data is None else "It is no graph: the top level must be fields such as `id:` and `nodes:`."
+    )
+    return Problem(source, 1, 1, what, "Begin with a copy of a shipped graph, such as `quick`.")
+
+
+def _find(name: str, search: Sequence[Path]) -> Path:
+    if "/" in name or "\\" in name or name.endswith(SUFFIXES):
+        return Path(name)
+    known = available_graphs(search)
+    found = known.get(name) or known.get(name.removeprefix(_PREFIX))
+    if found is None:
+        message = f"There is no graph named `{shorten(name)}`."
+        listed = choose_from(name.removeprefix(_PREFIX), known)
+        remedy = f"{listed} The graphs are: {', '.join(known)}." if listed.startswith("Did") else listed
+        problem = Problem("", 0, 0, message, f"{remedy} A file is given as a path, such as ./my.yaml.")
+        raise GraphError([problem], code="unknown_graph")
+    return found
+
+
+def _read(path: Path) -> str:
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise _unreadable(
+            name, "There is no such file.", "Check the path; `graph list` shows the graphs by name."
+        ) from None
+    except IsADirectoryError:
+        raise _unreadable(name, "It is a folder.", "Name a file in it.") from None
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise _unreadable(
+            name, f"It cannot be read ({shorten(reason)}).", "Check the path and its permissions."
+        ) from None
+    if len(raw) > _MAX_FILE_BYTES:
+        raise _unreadable(name, "It is larger than 1 MB.", "Shorten it, or split the graph.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw[: exc.start].count(b"\n") + 1
+        column = exc.start - (raw.rfind(b"\n", 0, exc.start) + 1) + 1
+        problem = Problem(name, line, column, "It is not UTF-8 text.", "Save the file as UTF-8.")
+        raise GraphError([problem], code="graph_unreadable") from None
+
+
+def _unreadable(name: str, message: str, remedy: str) -> GraphError:
+    return GraphError([Problem(name, 0, 0, message, remedy)], code="graph_unreadable")

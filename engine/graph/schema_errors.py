@@ -1,0 +1,167 @@
+"""From pydantic's errors about a graph to problems in a person's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from engine.graph.problems import Location, Problem, choose_from, nearest, shorten
+from engine.graph.spec import CONFIGS, GraphSpec, NodeSpec
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "a mapping of fields",
+    "model_type": "a mapping of fields",
+    "finite_number": "a finite number",
+}
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+    "too_short": ("at least", "min_length"),
+    "string_too_long": ("at most", "max_length"),
+}
+_REMEDIES = {
+    "bool_type": "Write true or false, without quotes.",
+    "int_type": "Write plain digits, without quotes or leading zeros.",
+    "float_type": "Write a plain number, without quotes.",
+    "string_type": "Put the value in quotes.",
+    "list_type": "Write one `- item` per line, or [a, b].",
+}
+
+
+def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
+    """The problems that a validation error of a `GraphSpec` stands for; locations are paths into `data`."""
+    problems = []
+    for detail in error.errors(include_url=False, include_context=True):
+        location = tuple(detail["loc"])
+        if _follows_from_unknown_type(location, data):
+            continue
+        problems.append(_problem(detail, location, data))
+    return list(dict.fromkeys(problems))
+
+
+def _follows_from_unknown_type(location: Location, data: Mapping[str, Any]) -> bool:
+    """Without a known type nothing can be said about a config: pydantic then complains once per type."""
+    if len(location) < 3 or location[0] != "nodes" or location[2] != "config":
+        return False
+    node = data["nodes"][location[1]]
+    return isinstance(node, dict) and not (isinstance(node.get("type"), str) and node["type"] in CONFIGS)
+
+
+def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any]) -> Problem:
+    kind, value, context = detail["type"], detail.get("input"), detail.get("ctx", {})
+    where = describe(location, data)
+    name = str(location[-1]) if location else "graph"
+    if kind == "extra_forbidden":
+        fields = _fields_at(location[:-1], data)
+        remedy = choose_from(name, fields) if nearest(name, fields) else f"Remove it. {choose_from(name, fields)}"
+        return _at(location, f"{describe(location[:-1], data)} has no field `{shorten(name)}`.", remedy)
+    if kind == "missing":
+        return _at(location, f"{describe(location[:-1], data)} needs the field `{name}`.", f"Add `{name}:`.")
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return _at(location, f"{where} cannot be `{shorten(value)}`.", choose_from(value, choices))
+    if kind in _KINDS:
+        message = f"{where} must be {_KINDS[kind]}, not {_quoted(value)}."
+        return _at(location, message, _REMEDIES.get(kind, "Indent its fields under it."))
+    if kind in _LIMITS:
+        words, key = _LIMITS[kind]
+        unit = " items" if kind == "too_short" else " characters" if kind == "string_too_long" else ""
+        return _at(location, f"{where} must be {words} {context.get(key)}{unit}.", "Correct the value.")
+    if kind in ("string_pattern_mismatch", "string_too_short"):
+        remedy = (
+            "Write it as x.y.z, such as 1.0.0."
+            if name == "version"
+            else ("Use letters, digits, `_`, `-` and `.`, beginning with a letter or `_`.")
+        )
+        return _at(location, f"{where} cannot be `{shorten(value)}`.", remedy)
+    return _at(location, f"{where} is not valid: {shorten(detail['msg'], 120)}.", "Correct the value.")
+
+
+def _at(location: Location, message: str, remedy: str) -> Problem:
+    return Problem("", 0, 0, message, remedy, location)
+
+
+def _quoted(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, str):
+        return f"the text `{shorten(value)}`"
+    names = {dict: "a mapping", list: "a list", bool: "true or false", int: "the number ", float: "the number "}
+    word = names.get(type(value), type(value).__name__)
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"{word}{value}" if word.endswith(" ") else word
+
+
+def describe(location: Location, data: Any) -> str:
+    """A location in words: ``The field `target` of route `code` of node `router` ``; the graph itself at the root."""
+    owners: list[str] = []
+    fields: list[str] = []
+    value = data
+    for index, part in enumerate(location):
+        value = _step(value, part)
+        if isinstance(part, int):
+            list_name = str(location[index - 1]) if index else "list"
+            owners.append(_item_name(list_name, part, value))
+            fields.clear()
+        else:
+            fields.append(part)
+    subject = [f"field `{'.'.join(map(shorten, fields))}`"] if fields else []
+    text = " of ".join(subject + owners[::-1])
+    return f"The {text}" if text else "The graph"
+
+
+def _item_name(list_name: str, ordinal: int, value: Any) -> str:
+    singular = {"nodes": "node", "edges": "edge", "routes": "route", "conditions": "condition"}.get(list_name)
+    if singular is None:
+        return f"item {ordinal + 1} of `{shorten(list_name)}`"
+    if isinstance(value, dict):
+        label = value.get("id") or value.get("name")
+        if singular == "edge" and "from_node" in value:
+            label = f"{value.get('from_node')} -> {value.get('to_node')}"
+        if isinstance(label, str):
+            return f"{singular} `{shorten(label)}`"
+    return f"{singular} number {ordinal + 1}"
+
+
+def _step(value: Any, part: str | int) -> Any:
+    try:
+        return value[part]
+    except (LookupError, TypeError):
+        return None
+
+
+def _fields_at(location: Location, data: Mapping[str, Any]) -> list[str]:
+    """Names of the fields that the model at a location has."""
+    model: type[BaseModel] | None = GraphSpec
+    value: Any = data
+    for part in location:
+        if model is NodeSpec and part == "config":
+            kind = value.get("type") if isinstance(value, dict) else None
+            model = CONFIGS.get(str(kind))
+        elif isinstance(part, str) and model is not None:
+            model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+        value = _step(value, part)
+    return list(model.model_fields) if model is not None else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

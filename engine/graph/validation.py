@@ -1,0 +1,187 @@
+"""Validation: what is wrong with a graph beyond its form, found before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.graph.config_checks import check_condition, check_config
+from engine.graph.problems import Location, Problem, choose_from
+from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
+from engine.graph.topology import Link, entry_nodes, find_cycles, links, reachable, successors
+
+STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge"})
+"""Roles (without `@`) that the catalogue always knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a graph may refer to outside of itself."""
+
+    roles: frozenset[str] = STANDARD_ROLES
+
+
+STANDARD_NAMES = Names()
+
+
+def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES) -> list[Problem]:
+    """Everything that is wrong with a graph; empty where it can run.
+
+    Args:
+        spec: the graph.
+        names: what it may refer to; None: references to roles are not checked.
+
+    Returns:
+        Problems without file and line; `location` is the path of the value inside the graph.
+    """
+    unsound = [*_duplicate_nodes(spec), *_unknown_nodes(spec), *_points(spec)]
+    problems = list(unsound)
+    for index, node in enumerate(spec.nodes):
+        problems += check_config(node, ("nodes", index, "config"), spec, None if names is None else names.roles)
+    for index, edge in enumerate(spec.edges):
+        if edge.condition is not None:
+            problems += check_condition(edge.condition, ("edges", index, "condition"), f"edge `{_arrow(edge)}`")
+    if not unsound:  # else the shape of the graph is a guess, and what follows from it would only hide the cause
+        problems += _shape(spec)
+    return problems
+
+
+def _arrow(edge: EdgeSpec) -> str:
+    return f"{edge.from_node} -> {edge.to_node}"
+
+
+def _problem(location: Location, message: str, remedy: str) -> Problem:
+    return Problem("", 0, 0, message, remedy, location)
+
+
+def _duplicate_nodes(spec: GraphSpec) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, node in enumerate(spec.nodes):
+        if node.id in first:
+            message = f"The node id `{node.id}` is there twice: it is node number {first[node.id] + 1} already."
+            yield _problem(("nodes", index, "id"), message, "Give every node an id of its own.")
+        first.setdefault(node.id, index)
+
+
+def _unknown_nodes(spec: GraphSpec) -> Iterator[Problem]:
+    known = [node.id for node in spec.nodes]
+    for index, edge in enumerate(spec.edges):
+        if edge.from_node not in known:
+            message = f"An edge comes from `{edge.from_node}`, but there is no such node."
+            yield _problem(("edges", index, "from_node"), message, choose_from(edge.from_node, known))
+    for link in links(spec):
+        if link.target not in known:
+            message = f"{_origin(link)} leads to `{link.target}`, but there is no such node."
+            yield _problem(link.location, message, choose_from(link.target, _names_for(link, spec)))
+
+
+def _names_for(link: Link, spec: GraphSpec) -> list[str]:
+    known = [node.id for node in spec.nodes]
+    if link.location[-1] == "default_route":
+        known += [each.label for each in links(spec) if each.source == link.source and each.kind == "route"]
+    return known
+
+
+def _origin(link: Link) -> str:
+    match link.kind:
+        case "edge":
+            return f"The edge from `{link.source}`"
+        case "route" | "compound":
+            return f"The route `{link.label}` of node `{link.source}`"
+        case "condition":
+            return f"The condition `{link.label}` of node `{link.source}`"
+        case _:
+            return f"The `{link.location[-1]}` of node `{link.source}`"
+
+
+def _points(spec: GraphSpec) -> Iterator[Problem]:
+    types = {node.id: node.type for node in spec.nodes}
+    for kind, listed, name in (("entry", spec.entry_points, "entry_points"), ("exit", spec.exit_points, "exit_points")):
+        of_type = [node for node, each in types.items() if each == kind]
+        for index, point in enumerate(listed):
+            if point not in types:
+                message = f"`{name}` lists `{point}`, but there is no such node."
+                yield _problem((name, index), message, choose_from(point, of_type or types))
+            elif types[point] != kind:
+                message = f"`{name}` lists `{point}`, which is a node of type {types[point]}, not {kind}."
+                yield _problem((name, index), message, choose_from(point, of_type))
+        for point, count in Counter(listed).items():
+            if count > 1:
+                yield _problem((name, listed.index(point)), f"`{name}` lists `{point}` twice.", "Remove one of them.")
+        if not of_type:
+            what = "No run can begin" if kind == "entry" else "No run can end"
+            yield _problem(("nodes",), f"{what}: there is no node of type {kind}.", f"Add a node with `type: {kind}`.")
+        elif listed:
+            yield from _not_listed(spec, kind, name)
+
+
+def _not_listed(spec: GraphSpec, kind: str, name: str) -> Iterator[Problem]:
+    listed = spec.entry_points if kind == "entry" else spec.exit_points
+    for index, node in enumerate(spec.nodes):
+        if node.type == kind and node.id not in listed:
+            message = f"The {kind} node `{node.id}` is not in `{name}`."
+            yield _problem(("nodes", index, "id"), message, f"Add it to `{name}`, or remove the node.")
+
+
+def _shape(spec: GraphSpec) -> Iterator[Problem]:
+    """Problems of the graph as a whole."""
+    following = successors(spec)
+    position = {node.id: index for index, node in enumerate(spec.nodes)}
+    yield from _useless_edges(spec)
+    reached = reachable(entry_nodes(spec), following)
+    for node in spec.nodes:
+        if node.id not in reached:
+            remedy = "Add an edge or a route that leads to it, or remove it."
+            yield _problem(("nodes", position[node.id]), f"No run can reach the node `{node.id}`.", remedy)
+    ends = [node for node in spec.nodes if node.type != "exit" and not following[node.id] and node.id in reached]
+    for node in ends:
+        message = f"The node `{node.id}` is a dead end: nothing leads on from it, and it is no exit."
+        remedy = "Add an edge from it, such as to " + " or ".join(f"`{exit_}`" for exit_ in _exits(spec)[:2]) + "."
+        yield _problem(("nodes", position[node.id]), message, remedy)
+    if not ends:
+        yield from _no_way_out(spec, following, reached)
+    if not spec.allow_cycles:
+        for cycle in find_cycles(following):
+            yield _cycle(cycle, spec)
+
+
+def _exits(spec: GraphSpec) -> list[str]:
+    return [node.id for node in spec.nodes if node.type == "exit"]
+
+
+def _useless_edges(spec: GraphSpec) -> Iterator[Problem]:
+    """Edges that no run can take: out of an exit, and those beside the targets that a router or gate chooses from."""
+    types = {node.id: node.type for node in spec.nodes}
+    chosen = {(link.source, link.target) for link in links(spec) if link.kind != "edge"}
+    for index, edge in enumerate(spec.edges):
+        kind, source = types[edge.from_node], edge.from_node
+        if kind == "exit":
+            message = f"The edge `{_arrow(edge)}` does nothing: a run ends at the exit `{source}`."
+            yield _problem(("edges", index), message, "Remove the edge.")
+        elif kind in ("router", "gate") and (source, edge.to_node) not in chosen:
+            message = f"The edge `{_arrow(edge)}` does nothing: the {kind} `{source}` goes only to its own targets."
+            what = "a route" if kind == "router" else "a condition or the default_target"
+            yield _problem(
+                ("edges", index), message, f"Make `{edge.to_node}` the target of {what}, or remove the edge."
+            )
+
+
+def _no_way_out(spec: GraphSpec, following: dict[str, tuple[str, ...]], reached: frozenset[str]) -> Iterator[Problem]:
+    backwards: dict[str, list[str]] = {}
+    for source, targets in following.items():
+        for target in targets:
+            backwards.setdefault(target, []).append(source)
+    leading_out = reachable(_exits(spec), backwards)
+    stuck: list[NodeSpec] = [node for node in spec.nodes if node.id in reached and node.id not in leading_out]
+    if stuck:
+        listed = ", ".join(f"`{node.id}`" for node in stuck)
+        message = f"No exit can be reached from {listed}."
+        index = spec.nodes.index(stuck[0])
+        yield _problem(("nodes", index), message, f"Add an edge from one of them to `{_exits(spec)[0]}`.")
+
+
+def _cycle(cycle: tuple[str, ...], spec: GraphSpec) -> Problem:
+    closing = next(link for link in links(spec) if (link.source, link.target) == cycle[-2:])
+    message = f"The graph goes round in a circle: {' -> '.join(cycle)}."
+    return _problem(closing.location, message, "Set `allow_cycles: true` if that is meant, or remove this way back.")
