@@ -138,6 +138,14 @@ class CircuitBreaker:
             return self._first_probe(now)
         return self._next_probe(now)
 
+    def available(self) -> bool:
+        """Whether `acquire` would give leave now; takes nothing and changes nothing."""
+        if self._state in ("closed", "disabled"):
+            return True
+        if self._state == "open":
+            return self._now() >= self._until
+        return self._state == "half_open" and len(self._live(self._now())) < self._config.max_probes
+
     def force(self, mode: ForceMode) -> None:
         """Set the state by hand.
 
@@ -227,13 +235,16 @@ class CircuitBreaker:
         return permit
 
     def _next_probe(self, now: float) -> Permit:
-        # a lease that ran out belongs to a hung probe: its slot is free again, its report still counts if it ever comes
-        leases = self._leases = {probe: until for probe, until in self._leases.items() if until > now}
+        leases = self._leases = self._live(now)
         if len(leases) >= self._config.max_probes:
             raise self._probing(min(leases.values()) - now)
         permit = Permit(self, self._generation)
         leases[permit] = now + self._config.cooldown_s
         return permit
+
+    def _live(self, now: float) -> dict[Permit, float]:
+        # a lease that ran out belongs to a hung probe: its slot is free again, its report still counts if it ever comes
+        return {probe: until for probe, until in self._leases.items() if until > now}
 
     def _enter(self, state: BreakerStateName, *, probe: Permit | None = None, now: float = 0.0) -> None:
         previous, self._state = self._state, state
