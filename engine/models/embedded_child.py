@@ -1,0 +1,61 @@
+"""The child process that runs the embedded model. Run as a file, never imported: it needs nothing of the engine.
+
+It reads one JSON line with its parameters from stdin, prints one JSON line (`address` or `error`) to stdout, and then
+waits for the end of stdin: so it ends with its parent, however that ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+
+def _parameters(settings: dict[str, Any]) -> Any:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["path"]
+    params.model_alias = {settings["alias"]}
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["window"] * settings["slots"]
+    params.kv_unified = False  # otherwise one long request could take the window of the others
+    params.cpuparams.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["batch_threads"]
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [settings["api_key"]]
+    params.cors_origins = "http://127.0.0.1"  # the default reflects any web page's origin
+    params.ui = False
+    params.endpoint_slots = False  # it would show the prompts of other requests
+    params.cache_ram_mib = 128  # the default lets the prompt cache grow to 8 GB
+    params.verbosity = -1
+    return params
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    # native code prints where it likes: what it prints to stdout goes to stderr, so that stdout is ours alone
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        os._exit(0)
+    try:
+        import xllamacpp
+
+        server = xllamacpp.Server(_parameters(json.loads(line)))
+        answer = {"address": server.listening_address}
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the parent reports it
+        answer = {"error": str(exc)[:2000] or type(exc).__name__}
+    out.write(json.dumps(answer) + "\n")
+    out.flush()
+    if "error" not in answer:
+        while sys.stdin.buffer.read(4096):
+            pass
+    os._exit(1 if "error" in answer else 0)  # a graceful end would wait for running generations
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The header of a GGUF model file: enough to say what it is before it is loaded.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigurationError
+from engine.models.naming import parameters_in_name, parameters_of
+
+MAGIC = b"GGUF"
+_READ = 1024 * 1024
+"""Bytes read: the facts come before the tokenizer's tables, which are long."""
+_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_QUANTIZATION = re.compile(r"(?<![A-Za-z0-9])((?:I?Q|TQ)\d[0-9A-Z_]*|B?F16|F32|MXFP4)(?![A-Za-z0-9])", re.IGNORECASE)
+_REMEDY = "Name a readable GGUF file in `embedded.model_path`, or leave it out to use the bundled model."
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """What a model file says of itself."""
+
+    path: Path
+    size_bytes: int
+    architecture: str = ""
+    parameters_b: float | None = None
+    """Parameters in billions."""
+    context_length: int | None = None
+    """Context window in tokens that the model was trained for."""
+    quantization: str = ""
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Read the header of a model file. Blocking; reads at most 1 MB.
+
+    Raises:
+        ConfigurationError: the file is absent, unreadable or no GGUF.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_READ)
+            size = file.seek(0, 2)
+    except FileNotFoundError:
+        raise ConfigurationError("model_file_absent", f"There is no model file at {path}.", remedy=_REMEDY) from None
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise ConfigurationError(
+            "model_file_unreadable", f"The model file {path} cannot be read: {reason}.", remedy=_REMEDY
+        ) from exc
+    if data[:4] != MAGIC:
+        raise ConfigurationError("not_gguf", f"{path} is not a GGUF model file.", remedy=_REMEDY)
+    facts = _facts(data)
+    architecture = _string(facts.get("general.architecture"))
+    length = facts.get(f"{architecture}.context_length")
+    match = _QUANTIZATION.search(path.stem)
+    return GgufHeader(
+        path,
+        size,
+        architecture,
+        parameters_of(_string(facts.get("general.size_label"))) or parameters_in_name(path.stem),
+        length if isinstance(length, int) and length > 0 else None,
+        match[1].upper() if match else "",
+    )
+
+
+def _string(value: Any) -> str:
+    return value[:100] if isinstance(value, str) else ""
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    """The key-value pairs before the tokenizer's; as far as they are whole."""
+    facts: dict[str, Any] = {}
+    try:
+        version, _, pairs = struct.unpack_from("<IQQ", data, 4)
+        if version not in {2, 3}:
+            return facts
+        offset = 24
+        for _ in range(min(pairs, 1000)):
+            key, offset = _take_string(data, offset)
+            if key.startswith("tokenizer."):
+                break
+            (kind,) = struct.unpack_from("<I", data, offset)
+            facts[key], offset = _take_value(data, offset + 4, kind)
+    except (struct.error, ValueError, KeyError):
+        return facts  # cut or damaged: loading it will say how
+    return facts
+
+
+def _take_string(data: bytes, offset: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<Q", data, offset)
+    end = offset + 8 + length
+    if end > len(data):
+        raise ValueError("cut")
+    return data[offset + 8 : end].decode("utf-8", "replace"), end
+
+
+def _take_value(data: bytes, offset: int, kind: int) -> tuple[Any, int]:
+    if kind == _STRING:
+        return _take_string(data, offset)
+    if kind == _ARRAY:
+        return None, _after_array(data, offset)
+    layout = "<" + _FORMATS[kind]
+    (value,) = struct.unpack_from(layout, data, offset)
+    return value, offset + struct.calcsize(layout)
+
+
+def _after_array(data: bytes, offset: int) -> int:
+    kind, length = struct.unpack_from("<IQ", data, offset)
+    offset += 12
+    if kind in _FORMATS:
+        return int(offset + length * struct.calcsize("<" + _FORMATS[kind]))
+    for _ in range(length):  # ends at the latest where the data do
+        _, offset = _take_value(data, offset, kind)
+    return offset

@@ -1,0 +1,172 @@
+"""OpenAI-compatible servers (llama.cpp, vLLM, LM Studio ...): capabilities are probed, never brands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from engine.errors import ConfigurationError, EngineError, ErrorClass
+from engine.models import openai_wire as wire
+from engine.models.address import normalise_base_url
+from engine.models.naming import same_model
+from engine.models.protocol import ChatRequest, Chunk, Health, ModelInfo, PullProgress
+from engine.models.transport import (
+    BODY_LIMIT,
+    CHAT_TIMEOUT_S,
+    CONTROL_TIMEOUT_S,
+    Stream,
+    Transport,
+    parse_json,
+    vectors,
+)
+
+_DONE = b"[DONE]"
+
+
+class OpenAIBackend:
+    """A server that speaks OpenAI's chat protocol.
+
+    Args:
+        base_url: such as `http://127.0.0.1:8080/v1`.
+        api_key: bearer token; empty for none.
+        kind: what events call it.
+        endpoint: what events and breaker keys call the address; the address itself by default.
+        keepalive: whether connections are used again.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str = "",
+        kind: str = "openai",
+        endpoint: str | None = None,
+        keepalive: bool = True,
+    ) -> None:
+        self._base = normalise_base_url(base_url)
+        self._root = self._base.removesuffix("/v1")
+        self.kind = kind
+        self.endpoint = self._base if endpoint is None else endpoint
+        self._http = Transport(
+            self._base,
+            service="The model server",
+            remedy="Start it, or correct openai_base_url.",
+            api_key=api_key,
+            keepalive=keepalive,
+        )
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """Stream an answer."""
+        fold = wire.ChatStream()
+        url = f"{self._base}/chat/completions"
+        async with self._http.stream("POST", url, wire.chat_body(request)) as stream:
+            await self._expect_events(stream, request.model)
+            async with aclosing(stream.lines()) as lines, aclosing(wire.events(lines)) as events:
+                complete = False
+                async for data in events:
+                    if data.strip() == _DONE:
+                        complete = True
+                        break
+                    chunk = fold.feed(self._event(data))
+                    if chunk.text or chunk.thinking:
+                        yield chunk
+        if not complete and fold.finish is None:
+            raise wire.protocol_error("stream_cut", "The model server's answer ended before it was complete.")
+        yield fold.end()
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text."""
+        if not texts:
+            return []
+        body = {"model": model, "input": list(texts), "encoding_format": "float"}
+        data = await self._json("POST", f"{self._base}/embeddings", body, model=model, timeout=CHAT_TIMEOUT_S)
+        listed = data.get("data")
+        rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+        if all(isinstance(row.get("index"), int) for row in rows):
+            rows.sort(key=lambda row: int(row["index"]))
+        return vectors([row.get("embedding") for row in rows], len(texts))
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that the server offers."""
+        data = await self._json("GET", f"{self._base}/models")
+        return wire.models(data, await self._props(), self._base)
+
+    async def show(self, model: str) -> ModelInfo:
+        """One model with its window, where the server tells it."""
+        found = await self.models()
+        for info in found:
+            if same_model(info.name, model):
+                return info
+        raise EngineError(
+            ErrorClass.NOT_FOUND,
+            "model_not_found",
+            f"The server at {self._base} does not have the model {model!r}.",
+            remedy=f"It has: {', '.join(info.name for info in found[:10]) or 'none'}.",
+        )
+
+    def pull(self, model: str) -> AsyncIterator[PullProgress]:
+        """Not part of the protocol: always refused."""
+        raise ConfigurationError(
+            "pull_unsupported",
+            f"The server at {self._base} cannot fetch models, so not {model!r} either.",
+            remedy="Start that server with the model, or use Ollama.",
+        )
+
+    async def health(self) -> Health:
+        """Whether the server answers and has a model."""
+        try:
+            answer = await self._http.call("GET", f"{self._root}/health")
+            if answer.status == 503:  # llama.cpp while it loads its model
+                return Health(ok=False, detail=f"The server at {self._base} is still loading.", remedy="Wait a moment.")
+            names = [info.name for info in wire.models(await self._json("GET", f"{self._base}/models"), {}, self._base)]
+        except EngineError as exc:
+            return Health(ok=False, detail=exc.message, remedy=exc.remedy)
+        if not names:
+            return Health(ok=False, detail=f"The server at {self._base} has no model.", remedy="Start it with one.")
+        return Health(ok=True, detail=f"OpenAI-compatible server at {self._base} with {', '.join(names[:3])}.")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _json(
+        self,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None = None,
+        *,
+        model: str = "",
+        timeout: float = CONTROL_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        answer = await self._http.call(method, url, body, timeout=timeout)
+        if answer.status != 200:
+            raise wire.http_error(answer, self._base, model)
+        data = answer.json()
+        if not isinstance(data, dict):
+            raise wire.wrong_endpoint(self._base)
+        return data
+
+    async def _props(self) -> dict[str, Any]:
+        """llama.cpp's properties; empty where the server has none."""
+        answer = await self._http.call("GET", f"{self._root}/props")
+        data = answer.json() if answer.status == 200 else None
+        return data if isinstance(data, dict) else {}
+
+    async def _expect_events(self, stream: Stream, model: str) -> None:
+        """Raise unless the answer is a stream of events."""
+        if stream.status != 200:
+            raise wire.http_error(await stream.answer(), self._base, model)
+        if stream.content_type == "text/event-stream":
+            return
+        answer = await stream.answer(BODY_LIMIT)
+        fields = wire.error_fields(answer.json())
+        raise wire.wrong_endpoint(self._base) if fields is None else wire.stream_error(fields)
+
+    def _event(self, data: bytes) -> dict[str, Any]:
+        parsed = parse_json(data)
+        if not isinstance(parsed, dict):
+            raise wire.protocol_error("bad_event", "The model server sent an event that is no JSON object.")
+        if (fields := wire.error_fields(parsed)) is not None:
+            raise wire.stream_error(fields)
+        return parsed

@@ -1,0 +1,313 @@
+"""What goes over the wire to and from OpenAI-compatible servers: pure functions between their JSON and our values.
+
+Shapes: https://platform.openai.com/docs/api-reference/chat-streaming, and the server documentation of llama.cpp
+(tools/server/README.md: `timings`, `/props`, `exceed_context_size_error`) and vLLM (`max_model_len`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import EngineError, ErrorClass
+from engine.events import FinishReason
+from engine.message import replace_surrogates
+from engine.models.naming import looks_like_embedder, parameters_in_name
+from engine.models.protocol import Capability, ChatMessage, ChatRequest, Chunk, Done, ModelInfo, ToolCall
+from engine.models.transport import LINE_LIMIT, Answer, count, milliseconds, refusal
+
+_OVERFLOW_TYPES = frozenset({"exceed_context_size_error"})  # llama.cpp, in `type`
+_OVERFLOW_CODES = frozenset({"context_length_exceeded"})  # OpenAI, in `code`
+_OVERFLOW_PARAMS = frozenset({"input_tokens"})  # vLLM, in `param`
+_CALLS_AT_MOST = 64
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+
+def chat_body(request: ChatRequest) -> dict[str, Any]:
+    """The body of /chat/completions: always streamed, always with a limit, always with usage."""
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+    }
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.schema is not None:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "strict": True, "schema": request.schema},
+        }
+    if request.tools:
+        body["tools"] = list(request.tools)
+    return body
+
+
+def _message(message: ChatMessage) -> dict[str, Any]:
+    data: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.thinking:
+        data["reasoning_content"] = message.thinking
+    if message.tool_calls:
+        data["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        data["tool_call_id"] = message.tool_call_id
+    return data
+
+
+# -- server-sent events -----------------------------------------------------------------------------------------------
+
+
+async def events(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The data of each server-sent event (WHATWG HTML, section 9.2); comments such as `: ping` are skipped.
+
+    Some servers send failures in a field `error`, which the standard does not have: it counts as data.
+    """
+    data: list[bytes] = []
+    size = 0
+    async for line in lines:
+        if not line:
+            if data:
+                yield b"\n".join(data)
+            data, size = [], 0
+            continue
+        name, _, value = line.partition(b":")
+        if name in {b"data", b"error"}:
+            data.append(value.removeprefix(b" "))
+            size += len(value)
+            if size > LINE_LIMIT:
+                raise EngineError(ErrorClass.RESOURCE, "event_too_long", "The model server sent an event over 10 MB.")
+    if data:
+        yield b"\n".join(data)  # a server that closes without the last empty line
+
+
+@dataclass(slots=True)
+class ChatStream:
+    """Folds the chunks of one streamed answer."""
+
+    finish: FinishReason | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    timings: Mapping[str, Any] = field(default_factory=dict)
+    _calls: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    """Index -> (id, name, arguments so far)."""
+
+    def feed(self, data: Mapping[str, Any]) -> Chunk:
+        """Take one chunk in; what is to be shown of it comes back."""
+        for name in ("usage", "timings"):
+            value = data.get(name)
+            if isinstance(value, dict):
+                setattr(self, name, value)
+        choices = data.get("choices")
+        if not isinstance(choices, list):
+            raise protocol_error("bad_event", "The model server sent an event without choices.")
+        choice = choices[0] if choices and isinstance(choices[0], dict) else {}  # none: the extra chunk with the usage
+        self._finished(choice.get("finish_reason"))
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            return Chunk()
+        calls = delta.get("tool_calls")
+        for position, call in enumerate(calls if isinstance(calls, list) else []):
+            self._call_delta(call, position)
+        return Chunk(_text(delta.get("content")), _text(delta.get("reasoning_content") or delta.get("reasoning")))
+
+    def end(self) -> Chunk:
+        """The last chunk of a complete stream.
+
+        Raises:
+            EngineError: INVALID_OUTPUT where a tool call's arguments are no JSON object.
+        """
+        calls = tuple(self._call(index) for index in sorted(self._calls))
+        finish: FinishReason = "tool_calls" if calls else self.finish or "stop"
+        done = Done(
+            finish,
+            prompt_tokens=count(self.usage.get("prompt_tokens")),
+            completion_tokens=count(self.usage.get("completion_tokens")),
+            prompt_ms=milliseconds(self.timings.get("prompt_ms"), 1.0),
+            eval_ms=milliseconds(self.timings.get("predicted_ms"), 1.0),
+        )
+        return Chunk(tool_calls=calls, done=done)
+
+    def _finished(self, reason: Any) -> None:
+        if isinstance(reason, str):
+            self.finish = "length" if reason == "length" else "tool_calls" if reason == "tool_calls" else "stop"
+
+    def _call_delta(self, call: Any, position: int) -> None:
+        if not isinstance(call, dict):
+            return
+        given = count(call.get("index"))
+        index = position if given is None else given
+        if index >= _CALLS_AT_MOST:
+            raise EngineError(ErrorClass.INVALID_OUTPUT, "too_many_tool_calls", "The model made too many tool calls.")
+        identity, name, arguments = self._calls.get(index, ("", "", ""))
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        self._calls[index] = (
+            identity or _text(call.get("id")),
+            name + _text(function.get("name")),
+            arguments + _text(function.get("arguments")),
+        )
+
+    def _call(self, index: int) -> ToolCall:
+        identity, name, text = self._calls[index]
+        try:
+            arguments = json.loads(text or "{}")
+        except (ValueError, RecursionError):
+            arguments = None
+        if not name or not isinstance(arguments, dict):
+            raise EngineError(
+                ErrorClass.INVALID_OUTPUT, "bad_tool_call", "The model's tool call has no name or no JSON arguments."
+            )
+        return ToolCall(identity or f"call_{index + 1}", name, arguments)
+
+
+# -- models -----------------------------------------------------------------------------------------------------------
+
+
+def models(data: Mapping[str, Any], props: Mapping[str, Any], endpoint: str) -> list[ModelInfo]:
+    """The models of /v1/models, with what /props (llama.cpp) adds where there is but one."""
+    listed = data.get("data")
+    if not isinstance(listed, list):
+        raise wrong_endpoint(endpoint)
+    usable = [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    told = {
+        entry.get("name"): entry.get("capabilities")
+        for entry in data.get("models") or []  # llama.cpp lists models in Ollama's form too
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+    }
+    single = props if len(usable) == 1 else {}
+    return [_model(entry, single, told.get(entry["id"])) for entry in usable]
+
+
+def _model(entry: Mapping[str, Any], props: Mapping[str, Any], told: Any) -> ModelInfo:
+    name = replace_surrogates(entry["id"])[:300]
+    meta = entry.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    parameters = count(meta.get("n_params"))
+    return ModelInfo(
+        name,
+        size_bytes=count(meta.get("size")),
+        parameters_b=round(parameters / 1e9, 6) if parameters else parameters_in_name(name),
+        quantization=_text(meta.get("ftype"))[:40],
+        window=_window(entry, meta, props),
+        capabilities=_capabilities(name, told, props),
+        loaded=bool(meta),
+    )
+
+
+def _window(entry: Mapping[str, Any], meta: Mapping[str, Any], props: Mapping[str, Any]) -> int | None:
+    settings = props.get("default_generation_settings")
+    per_slot = settings.get("n_ctx") if isinstance(settings, dict) else None
+    # llama.cpp's own word first, then vLLM's, then LM Studio's
+    for value in (per_slot, meta.get("n_ctx"), entry.get("max_model_len"), entry.get("loaded_context_length")):
+        if window := count(value):
+            return window
+    return None
+
+
+def _capabilities(name: str, told: Any, props: Mapping[str, Any]) -> frozenset[Capability]:
+    if (isinstance(told, list) and "embedding" in told and "completion" not in told) or looks_like_embedder(name):
+        return frozenset({"embed"})
+    caps = props.get("chat_template_caps")
+    # a llama.cpp template without tool support drops `tools` silently; other servers refuse them, which is seen
+    tools = caps.get("supports_tools") is True if isinstance(caps, dict) else not props
+    found: set[Capability] = {"chat", "json_schema"}
+    return frozenset(found | {"tools"} if tools else found)
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def http_error(answer: Answer, endpoint: str, model: str) -> EngineError:
+    """An answer with an error status."""
+    data = answer.json()
+    fields = error_fields(data)
+    if fields is None:
+        if answer.status < 500 and answer.status not in {401, 403, 408, 429}:
+            return wrong_endpoint(endpoint)
+        return refusal(answer, f"The server at {endpoint}", "", remedy=_remedy(answer.status))
+    if _is_overflow(fields):
+        return context_overflow(fields)
+    if answer.status == 404 and model:
+        return EngineError(
+            ErrorClass.NOT_FOUND,
+            "model_not_found",
+            f"The server at {endpoint} does not have the model {model!r}.",
+            remedy="Choose one that `tinyllm-tui models list` shows, or check that the address ends in /v1.",
+        )
+    return refusal(answer, f"The server at {endpoint}", _text(fields.get("message")), remedy=_remedy(answer.status))
+
+
+def error_fields(data: Any) -> Mapping[str, Any] | None:
+    """The fields of an error object in any of the forms in use; None where it is none."""
+    if not isinstance(data, dict):
+        return None
+    error = data.get("error")
+    if isinstance(error, dict):
+        return error
+    if isinstance(error, str):
+        return {"message": error}
+    if data.get("object") == "error" or ("message" in data and "code" in data and "choices" not in data):
+        return data
+    return None
+
+
+def stream_error(fields: Mapping[str, Any]) -> EngineError:
+    """An error object inside an answer with status 200; its `code` is the status that it would have had."""
+    if _is_overflow(fields):
+        return context_overflow(fields)
+    said = _text(fields.get("message"))[:500].strip().rstrip(".") or "unknown"
+    return EngineError(ErrorClass.PROTOCOL, "error_in_stream", f"The model server reported an error: {said}.")
+
+
+def _is_overflow(fields: Mapping[str, Any]) -> bool:
+    return (
+        fields.get("type") in _OVERFLOW_TYPES
+        or fields.get("code") in _OVERFLOW_CODES
+        or fields.get("param") in _OVERFLOW_PARAMS
+    )
+
+
+def context_overflow(fields: Mapping[str, Any]) -> EngineError:
+    prompt, window = count(fields.get("n_prompt_tokens")), count(fields.get("n_ctx"))
+    sizes = f" ({prompt} tokens of {window})" if prompt and window else ""
+    return EngineError(
+        ErrorClass.CONTEXT_OVERFLOW,
+        "context_overflow",
+        f"The prompt does not fit into the model's context window{sizes}.",
+        remedy="Shorten the question, or use a model with a larger window.",
+    )
+
+
+def wrong_endpoint(endpoint: str) -> EngineError:
+    return EngineError(
+        ErrorClass.CONFIGURATION,
+        "wrong_endpoint",
+        f"What answers at {endpoint} is not an OpenAI-compatible server.",
+        remedy="Correct openai_base_url; it usually ends in /v1.",
+    )
+
+
+def protocol_error(code: str, message: str) -> EngineError:
+    return EngineError(ErrorClass.PROTOCOL, code, message)
+
+
+def _remedy(status: int) -> str:
+    return "Set the server's API key." if status in {401, 403} else ""
+
+
+def _text(value: Any) -> str:
+    return replace_surrogates(value) if isinstance(value, str) else ""
