@@ -35,8 +35,6 @@ class Subscription:
         """Only this transaction's events and the engine stream; None: all."""
 
     def put(self, event: Event) -> None:
-        if self.tx is not None and event.tx is not None and event.tx != self.tx:
-            return
         if len(self._ring) >= self._size:
             self._ring.popleft()
             self._missed += 1
@@ -85,30 +83,49 @@ class Subscription:
 class EventBus:
     """Publishes every event to every subscriber, in `gseq` order, never waiting for any of them.
 
-    For one event loop; `publish` is called by the event log alone, subscribers never publish.
+    For one event loop; `publish` is called by the event log alone, subscribers never publish. Subscribers of one
+    transaction cost nothing to the others.
     """
 
-    __slots__ = ("_subscribers",)
+    __slots__ = ("_all", "_by_tx")
 
     def __init__(self) -> None:
-        self._subscribers: tuple[Subscription, ...] = ()
+        self._all: tuple[Subscription, ...] = ()
+        self._by_tx: dict[str, tuple[Subscription, ...]] = {}
 
     def subscribe(self, *, size: int = 4096, tx: str | None = None) -> Subscription:
-        """A new ring of at most `size` events, from now on."""
+        """A new ring of at most `size` events, from now on; with `tx` only that transaction's and the engine's."""
         if size < 1:
             raise ValueError("a ring holds at least one event")
         subscription = Subscription(self, size, tx)
-        self._subscribers = (*self._subscribers, subscription)
+        if tx is None:
+            self._all = (*self._all, subscription)
+        else:
+            self._by_tx[tx] = (*self._by_tx.get(tx, ()), subscription)
         return subscription
 
     def remove(self, subscription: Subscription) -> None:
-        self._subscribers = tuple(s for s in self._subscribers if s is not subscription)
+        if subscription.tx is None:
+            self._all = tuple(s for s in self._all if s is not subscription)
+            return
+        rest = tuple(s for s in self._by_tx.get(subscription.tx, ()) if s is not subscription)
+        if rest:
+            self._by_tx[subscription.tx] = rest
+        else:
+            self._by_tx.pop(subscription.tx, None)
 
     def publish(self, event: Event) -> None:
-        for subscriber in self._subscribers:
-            subscriber.put(event)
+        for subscription in self._all:
+            subscription.put(event)
+        if event.tx is not None:
+            for subscription in self._by_tx.get(event.tx, ()):
+                subscription.put(event)
+        elif self._by_tx:
+            for subscriptions in self._by_tx.values():
+                for subscription in subscriptions:
+                    subscription.put(event)
 
     def close(self) -> None:
         """Close every subscription: its iterator ends after what it holds."""
-        for subscriber in self._subscribers:
-            subscriber.close()
+        for subscription in (*self._all, *(s for group in list(self._by_tx.values()) for s in group)):
+            subscription.close()

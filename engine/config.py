@@ -47,7 +47,9 @@ class EngineConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: BackendName = Field(default="auto", description="auto: Ollama where it answers with a chat model, else embedded")
+    backend: BackendName = Field(
+        default="auto", description="auto: Ollama where it answers with a chat model, else embedded"
+    )
     model: str | None = Field(default=None, description="one model for every role")
     roles: dict[str, str] = Field(default_factory=dict, description="role (without @) -> model name")
     ollama_host: str = Field(default="", description="as OLLAMA_HOST; default http://127.0.0.1:11434")

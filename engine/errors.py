@@ -163,7 +163,9 @@ def classify(exc: BaseException) -> EngineError:
     if httpx_error is not None:
         return httpx_error
     if isinstance(exc, TimeoutError):
-        return _wrap(exc, ErrorClass.TIMEOUT, "timeout", "The operation took too long.", "Try again, or raise the limit.")
+        return _wrap(
+            exc, ErrorClass.TIMEOUT, "timeout", "The operation took too long.", "Try again, or raise the limit."
+        )
     if isinstance(exc, ConnectionError):
         return _wrap(exc, ErrorClass.CONNECTION, "connection", f"The connection failed: {_words(exc)}.", "")
     if isinstance(exc, MemoryError):
@@ -192,7 +194,9 @@ def _classify_httpx(exc: BaseException) -> EngineError | None:
     if isinstance(exc, httpx.TransportError):
         return _wrap(exc, ErrorClass.CONNECTION, "transport", f"The connection failed: {_words(exc)}.", "")
     if isinstance(exc, httpx.InvalidURL):
-        return _wrap(exc, ErrorClass.CONFIGURATION, "invalid_url", f"Not a usable address: {_words(exc)}.", "Correct it.")
+        return _wrap(
+            exc, ErrorClass.CONFIGURATION, "invalid_url", f"Not a usable address: {_words(exc)}.", "Correct it."
+        )
     return None
 
 

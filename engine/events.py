@@ -1,7 +1,9 @@
 """The closed set of event types and their JSON codec.
 
-A run is a list of events. Bodies are frozen dataclasses, one per kind; `Event` is the envelope. Times ending in `_ms` are
-milliseconds. Adding a field with a default keeps `V`; any other change of a body raises its `V` and needs an upgrade here.
+A run is a list of events. Bodies are frozen dataclasses, one per kind; `Event` is the envelope. Times ending in
+`_ms` are
+milliseconds. Adding a field with a default keeps `V`; any other change of a body raises its `V` and needs an upgrade
+here.
 """
 
 from __future__ import annotations
@@ -132,7 +134,7 @@ class RunSnapshot:
     """Node -> id of its latest message."""
 
 
-# -- the engine stream ---------------------------------------------------------------------------------------------------
+# -- the engine stream -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class BackendChanged(Body):
     remedy: str = ""
 
 
-# -- the life of a transaction -------------------------------------------------------------------------------------------
+# -- the life of a transaction -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class Unpaused(Body):
 TERMINAL: tuple[type[Body], ...] = (Committed, RolledBack)
 
 
-# -- nodes ----------------------------------------------------------------------------------------------------------------
+# -- nodes -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +346,7 @@ class GateDecided(Body):
     max_retries: int = 0
 
 
-# -- operations -----------------------------------------------------------------------------------------------------------
+# -- operations --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,7 +453,7 @@ class AttemptFailed(Body):
     """Text received before the failure."""
 
 
-# -- memory ---------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,7 +485,7 @@ class ContextPruned(Body):
     """One line for each message that went: kind, tokens, beginning of the text."""
 
 
-# -- codec ----------------------------------------------------------------------------------------------------------------
+# -- codec -------------------------------------------------------------------------------------------------------------
 
 BODIES: dict[str, type[Body]] = {
     cls.KIND: cls

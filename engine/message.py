@@ -29,7 +29,8 @@ class MessageKind(StrEnum):
 class Message:
     """An immutable message.
 
-    `data` is the structured payload that conditions read (`route`, `routes`, `scores` ...); a node adds to what it received.
+    `data` is the structured payload that conditions read (`route`, `routes`, `scores` ...); a node adds to what it
+    received.
     """
 
     id: int

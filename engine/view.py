@@ -1,6 +1,7 @@
 """The view: what panes show of one transaction, as a fold of its events.
 
-`apply` mutates only the view it is given, uses no clock, I/O or randomness, and computes nothing that an event should have
+`apply` mutates only the view it is given, uses no clock, I/O or randomness, and computes nothing that an event
+should have
 carried. Live, replayed and afterwards the same events give equal views.
 """
 
@@ -185,7 +186,8 @@ def fold(events: Iterable[ev.Event]) -> View:
 def apply(view: View, event: ev.Event) -> View:
     """Fold one event into `view` (changed in place, and returned).
 
-    Events of the engine stream count from the transaction's begin to its end: before and after that they are ignored, so that
+    Events of the engine stream count from the transaction's begin to its end: before and after that they are
+    ignored, so that
     a live subscriber and a later reader see the same.
     """
     if event.tx is None:
@@ -201,7 +203,7 @@ def apply(view: View, event: ev.Event) -> View:
     return view
 
 
-# -- handlers ---------------------------------------------------------------------------------------------------------------
+# -- handlers ----------------------------------------------------------------------------------------------------------
 
 
 def _line(view: View, event: ev.Event, mark: Mark, node: str, text: str) -> None:
@@ -338,7 +340,7 @@ def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
     _line(view, event, mark, body.path, words)
 
 
-def _edge_taken(view: View, event: ev.Event, body: ev.EdgeTaken) -> None:
+def _edge_taken(view: View, event: ev.Event, body: ev.EdgeTaken) -> None:  # noqa: ARG001 - one shape for all handlers
     key = (body.source, body.target)
     edge = view.edges.setdefault(key, EdgeView(*key, condition=body.condition))
     if body.taken:
@@ -384,7 +386,7 @@ def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
     _line(view, event, "info", body.path, f"model {body.model}{again}")
 
 
-def _model_delta(view: View, event: ev.Event, body: ev.ModelDelta) -> None:
+def _model_delta(view: View, event: ev.Event, body: ev.ModelDelta) -> None:  # noqa: ARG001 - one shape for all handlers
     attempt = _attempt(_visit(view, body.path, body.visit), body.step, body.attempt)
     if attempt is None:
         return
@@ -408,7 +410,9 @@ def _model_finished(view: View, event: ev.Event, body: ev.ModelFinished) -> None
     if attempt.stream:
         view.answer, view.answer_node, view.answer_model = body.text, body.path, body.model
     cut = ", cut off" if body.finish == "length" else ""
-    _line(view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens in {body.duration_ms} ms{cut}")
+    _line(
+        view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens in {body.duration_ms} ms{cut}"
+    )
 
 
 def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None:
@@ -428,7 +432,7 @@ def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None
     _line(view, event, "error", body.path, f"{body.model}: {body.error.message}{then}")
 
 
-def _context_measured(view: View, event: ev.Event, body: ev.ContextMeasured) -> None:
+def _context_measured(view: View, event: ev.Event, body: ev.ContextMeasured) -> None:  # noqa: ARG001 - one shape for all handlers
     memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
     memory.tokens, memory.window, memory.messages = body.tokens, body.window, body.messages
     memory.by_kind, memory.reserved = body.by_kind, body.reserved

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.errors import EngineError
 from engine.events import Body, Retry
 from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection
@@ -37,14 +36,26 @@ class NodeContext(Protocol):
 
     path: str
     visit: int
-    graph: GraphSpec
-    question: str
-    history: Sequence[tuple[str, str]]
-    """(role, content) of the session's earlier messages."""
-    inputs: Mapping[str, Any]
-    variables: Mapping[str, Any]
-    notes: Sequence[Retry]
-    """What the retries so far asked to be changed, oldest first."""
+
+    @property
+    def graph(self) -> GraphSpec: ...
+
+    @property
+    def question(self) -> str: ...
+
+    @property
+    def history(self) -> Sequence[tuple[str, str]]:
+        """(role, content) of the session's earlier messages."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]: ...
+
+    @property
+    def variables(self) -> Mapping[str, Any]: ...
+
+    @property
+    def notes(self) -> Sequence[Retry]:
+        """What the retries so far asked to be changed, oldest first."""
 
     def emit(self, body: Body) -> None:
         """Log and publish an event."""
@@ -68,8 +79,18 @@ class NodeContext(Protocol):
     def capable(self, model: str) -> bool:
         """Whether the model is good enough to be asked for decisions (more than a billion parameters)."""
 
+    @property
+    def largest_window(self) -> int:
+        """The largest window of the models that this run uses, in tokens; 0 when it uses none."""
+
+    def available(self, node: str) -> bool:
+        """Whether that node's circuit breaker lets a call pass."""
+
     def selection(self, model: str) -> ContextSelection:
-        """This node's context selection for a model; the same one for every visit of the run."""
+        """An empty context selection for this node and a model, with the correction that the run has learnt."""
+
+    def observe(self, selection: ContextSelection, reported: int) -> None:
+        """Learn from the backend's count of the prompt's tokens, for this selection and later ones of its key."""
 
     async def chat(self, request: ChatRequest, *, fallbacks: Sequence[str] = (), stream: bool = True) -> ModelRound:
         """Ask a model: an operation, with retries, breakers and events.
@@ -82,13 +103,8 @@ class NodeContext(Protocol):
         """Take a non-deterministic result: intent and outcome are logged. The result must be JSON."""
 
 
-class Node(Protocol):
-    """One node of a graph, made once per run from its specification.
-
-    `inline` nodes have a `decide` that returns at once; the others an asynchronous `run`.
-    """
-
-    inline: bool
+class InlineNode(Protocol):
+    """A node that decides at once. Made once per plan; keeps no state between visits."""
 
     def decide(self, ctx: NodeContext, message: Message) -> Outcome:
         """The outcome, without waiting for anything.
@@ -97,16 +113,13 @@ class Node(Protocol):
             EngineError: the node failed.
         """
 
+
+class AsyncNode(Protocol):
+    """A node that waits for something. Made once per plan; keeps no state between visits."""
+
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
         """The outcome.
 
         Raises:
             EngineError: the node failed.
         """
-
-
-def failure(error: EngineError, path: str) -> EngineError:
-    """The error, naming the node in which it happened."""
-    if not error.node:
-        error.node = path
-    return error

@@ -22,9 +22,9 @@ FILE_NAME = "tinyllm.db"
 
 _INSERT = """
 INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-       json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'), json_extract(value, '$[7]'),
-       json_extract(value, '$[8]')
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+       json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+       json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
 FROM json_each(?)
 """
 """One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
@@ -103,8 +103,8 @@ class Database:
             )
         elif not owned:
             notices.append(
-                f"The database belongs to {ownership.owner()}: it is open for reading only here, and runs are not recorded. "
-                "Close the other program, or use another --data-dir, to record."
+                f"The database belongs to {ownership.owner()}: it is open for reading only here, "
+                "and runs are not recorded. Close the other program, or use another --data-dir, to record."
             )
         return database
 
@@ -231,7 +231,8 @@ async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
 async def _migrate(connection: aiosqlite.Connection, version: int) -> None:
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         await connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script} PRAGMA user_version = {number}; COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+            f"{script} PRAGMA user_version = {number}; COMMIT;"
         )
 
 

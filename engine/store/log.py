@@ -1,6 +1,7 @@
 """The event log: numbers every event, writes it, and publishes it, in this order of authority.
 
-What is on disk is always a gap-free prefix of what was emitted. Events are published in `gseq` order; one whose body is a
+What is on disk is always a gap-free prefix of what was emitted. Events are published in `gseq` order; one whose body
+is a
 `BARRIER` is published (and everything after it) only when it is on disk.
 """
 
@@ -15,13 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.bus import EventBus
-from engine.events import Body, Event, Sync, checksum, encode
+from engine.events import TERMINAL, Body, Event, Sync, checksum, encode
 from engine.store.database import Database, StoreError, store_error
 
 GROUP = 256
 """Rows in one commit at most."""
 LAZY_S = 0.05
 """How long an event may wait for company before it is written."""
+KEPT = 50_000
+"""Latest events that a log without a database keeps in memory."""
 MAX_UNSYNCED = 4096
 """With more unsynced events than this, runs pause at the next node boundary."""
 PATIENCE_S = 10.0
@@ -42,11 +45,11 @@ class EventLog:
 
     Args:
         bus: gets every event.
-        database: None keeps nothing: every event counts as durable at once.
+        database: None keeps the latest events in memory only: every event counts as durable at once.
         next_gseq: the first number to give.
         now: monotonic seconds.
         wall: Unix time in seconds.
-        sleep: waits between two tries of a store that refuses to write.
+        patience_s: seconds that a store may refuse to write before runs are told to end.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class EventLog:
         self._progress = asyncio.Event()
         self._failing_since: float | None = None
         self._closing = False
+        self._kept: deque[Event] = deque(maxlen=KEPT)
         self.error: StoreError | None = None
         """What the store said when it last refused to write; None when it writes."""
 
@@ -91,6 +95,7 @@ class EventLog:
         self._next += 1
         if self._database is None:
             self._synced = event.gseq
+            self._kept.append(event)
             self._bus.publish(event)
             return event
         self._queue.append(event)
@@ -224,6 +229,28 @@ class EventLog:
         self._closing = True
         self._urgent.set()
         self._wake.set()
+
+    def kept(self, tx: str, *, after: int = 0) -> list[Event]:
+        """Without a database: a transaction's events and those of the engine stream inside its span, from memory."""
+        found: list[Event] = []
+        inside = ended = False
+        for event in self._kept:
+            if event.tx == tx:
+                inside, ended = True, isinstance(event.body, TERMINAL)
+            if inside and event.tx in (None, tx) and event.gseq > after:
+                found.append(event)
+            if ended:
+                break
+        return found
+
+    async def flush(self) -> None:
+        """Wait until everything that was appended so far is on disk.
+
+        Raises:
+            StoreError: the store refuses to write for longer than the patience.
+        """
+        if self._queue:
+            await self.synced(self._queue[-1])
 
     @property
     def unsynced(self) -> int:

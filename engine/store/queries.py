@@ -15,20 +15,26 @@ _TRANSACTION = """
 SELECT number, tx, status, session, graph_id, question, answer, exit, reason, error, backend, started_ms, duration_ms,
        events, usage FROM transactions
 """
-_EVENT = "SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events"
+_EVENTS_OF_TX = """
+WITH span AS (SELECT first_gseq AS first, coalesce(last_gseq, 9e18) AS last FROM transactions WHERE tx = ?1)
+SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events WHERE tx = ?1 AND gseq > ?2
+UNION ALL
+SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events
+WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
+ORDER BY gseq
+"""
 _DECODE_AT_ONCE = 400
 """Rows decoded between two turns of the event loop."""
 
 
 def _transaction(row: Any) -> TransactionRow:
-    *fields, usage = row
-    return TransactionRow(*fields, usage=Usage(**json.loads(usage)))
+    return TransactionRow(*row[:-1], usage=Usage(**json.loads(row[-1])))
 
 
 async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:
     """The newest transactions first."""
     where, parameters = ("WHERE session = ?", [session]) if session is not None else ("", [])
-    rows = await database.fetch(f"{_TRANSACTION} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])  # noqa: S608 - constants
+    rows = await database.fetch(f"{_TRANSACTION} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])
     return [_transaction(row) for row in rows]
 
 
@@ -73,16 +79,7 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
     Raises:
         StoreError: a row is damaged.
     """
-    rows = await database.fetch(
-        f"""
-        WITH span AS (SELECT first_gseq AS first, coalesce(last_gseq, 9e18) AS last FROM transactions WHERE tx = ?1)
-        {_EVENT} WHERE tx = ?1 AND gseq > ?2
-        UNION ALL
-        {_EVENT} WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
-        ORDER BY gseq
-        """,
-        [tx, after],
-    )
+    rows = await database.fetch(_EVENTS_OF_TX, [tx, after])
     decoded: list[Event] = []
     for index, row in enumerate(rows, 1):
         decoded.append(_event(row))
@@ -109,7 +106,8 @@ async def next_numbers(database: Database) -> tuple[int, int]:
     """(next gseq, next transaction number)."""
     rows = list(
         await database.fetch(
-            "SELECT (SELECT coalesce(max(gseq), 0) + 1 FROM events), (SELECT coalesce(max(number), 0) + 1 FROM transactions)"
+            """SELECT (SELECT coalesce(max(gseq), 0) + 1 FROM events),
+                      (SELECT coalesce(max(number), 0) + 1 FROM transactions)"""
         )
     )
     return rows[0][0], rows[0][1]

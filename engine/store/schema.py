@@ -69,7 +69,8 @@ CREATE TABLE breakers (
 ) STRICT;
 
 CREATE TRIGGER project_begin AFTER INSERT ON events WHEN new.kind = 'begin' BEGIN
-    INSERT INTO transactions (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq)
+    INSERT INTO transactions
+        (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq)
     VALUES (
         json_extract(new.body, '$.number'), new.tx, 'executing', json_extract(new.body, '$.session'),
         json_extract(new.body, '$.graph.id'), json_extract(new.body, '$.graph_hash'),

@@ -1,0 +1,32 @@
+"""Programmatic checks of an answer: what can be known without asking a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from engine.message import Message
+
+REPEATED_WORDS = 6
+"""Length in words of the phrase whose repetition counts."""
+REPEATED_TIMES = 4
+"""How often the same phrase may stand in an answer before it counts as a loop."""
+
+
+def run_checks(message: Message) -> tuple[dict[str, bool], list[str]]:
+    """(check -> passed, reasons of those that failed). `ok` is true when all passed."""
+    text = message.content.strip()
+    found = {
+        "not_empty": (bool(text), "the answer was empty"),
+        "not_cut_off": (message.data.get("finish") != "length", "the answer was cut off; give a shorter one"),
+        "not_repetitive": (not _repeats(text), "the answer repeated itself; say each thing once"),
+    }
+    checks = {name: passed for name, (passed, _) in found.items()}
+    reasons = [reason for passed, reason in found.values() if not passed]
+    return {"ok": not reasons, **checks}, reasons
+
+
+def _repeats(text: str) -> bool:
+    """Whether some phrase of `REPEATED_WORDS` words stands in the text more than `REPEATED_TIMES` times."""
+    words = text.split()
+    phrases = Counter(tuple(words[i : i + REPEATED_WORDS]) for i in range(len(words) - REPEATED_WORDS + 1))
+    return any(count > REPEATED_TIMES for count in phrases.values())

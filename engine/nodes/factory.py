@@ -1,0 +1,43 @@
+"""The node types: from a specification to the node that runs it."""
+
+from __future__ import annotations
+
+from engine.graph.spec import (
+    EntryConfig,
+    ExitConfig,
+    GateConfig,
+    ModelConfig,
+    NodeSpec,
+    RouterConfig,
+)
+from engine.nodes.context import AsyncNode, InlineNode
+from engine.nodes.entry import EntryNode
+from engine.nodes.exit import ExitNode
+from engine.nodes.gate import GateNode
+from engine.nodes.model import ModelNode
+from engine.nodes.router import RouterNode
+from engine.nodes.transform import TransformNode
+
+
+def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
+    """The node, where its type decides at once; `back` are the targets of a gate that are retries."""
+    config = spec.config
+    if isinstance(config, EntryConfig):
+        return EntryNode(config)
+    if isinstance(config, ExitConfig):
+        return ExitNode(config)
+    if isinstance(config, GateConfig):
+        return GateNode(config, back)
+    if isinstance(config, RouterConfig | ModelConfig):
+        return None
+    return TransformNode(config)
+
+
+def make_async(spec: NodeSpec) -> AsyncNode | None:
+    """The node, where its type waits for something."""
+    config = spec.config
+    if isinstance(config, RouterConfig):
+        return RouterNode(config)
+    if isinstance(config, ModelConfig):
+        return ModelNode(config)
+    return None

@@ -1,0 +1,138 @@
+"""Model node: shows a model the conversation as far as it fits, and passes its answer on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from engine.errors import EngineError, ErrorClass
+from engine.graph.spec import ModelConfig
+from engine.memory.context import ContextItem, ContextSelection
+from engine.message import Message, MessageKind
+from engine.models.caller import ModelRound
+from engine.models.protocol import ChatMessage, ChatRequest
+from engine.nodes.context import NodeContext, Outcome
+from engine.nodes.entry import check_schema
+
+
+class ModelNode:
+    def __init__(self, config: ModelConfig) -> None:
+        self._config = config
+
+    async def run(self, ctx: NodeContext, message: Message) -> Outcome:
+        """Ask the model; once more with a changed request after an unusable answer or an overflow of its window.
+
+        Raises:
+            EngineError: the call failed for good.
+        """
+        try:
+            return await self._ask(ctx, message, "")
+        except EngineError as error:
+            if error.error_class is ErrorClass.INVALID_OUTPUT:
+                correction = f"Your last answer was not usable: {error.message}"
+            elif error.error_class is ErrorClass.CONTEXT_OVERFLOW and error.code != "context_overflow":
+                correction = ""  # the backend has counted; the selection prunes by that count now
+            else:
+                raise
+        return await self._ask(ctx, message, correction)
+
+    async def _ask(self, ctx: NodeContext, message: Message, correction: str) -> Outcome:
+        config = self._config
+        model = ctx.resolve(config.model)
+        window = ctx.window_of(model)
+        reserve = min(config.max_tokens, window // 2)
+        selection = self._select(ctx, message, model, correction)
+        pruned = selection.prune(reserve)
+        if pruned is not None:
+            ctx.emit(pruned.event(selection.key))
+        ctx.emit(selection.measured(reserve))
+        request = ChatRequest(
+            model=model,
+            messages=to_messages(selection.visible()),
+            max_tokens=reserve,
+            window=window,
+            temperature=config.temperature,
+            schema=config.output_schema,
+        )
+        fallbacks = [ctx.resolve(name) for name in config.fallback_models]
+        try:
+            answer = await ctx.chat(request, fallbacks=fallbacks, stream=config.stream)
+        except EngineError as error:
+            if error.error_class is ErrorClass.CONTEXT_OVERFLOW:
+                ctx.observe(selection, selection.total * 2)
+            raise
+        if answer.exact and answer.model == model:
+            ctx.observe(selection, answer.prompt_tokens)
+            ctx.emit(selection.measured(reserve, reported=answer.prompt_tokens))
+        if config.output_schema is not None:
+            check_schema(_json_of(answer.text), config.output_schema, "The answer", ErrorClass.INVALID_OUTPUT)
+        return Outcome(content=answer.text, data=_payload(ctx, answer))
+
+    def _select(self, ctx: NodeContext, message: Message, model: str, correction: str) -> ContextSelection:
+        selection = ctx.selection(model)
+        system = self._config.system_prompt.strip()
+        if self._config.output_schema is not None:
+            schema = json.dumps(self._config.output_schema, ensure_ascii=False)
+            system = f"{system}\nAnswer with JSON that fulfils this schema: {schema}".strip()
+        if system:
+            selection.add(MessageKind.SYSTEM, "system", system, pinned=True)
+        for role, content in ctx.history:
+            selection.add(MessageKind.HISTORY, "assistant" if role == "assistant" else "user", content)
+        for upstream in self._upstream(ctx, message):
+            selection.add(MessageKind.UPSTREAM, "user", upstream)
+        selection.add(MessageKind.QUESTION, "user", _question(ctx, message), pinned=True)
+        for note in ctx.notes:
+            text = f"(An earlier answer was refused: {note.note}. This is attempt {note.ordinal + 1}.)"
+            selection.add(MessageKind.NOTE, "user", text, pinned=True)
+        if correction:
+            selection.add(MessageKind.NOTE, "user", correction, pinned=True)
+        return selection
+
+    def _upstream(self, ctx: NodeContext, message: Message) -> list[str]:
+        """Outputs of other nodes that the model sees besides the question."""
+        if self._config.input is not None:
+            outputs = (ctx.output_of(node) for node in self._config.input)
+            return [output.content for output in outputs if output is not None]
+        made_here = message.path and message.content not in (ctx.question, _question(ctx, message))
+        return [message.content] if made_here else []
+
+
+def _question(ctx: NodeContext, message: Message) -> str:
+    """The question; a router that took a command off it says so in its payload."""
+    asked = message.data.get("asked")
+    return asked if isinstance(asked, str) and asked else ctx.question
+
+
+def to_messages(items: list[ContextItem]) -> tuple[ChatMessage, ...]:
+    """The messages of a selection; neighbours of one role are joined, as chat templates want turns to alternate."""
+    messages: list[ChatMessage] = []
+    for item in items:
+        if messages and messages[-1].role == item.role:
+            messages[-1] = ChatMessage(item.role, f"{messages[-1].content}\n\n{item.text}")
+        else:
+            messages.append(ChatMessage(item.role, item.text))
+    return tuple(messages)
+
+
+def _payload(ctx: NodeContext, answer: ModelRound) -> dict[str, Any]:
+    return {"finish": answer.finish, "model": answer.model, "answered_by": ctx.path}
+
+
+def _json_of(text: str) -> Any:
+    """The JSON value of an answer, a surrounding code fence taken off.
+
+    Raises:
+        EngineError: invalid_output when it is none.
+    """
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```"):
+        body = body.removesuffix("```").split("\n", 1)[-1]
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise EngineError(
+            ErrorClass.INVALID_OUTPUT,
+            "answer_not_json",
+            "The answer is not JSON.",
+            remedy="Raise max_tokens, or use a model that follows schemas.",
+        ) from exc

@@ -1,0 +1,234 @@
+"""Router: finds the labels of a question by a cascade of stages and picks the route that covers them best.
+
+Stages, in order: explicit rules, a classifier learnt from the routes' utterances, a capable model, the default route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import EngineError, ErrorClass
+from engine.events import RouteDecided
+from engine.graph.spec import RouterConfig, RouteSpec
+from engine.message import Message
+from engine.models.protocol import ChatMessage, ChatRequest
+from engine.nodes.classifier import Classifier
+from engine.nodes.context import NodeContext, Outcome
+from engine.nodes.route_rules import match_rule
+
+MODEL_TOKENS = 64
+"""Tokens that the model stage may answer with: an object with a few labels."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the cascade came to."""
+
+    labels: list[str] = field(default_factory=list)
+    """Best first."""
+    scores: dict[str, float] = field(default_factory=dict)
+    stage: str = "default"
+    asked: str = ""
+    """The question without a command that chose the route; empty where it is the question itself."""
+    times: list[tuple[str, int]] = field(default_factory=list)
+    """(stage, microseconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    name: str
+    target: str
+    reason: str = ""
+    compound: str | None = None
+
+
+class RouterNode:
+    def __init__(self, config: RouterConfig) -> None:
+        self._config = config
+        self._routes: Mapping[str, RouteSpec] = {route.name: route for route in config.routes}
+
+    async def run(self, ctx: NodeContext, message: Message) -> Outcome:
+        """The route for the question.
+
+        Raises:
+            EngineError: no route fits and there is no default route.
+        """
+        found = await self._find(ctx, message.content)
+        excluded = frozenset(name for note in ctx.notes for name in note.excluded_routes)
+        choice = self._choose(ctx, found, excluded)
+        ctx.emit(
+            RouteDecided(
+                path=ctx.path,
+                visit=ctx.visit,
+                labels=tuple(found.labels),
+                target=choice.target,
+                route=choice.name,
+                stage=found.stage,
+                scores=found.scores,
+                stages=tuple(found.times),
+                reason=choice.reason,
+            )
+        )
+        data: dict[str, Any] = {
+            "route": choice.name,
+            "routes": list(found.labels),
+            "domains": list(found.labels),
+            "compound_route": choice.compound,
+            "scores": found.scores,
+        }
+        if found.asked:
+            data["asked"] = found.asked
+        return Outcome(content=found.asked or message.content, data=data, targets=(choice.target,))
+
+    # -- the cascade -------------------------------------------------------------------------------------------------
+
+    async def _find(self, ctx: NodeContext, question: str) -> _Found:
+        found = _Found()
+        method = self._config.method
+        if method != "model" and self._by_rule(found, question):
+            return found
+        if method == "auto" and await self._by_classifier(ctx, found, question):
+            return found
+        if method != "rules":
+            await self._by_model(ctx, found, question)
+        return found
+
+    def _by_rule(self, found: _Found, question: str) -> bool:
+        started = time.perf_counter_ns()
+        match = match_rule(self._config.routes, question)
+        found.times.append(("rule", _micros(started)))
+        if match is None:
+            return False
+        found.labels, found.scores, found.stage = [match.route], {match.route: 1.0}, "rule"
+        if match.question != question:
+            found.asked = match.question
+        return True
+
+    async def _by_classifier(self, ctx: NodeContext, found: _Found, question: str) -> bool:
+        examples = {route.name: route.utterances for route in self._config.routes if route.utterances}
+        if len(examples) < 2:
+            return False
+        started = time.perf_counter_ns()
+
+        async def classify() -> dict[str, float]:
+            # the first call of a graph trains: too long for the event loop
+            return await asyncio.to_thread(lambda: Classifier.train(examples).scores(question))
+
+        scores: dict[str, float] = await ctx.op(
+            "classify", {"question": question, "labels": sorted(examples)}, classify
+        )
+        found.times.append(("classifier", _micros(started)))
+        found.scores = {label: round(score, 4) for label, score in scores.items()}
+        return self._take(
+            found, [n for n, score in scores.items() if score >= self._config.confidence_threshold], "classifier"
+        )
+
+    async def _by_model(self, ctx: NodeContext, found: _Found, question: str) -> bool:
+        """Ask a model, where one that can be trusted with it is there (or the graph insists)."""
+        try:
+            model = ctx.resolve(self._config.model)
+        except EngineError:
+            if self._config.method == "model":
+                raise
+            return False
+        if self._config.method != "model" and not ctx.capable(model):
+            return False
+        started = time.perf_counter_ns()
+        try:
+            answer = await ctx.chat(self._model_request(ctx, model, question), stream=False)
+            labels = _labels_of(answer.text, self._routes)
+        except EngineError:
+            if self._config.method == "model":
+                raise
+            labels = []  # the default route is better than no answer; the failed attempts are in the log
+        found.times.append(("model", _micros(started)))
+        return self._take(found, labels, "model")
+
+    def _take(self, found: _Found, labels: list[str], stage: str) -> bool:
+        if not labels:
+            return False
+        limit = self._config.max_labels if self._config.multi_label else 1
+        found.labels = sorted(labels, key=lambda name: -found.scores.get(name, 1.0))[:limit]
+        found.stage = stage
+        return True
+
+    def _model_request(self, ctx: NodeContext, model: str, question: str) -> ChatRequest:
+        names = list(self._routes)
+        described = "\n".join(f"- {route.name}: {route.description or route.name}" for route in self._config.routes)
+        schema = {
+            "type": "object",
+            "properties": {
+                "labels": {
+                    "type": "array",
+                    "items": {"type": "string", "enum": names},
+                    "minItems": 1,
+                    "maxItems": self._config.max_labels if self._config.multi_label else 1,
+                }
+            },
+            "required": ["labels"],
+            "additionalProperties": False,
+        }
+        system = f"Choose the labels that fit the user's question. Labels:\n{described}\nAnswer with JSON only."
+        return ChatRequest(
+            model=model,
+            messages=(ChatMessage("system", system), ChatMessage("user", question[:2000])),
+            max_tokens=MODEL_TOKENS,
+            window=ctx.window_of(model),
+            schema=schema,
+        )
+
+    # -- the choice --------------------------------------------------------------------------------------------------
+
+    def _choose(self, ctx: NodeContext, found: _Found, excluded: frozenset[str]) -> _Choice:
+        """The best route that was not excluded by a retry and whose node is not behind an open breaker."""
+        candidates = self._candidates(found)
+        if not candidates:
+            raise EngineError(
+                ErrorClass.CONFIGURATION,
+                "no_route",
+                "No route fits the question, and the router has no default_route.",
+                remedy="Add a default_route to the router.",
+            )
+        open_to = [c for c in candidates if c.name not in excluded and ctx.available(c.target)]
+        if not open_to:
+            return candidates[0]
+        best = open_to[0]
+        if best is candidates[0]:
+            return best
+        first = candidates[0].name
+        why = f"{first} was refused before" if first in excluded else f"the breaker of {first} is open"
+        return _Choice(best.name, best.target, why, best.compound)
+
+    def _candidates(self, found: _Found) -> list[_Choice]:
+        labels = set(found.labels)
+        compounds = [c for c in self._config.compound_routes if labels.issuperset(c.domains)]
+        compounds.sort(key=lambda c: (-len(c.domains), -c.priority))
+        chosen = [_Choice("+".join(c.domains), c.target, compound="+".join(c.domains)) for c in compounds]
+        singles = sorted(
+            (self._routes[name] for name in found.labels),
+            key=lambda route: (-route.priority, -found.scores.get(route.name, 0.0)),
+        )
+        chosen += [_Choice(route.name, route.target) for route in singles]
+        default = self._config.default_route
+        if default is not None:
+            route = self._routes.get(default)
+            choice = _Choice(route.name, route.target) if route else _Choice(default, default)
+            chosen += [] if any(c.target == choice.target for c in chosen) else [choice]
+        return chosen
+
+
+def _labels_of(text: str, routes: Mapping[str, RouteSpec]) -> list[str]:
+    try:
+        labels = json.loads(text)["labels"]
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise EngineError(ErrorClass.INVALID_OUTPUT, "labels_unreadable", "The router model named no labels.") from exc
+    return list(dict.fromkeys(name for name in labels if isinstance(name, str) and name in routes))
+
+
+def _micros(started_ns: int) -> int:
+    return (time.perf_counter_ns() - started_ns) // 1000

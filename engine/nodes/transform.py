@@ -1,0 +1,96 @@
+"""Transform: text and JSON transforms that need no model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.errors import EngineError, ErrorClass
+from engine.graph.spec import TransformConfig
+from engine.message import Message
+from engine.nodes.context import NodeContext, Outcome
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+
+
+class TransformNode:
+    def __init__(self, config: TransformConfig) -> None:
+        self._config = config
+
+    def decide(self, ctx: NodeContext, message: Message) -> Outcome:
+        """The transformed message.
+
+        Raises:
+            EngineError: invalid_output when the text is not what the operation needs.
+        """
+        return _OPERATIONS[self._config.operation](self._config, ctx, message)
+
+
+def _truncate(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
+    return Outcome(content=message.content[: config.length])
+
+
+def _template(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:
+    """Fill `{content}`, `{question}`, `{vars.name}` and `{data.name}`; one pass, so what is filled in is never
+    expanded."""
+    scope = {"content": message.content, "question": ctx.question, "data": message.data, "vars": ctx.variables}
+    return Outcome(content=_PLACEHOLDER.sub(lambda match: _text(dotted(scope, match[1])), config.template or ""))
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise EngineError(
+            ErrorClass.INVALID_OUTPUT,
+            "not_json",
+            "The text is not JSON.",
+            remedy="Give the model node before it an output_schema.",
+        ) from exc
+
+
+def _json_parse(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
+    return Outcome(content=message.content, data={"json": _parse(message.content)})
+
+
+def _json_extract(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
+    return Outcome(content=_text(dotted(_parse(message.content), config.path or "")))
+
+
+def dotted(value: Any, path: str) -> Any:
+    """The value at a dotted path through objects (by name) and lists (by number).
+
+    Raises:
+        EngineError: invalid_output when there is nothing at the path.
+    """
+    here = value
+    for part in filter(None, path.split(".")):
+        try:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        except (KeyError, IndexError, ValueError, TypeError) as exc:
+            raise EngineError(
+                ErrorClass.INVALID_OUTPUT,
+                "nothing_at_path",
+                f"There is nothing at {path!r} ({part!r} is missing).",
+                remedy="Correct the path in the graph.",
+            ) from exc
+    return here
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_Operation = Callable[[TransformConfig, NodeContext, Message], Outcome]
+
+_OPERATIONS: Mapping[str, _Operation] = {
+    "upper": lambda _config, _ctx, message: Outcome(content=message.content.upper()),
+    "lower": lambda _config, _ctx, message: Outcome(content=message.content.lower()),
+    "strip": lambda _config, _ctx, message: Outcome(content=message.content.strip()),
+    "truncate": _truncate,
+    "template": _template,
+    "json_parse": _json_parse,
+    "json_extract": _json_extract,
+}

@@ -1,0 +1,31 @@
+"""Recovery at start-up: transactions that an earlier process left unfinished are rolled back, and shown."""
+
+from __future__ import annotations
+
+from engine.errors import ErrorClass, ErrorInfo
+from engine.run.transaction import Transaction
+from engine.store import queries
+from engine.store.database import Database
+from engine.store.log import EventLog
+from engine.store.rows import TransactionRow
+
+INTERRUPTED = ErrorInfo(
+    ErrorClass.CANCELLED,
+    "interrupted",
+    "The program ended while this run was going on.",
+    "Ask again; what the run had done so far can be replayed.",
+)
+
+
+async def roll_back_unfinished(database: Database, log: EventLog) -> tuple[TransactionRow, ...]:
+    """Roll back every unfinished transaction; must be called before any run is started.
+
+    Raises:
+        StoreError: the store cannot be read or does not take the rollback.
+    """
+    rows = await queries.unfinished(database)
+    for row in rows:
+        seq, t_ms = await queries.last_position(database, row.tx)
+        tx = Transaction(log, log.stream(row.tx, seq=seq, t_ms=t_ms))
+        await tx.roll_back("interrupted", INTERRUPTED)
+    return tuple([await queries.transaction(database, row.tx) for row in rows])

@@ -1,0 +1,108 @@
+"""Which model answers which reference of a graph, fixed when a run begins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from engine.config import EngineConfig
+from engine.errors import EngineError
+from engine.graph.spec import GraphSpec, ModelConfig, RouterConfig
+from engine.models.catalogue import resolve
+from engine.models.protocol import ModelBackend, ModelInfo
+
+FRESH_S = 10.0
+"""How long a list of installed models is believed."""
+CAPABLE_B = 1.0
+"""Billions of parameters from which on a model is asked for decisions."""
+
+
+class Resolved:
+    """What `resolve_models` found."""
+
+    __slots__ = ("capable", "digests", "failures", "models", "windows")
+
+    def __init__(self) -> None:
+        self.models: dict[str, str] = {}
+        self.failures: dict[str, EngineError] = {}
+        self.windows: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+        self.capable: set[str] = set()
+
+
+def references(graph: GraphSpec) -> tuple[list[str], list[str]]:
+    """(references without which the graph cannot run, those it can do without), each once."""
+    needed: list[str] = []
+    optional: list[str] = []
+    for node in graph.nodes:
+        config = node.config
+        if isinstance(config, ModelConfig):
+            needed.append(config.model)
+            optional.extend(config.fallback_models)
+        elif isinstance(config, RouterConfig):
+            (needed if config.method == "model" else optional).append(config.model)
+    return list(dict.fromkeys(needed)), [name for name in dict.fromkeys(optional) if name not in needed]
+
+
+class ModelDirectory:
+    """The installed models of one backend, asked for at most every `FRESH_S` seconds."""
+
+    def __init__(self, backend: ModelBackend, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._backend = backend
+        self._now = now
+        self._listed: list[ModelInfo] | None = None
+        self._listed_at = 0.0
+        self._shown: dict[tuple[str, str], ModelInfo] = {}
+        self._lock = asyncio.Lock()
+
+    async def installed(self) -> list[ModelInfo]:
+        """The installed models.
+
+        Raises:
+            EngineError: the backend cannot be asked.
+        """
+        async with self._lock:
+            if self._listed is None or self._now() - self._listed_at > FRESH_S:
+                self._listed = await self._backend.models()
+                self._listed_at = self._now()
+            return self._listed
+
+    async def show(self, info: ModelInfo) -> ModelInfo:
+        """One model with its window; asked once for each digest."""
+        key = (info.name, info.digest)
+        if key not in self._shown:
+            self._shown[key] = await self._backend.show(info.name)
+        return self._shown[key]
+
+
+async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: EngineConfig) -> Resolved:
+    """Resolve every model reference of a graph.
+
+    Raises:
+        EngineError: the backend cannot be asked, or a reference that the graph needs has no model.
+    """
+    needed, optional = references(graph)
+    found = Resolved()
+    if not needed and not optional:
+        return found
+    installed = await directory.installed()
+    by_name = {info.name: info for info in installed}
+    for reference in (*needed, *optional):
+        try:
+            model = resolve(reference, installed, overrides=config.roles, only=config.model).model
+        except EngineError as error:
+            if reference in needed:
+                raise
+            found.failures[reference] = error
+            continue
+        found.models[reference] = model
+        if model in found.windows:
+            continue
+        info = await directory.show(by_name[model])
+        found.windows[model] = info.window or config.window
+        if info.digest:
+            found.digests[model] = info.digest
+        if (info.parameters_b or 0.0) >= CAPABLE_B:
+            found.capable.add(model)
+    return found

@@ -1,0 +1,138 @@
+"""The deciding fold: frontier, outputs, retries, budgets. The executor decides from it and nothing else.
+
+It is a fold of the same events as the view, so that what a run decided can always be derived again from its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import events as ev
+from engine.message import Message
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything that decides how a run goes on."""
+
+    frontier: dict[tuple[str, int], ev.Activation] = field(default_factory=dict)
+    """(node, visit) -> activation that waits or is being worked on, in order of arrival."""
+    visits: dict[str, int] = field(default_factory=dict)
+    """Node -> visits so far; never goes back, so a visit's number names it for good."""
+    messages: dict[int, Message] = field(default_factory=dict)
+    outputs: dict[str, int] = field(default_factory=dict)
+    """Node -> id of its latest message that was not taken back."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    retries: dict[str, int] = field(default_factory=dict)
+    notes: list[ev.Retry] = field(default_factory=list)
+    excluded: list[tuple[int, int]] = field(default_factory=list)
+    checkpoint: int = 0
+    changed: dict[str, Any] = field(default_factory=dict)
+    """Variables changed since the last checkpoint."""
+    steps: int = 0
+    usage: ev.Usage = field(default_factory=ev.Usage)
+    terminal: bool = False
+
+    @property
+    def next_message(self) -> int:
+        return len(self.messages) + 1
+
+    def snapshot(self) -> ev.RunSnapshot:
+        """The state to which a rewind comes back."""
+        return ev.RunSnapshot(
+            frontier=tuple(self.frontier.values()),
+            visits=dict(self.visits),
+            variables=dict(self.variables),
+            retries=dict(self.retries),
+            outputs=dict(self.outputs),
+        )
+
+
+def apply(state: RunState, event: ev.Event) -> RunState:
+    """Fold one event into `state` (changed in place, and returned)."""
+    handler = _HANDLERS.get(type(event.body))
+    if handler is not None:
+        handler(state, event.body)
+    return state
+
+
+def _begin(state: RunState, body: ev.Begin) -> None:
+    state.messages[1] = Message(1, body.question, body.inputs)
+    for node in entry_points(body.graph):
+        state.visits[node] = 1
+        state.frontier[node, 1] = ev.Activation(node, 1, 1)
+
+
+def entry_points(graph: dict[str, Any]) -> list[str]:
+    """Where a run begins: the declared entry points, else every entry node."""
+    declared: list[str] = list(graph.get("entry_points") or ())
+    return declared or [node["id"] for node in graph["nodes"] if node["type"] == "entry"]
+
+
+def _node_started(state: RunState, body: ev.NodeStarted) -> None:
+    if body.attempt == 1:
+        state.steps += 1
+
+
+def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
+    state.frontier.pop((body.path, body.visit), None)
+    if body.message:
+        state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
+        state.outputs[body.path] = body.message
+    if body.variables:
+        state.variables.update(body.variables)
+        state.changed.update(body.variables)
+
+
+def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
+    if body.taken:
+        visit = body.target_visit
+        state.visits[body.target] = visit
+        state.frontier[body.target, visit] = ev.Activation(body.target, visit, body.message, body.source)
+
+
+def _checkpoint(state: RunState, body: ev.Checkpoint) -> None:
+    state.checkpoint = body.number
+    state.changed = {}
+
+
+def _rewound(state: RunState, body: ev.Rewound) -> None:
+    state.frontier = {(a.node, a.visit): a for a in body.state.frontier}
+    for activation in body.state.frontier:
+        state.visits[activation.node] = max(state.visits.get(activation.node, 0), activation.visit)
+    state.variables = dict(body.state.variables)
+    state.outputs = dict(body.state.outputs)
+    state.retries = {**state.retries, body.by: body.retry.ordinal}
+    state.notes.append(body.retry)
+    state.excluded.append(body.excluded)
+    state.changed = dict(state.variables)
+
+
+def _model_finished(state: RunState, body: ev.ModelFinished) -> None:
+    used = state.usage
+    state.usage = ev.Usage(
+        used.prompt_tokens + body.prompt_tokens,
+        used.completion_tokens + body.completion_tokens,
+        used.model_calls + 1,
+        used.exact and body.exact,
+    )
+
+
+def _terminal(state: RunState, body: ev.Body) -> None:  # noqa: ARG001 - one shape for all handlers
+    state.terminal = True
+    state.frontier = {}
+
+
+_HANDLERS: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
+    ev.Begin: _begin,
+    ev.NodeStarted: _node_started,
+    ev.NodeFinished: _node_finished,
+    ev.EdgeTaken: _edge_taken,
+    ev.Checkpoint: _checkpoint,
+    ev.Rewound: _rewound,
+    ev.ModelFinished: _model_finished,
+    ev.Committed: _terminal,
+    ev.RolledBack: _terminal,
+}

@@ -1,0 +1,103 @@
+"""Transaction: one run's event stream, its deciding state, checkpoints, rewinds, commit and rollback."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from engine import events as ev
+from engine.errors import ErrorInfo
+from engine.run.state import RunState, apply
+from engine.store.log import EventLog, TxStream
+
+
+class Transaction:
+    """created -> executing -> committed | rolling_back -> rolled_back. Every change is an event first."""
+
+    __slots__ = ("_log", "_stream", "_targets", "state", "tx")
+
+    def __init__(self, log: EventLog, stream: TxStream) -> None:
+        self._log = log
+        self._stream = stream
+        self.tx = stream.tx
+        self.state = RunState()
+        self._targets: dict[str, tuple[ev.Checkpoint, ev.RunSnapshot]] = {}
+        """Node -> the checkpoint before its latest visit, for rewinds."""
+
+    @property
+    def log(self) -> EventLog:
+        return self._log
+
+    def emit(self, body: ev.Body) -> ev.Event:
+        """Log and publish `body`, and fold it into the state."""
+        event = self._log.append(body, self._stream)
+        apply(self.state, event)
+        return event
+
+    async def begin(self, body: ev.Begin) -> None:
+        """Write the begin event and wait until it is durable.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        await self._log.synced(self.emit(body))
+
+    def checkpoint(self) -> ev.Checkpoint:
+        """Mark a state from which the run can go on."""
+        state = self.state
+        body = ev.Checkpoint(
+            number=state.checkpoint + 1,
+            log_length=self._stream.seq,
+            frontier=tuple(state.frontier.values()),
+            variables_changed=state.changed,
+            excluded=tuple(state.excluded),
+        )
+        self.emit(body)
+        return body
+
+    def checkpoint_before(self, node: str) -> None:
+        """Take the checkpoint to which a gate can send the run back."""
+        snapshot = self.state.snapshot()
+        self._targets[node] = (self.checkpoint(), snapshot)
+
+    def rewind(self, by: str, to: str, retry: ev.Retry) -> None:
+        """Restore the state before the latest visit of `to`; what the retry changes is recorded with it.
+
+        Visits that start again get new numbers, and messages keep theirs: nothing in the log is ever ambiguous.
+        """
+        checkpoint, snapshot = self._targets[to]
+        state = self.state
+        again = tuple(dataclasses.replace(a, visit=state.visits.get(a.node, 0) + 1) for a in snapshot.frontier)
+        kept = {**snapshot.visits}
+        for activation in snapshot.frontier:
+            kept[activation.node] = activation.visit - 1
+        self.emit(
+            ev.Rewound(
+                by=by,
+                to=to,
+                checkpoint=checkpoint.number,
+                excluded=(checkpoint.log_length + 1, self._stream.seq),
+                state=dataclasses.replace(snapshot, frontier=again, visits=kept),
+                retry=retry,
+            )
+        )
+
+    async def commit(self, body: ev.Committed) -> None:
+        """The run's effects are final; returns when that is durable.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        await self._log.synced(self.emit(body))
+
+    async def roll_back(
+        self, reason: str, error: ErrorInfo | None, *, text: str = "", exit_status: ev.ExitStatus | None = None
+    ) -> ev.RolledBack:
+        """Take everything back; returns when that is durable.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        self.emit(ev.RollingBack(reason, error))
+        body = ev.RolledBack(reason, error, usage=self.state.usage, text=text, exit=exit_status)
+        await self._log.synced(self.emit(body))
+        return body
