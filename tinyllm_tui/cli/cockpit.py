@@ -1,0 +1,37 @@
+"""Opening the cockpit."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+import click
+
+from tinyllm_tui.cli.options import graph_reference, load
+from tinyllm_tui.cli.output import is_terminal, note
+
+if TYPE_CHECKING:
+    from engine import Engine
+
+
+def open_cockpit(ctx: click.Context) -> int:
+    """Run the cockpit until the person leaves it; 1 where there is no terminal to draw it on."""
+    missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
+    if missing:
+        note(f"Error: The cockpit needs a terminal, which {' and '.join(missing)} is not.")
+        note('Remedy: Use `tinyllm-tui run "question"` for one answer, or `tinyllm-tui chat --plain` for line by line.')
+        return 1
+    loaded = load(ctx)
+    settings = loaded.settings
+
+    def open_engine() -> AbstractAsyncContextManager[Engine]:
+        import engine
+
+        return engine.open(data_dir=settings.data_folder, config=settings.engine_config())
+
+    from tinyllm_tui.app import CockpitApp
+
+    app = CockpitApp(open_engine, graph_reference(loaded), theme=settings.theme, ascii_only=settings.ascii)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,52 @@
+"""Reading stdin line by line without a thread, so that a signal ends the wait and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+from collections.abc import AsyncIterator
+
+_PIECE = 65_536
+
+
+async def read_lines(descriptor: int, limit: int) -> AsyncIterator[str]:
+    """The lines of a file, pipe or terminal, without their ends.
+
+    Args:
+        descriptor: open for reading.
+        limit: characters; a longer line is handed out in pieces of about this size.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    rest = ""
+    while True:
+        data = await _read(descriptor)
+        rest += decoder.decode(data, final=not data)
+        *lines, rest = rest.split("\n")
+        for line in lines:
+            yield line.removesuffix("\r")
+        if not data or len(rest) > limit:
+            if rest:
+                yield rest
+            rest = ""
+        if not data:
+            return
+
+
+async def _read(descriptor: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def arrived() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    try:
+        loop.add_reader(descriptor, arrived)
+    except PermissionError:  # epoll takes no regular files, which are always ready
+        return os.read(descriptor, _PIECE)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, _PIECE)

@@ -1,0 +1,94 @@
+"""The root command, the entry point, and the one place where errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from tinyllm_tui.cli import output
+from tinyllm_tui.cli.chat import chat
+from tinyllm_tui.cli.doctor import doctor
+from tinyllm_tui.cli.graph import graph
+from tinyllm_tui.cli.init import init
+from tinyllm_tui.cli.models import models
+from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
+from tinyllm_tui.cli.run import run
+from tinyllm_tui.cli.tx import tx
+
+PROGRAM = "tinyllm-tui"
+FAILED, WRONG_USAGE, CANCELLED, BROKEN_PIPE = 1, 2, 130, 141
+"""Exit statuses. The last two are 128 + the signal, as shells count."""
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"{PROGRAM} {version(PROGRAM)}")
+        ctx.exit()
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Every setting can also be given as a TINYLLM_* variable or in config.yaml; `init` writes one.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+@common_options
+@setting_options(*COCKPIT_OPTIONS)
+@click.pass_context
+def cli(ctx: click.Context) -> int | None:
+    """A cockpit for graphs of small local language models.
+
+    Without a command it opens the cockpit.
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    from tinyllm_tui.cli.cockpit import open_cockpit
+
+    return open_cockpit(ctx)
+
+
+for _command in (run, chat, init, doctor, tx, graph, models):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 cancelled, 141 the reader of a pipe went away."""
+    output.prepare_streams()
+    status = _status(arguments)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        status = status or BROKEN_PIPE
+        output.silence()
+    sys.exit(status)
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        return cli.main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return CANCELLED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        output.silence()
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last place: no traceback reaches a person
+        output.print_error(output.error_info(error))
+        return FAILED

@@ -1,0 +1,188 @@
+"""`tinyllm-tui run`: one question, one answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinyllm_tui.cli import output
+from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt, run_async
+from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, graph_reference, load, setting_options
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from engine.run.result import Result
+    from tinyllm_tui.settings import Loaded
+
+MAX_QUESTION_BYTES = 4_000_000
+"""More than any window holds; reading goes no further, so an endless input ends."""
+
+
+@click.command()
+@click.argument("query", required=False)
+@click.option("--trace", is_flag=True, help="Print every step, with times and tokens, to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
+@click.option("--session", metavar="ID", help="Go on with this session: its earlier messages are seen.")
+@setting_options(*RUN_OPTIONS)
+@common_options
+@click.pass_context
+def run(ctx: click.Context, query: str | None, trace: bool, as_json: bool, session: str | None) -> int:
+    """Ask QUERY and print the answer to stdout, and nothing else there.
+
+    Without QUERY, or with -, the question is read from stdin. On a terminal the answer appears while it is written;
+    into a pipe or a file it goes when it is certain.
+
+    Exit status: 0 answered, 1 failed, 2 wrong usage, 130 cancelled.
+    """
+    question = read_question(query)
+    try:
+        loaded = load(ctx)
+        return run_async(lambda interrupt: _run(loaded, question, interrupt, trace, as_json, session))
+    except Exception as error:
+        if not as_json or isinstance(error, BrokenPipeError | click.ClickException):
+            raise
+        output.print_json(no_result(error))
+        return 1
+
+
+def read_question(query: str | None) -> str:
+    """The question as given, or from stdin.
+
+    Raises:
+        click.UsageError: there is no question, or it is longer than anything can answer.
+    """
+    if query is None and output.is_terminal(sys.stdin):
+        raise click.UsageError('Nothing was asked. Try: tinyllm-tui run "What is the capital of France?"')
+    if query is None or query == "-":
+        stdin = click.get_binary_stream("stdin")
+        data = stdin.read(MAX_QUESTION_BYTES + 1)
+        if len(data) > MAX_QUESTION_BYTES:
+            raise click.UsageError(f"The question is longer than {MAX_QUESTION_BYTES // 1_000_000} MB. Shorten it.")
+        query = data.decode(errors="replace")
+    if not query.strip():
+        raise click.UsageError("The question is empty.")
+    return query
+
+
+async def _run(
+    loaded: Loaded, question: str, interrupt: Interrupt, trace: bool, as_json: bool, session: str | None
+) -> int:
+    import engine
+    from tinyllm_tui.cli.answer import answer_printer
+    from tinyllm_tui.cli.trace import Trace
+
+    printer = None if as_json else answer_printer()
+
+    def remark(line: str) -> None:
+        if printer is not None and output.is_terminal(sys.stderr):
+            printer.break_line()
+        output.note(line)
+
+    tracer = Trace(remark) if trace else None
+    settings = loaded.settings
+    async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
+        for notice in eng.notices:
+            output.note(f"Note: {notice}")
+        graph = engine.load_graph(graph_reference(loaded))
+        running = eng.start(graph, question, session=await find_session(eng, session))
+        interrupt.run = running
+        async for event in running.events():
+            if printer is not None:
+                printer.feed(event)
+            if tracer is not None:
+                tracer.feed(event)
+        result = await running.result()
+        interrupt.run = None
+        if printer is not None:
+            printer.finish(result)
+        if tracer is not None:
+            tracer.finish(result)
+        if as_json:
+            output.print_json(result_json(result))
+    return report(result, quiet=as_json)
+
+
+def report(result: Result, *, quiet: bool = False) -> int:
+    """Say on stderr how a run ended where that is no plain answer; the exit status."""
+    if result.status == "committed":
+        if result.exit == "fallback" and not quiet:
+            output.note(
+                "Note: this is a fallback answer: the best that there was when the graph gave up on a better one."
+            )
+        return 0
+    if result.cancelled:
+        output.note(f"Cancelled; transaction #{result.number} was rolled back.")
+        return CANCELLED
+    if quiet:
+        return 1
+    if result.error is not None:
+        output.print_error(result.error)
+    else:
+        output.note(f"Error: {result.text or 'the run ended without an answer'} ({result.reason})")
+    output.note(f"Transaction #{result.number} was rolled back; `tinyllm-tui tx show {result.number}` shows its steps.")
+    return 1
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """A result as `--json` prints it."""
+    return {
+        "text": result.text,
+        "status": result.status,
+        "exit": result.exit,
+        "reason": result.reason,
+        "transaction": result.transaction,
+        "number": result.number,
+        "nodes": [{"path": path, "outcome": outcome, "duration_ms": ms} for path, outcome, ms in result.nodes],
+        "usage": dataclasses.asdict(result.usage),
+        "backend": result.backend,
+        "model": result.model,
+        "error": output.error_json(result.error),
+    }
+
+
+def no_result(error: BaseException) -> dict[str, Any]:
+    """The same object where no run came about."""
+    return {
+        "text": "",
+        "status": "not_started",
+        "exit": None,
+        "reason": "failed",
+        "transaction": None,
+        "number": None,
+        "nodes": [],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "model_calls": 0, "exact": True},
+        "backend": "",
+        "model": "",
+        "error": output.error_json(output.error_info(error)),
+    }
+
+
+async def find_session(eng: Engine, reference: str | None) -> str | None:
+    """The id of a session given by id, by a unique beginning of it, or by name.
+
+    Raises:
+        ConfigurationError: there is no such session, or there are several.
+    """
+    if reference is None:
+        return None
+    from engine.errors import ConfigurationError
+
+    sessions = await eng.sessions()
+    for found in (
+        [s.id for s in sessions if s.id == reference],
+        [s.id for s in sessions if s.name == reference],
+        [s.id for s in sessions if reference and s.id.startswith(reference)],
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = f"{len(found)} sessions are called {reference!r}."
+            raise ConfigurationError("session_ambiguous", message, remedy="Give more of the id.")
+    raise ConfigurationError(
+        "session_unknown",
+        f"There is no session {reference!r}.",
+        remedy="`tinyllm-tui tx list --json` shows the sessions of past questions.",
+    )

@@ -1,0 +1,218 @@
+"""`tinyllm-tui tx`: past transactions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinyllm_tui.cli import output
+from tinyllm_tui.cli.interrupt import run_async
+from tinyllm_tui.cli.options import common_options, load
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from engine.events import Event
+    from engine.store.rows import TransactionRow
+    from engine.view import View
+
+
+@click.group()
+def tx() -> None:
+    """Past transactions: list them, show one, print its events.
+
+    A transaction is named by its number (42 or #42), its id, or a unique beginning of the id.
+    """
+
+
+@tx.command("list")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most this many, newest first."
+)
+@click.option("--session", metavar="ID", help="Only those of one session.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+def list_transactions(ctx: click.Context, limit: int, session: str | None, as_json: bool) -> int:
+    """The latest transactions."""
+
+    async def work(eng: Engine) -> int:
+        from tinyllm_tui.cli.run import find_session
+
+        rows = await eng.transactions(limit=limit, session=await find_session(eng, session))
+        if as_json:
+            output.print_json([row_json(row) for row in rows])
+        elif rows:
+            cells = [
+                [f"#{r.number}", _when(r.started_ms), how(r), f"{r.duration_ms / 1000:.1f} s", r.graph_id, r.question]
+                for r in rows
+            ]
+            headings = ("TX", "STARTED", "STATUS", "TOOK", "GRAPH", "QUESTION")
+            output.print_table(headings, cells, right=frozenset({0, 3}))
+        else:
+            output.note("There are no transactions yet.")
+        return 0
+
+    return _with_engine(ctx, work)
+
+
+@tx.command()
+@click.argument("transaction")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+def show(ctx: click.Context, transaction: str, as_json: bool) -> int:
+    """One transaction: question, answer, and every step."""
+
+    async def work(eng: Engine) -> int:
+        row = await eng.transaction(transaction)
+        view = await eng.view(row.tx)
+        if as_json:
+            output.print_json(row_json(row) | view_json(view))
+        else:
+            _print_transaction(row, view)
+        return 0
+
+    return _with_engine(ctx, work)
+
+
+@tx.command()
+@click.argument("transaction")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+def events(ctx: click.Context, transaction: str, as_json: bool) -> int:
+    """Every event of one transaction, in order, with the engine's own events of its time."""
+
+    async def work(eng: Engine) -> int:
+        row = await eng.transaction(transaction)
+        found = [event_json(event) for event in await eng.events(row.tx)]
+        if as_json:
+            output.print_json(found)
+            return 0
+        cells = [
+            [
+                str(e["gseq"]),
+                str(e["seq"] or "-"),
+                f"{e['t_ms'] / 1000:.3f} s",
+                e["kind"],
+                json.dumps(e["body"], ensure_ascii=False),
+            ]
+            for e in found
+        ]
+        output.print_table(("GSEQ", "SEQ", "TIME", "KIND", "BODY"), cells, right=frozenset({0, 1, 2}))
+        return 0
+
+    return _with_engine(ctx, work)
+
+
+def how(row: TransactionRow) -> str:
+    """How a transaction ended, in a word or two."""
+    if row.status == "committed":
+        return "committed" if row.exit in (None, "success") else f"committed, {row.exit}"
+    return f"rolled back, {row.reason}" if row.status == "rolled_back" and row.reason else row.status.replace("_", " ")
+
+
+def row_json(row: TransactionRow) -> dict[str, Any]:
+    """A transaction as `--json` prints it."""
+    fields = dataclasses.asdict(row)
+    return {"number": fields.pop("number"), "transaction": fields.pop("tx"), **fields}
+
+
+def view_json(view: View) -> dict[str, Any]:
+    """What a transaction's steps were, as `--json` prints it."""
+    visits = [
+        {
+            "path": node.path,
+            "type": node.type,
+            "visit": visit.visit,
+            "outcome": visit.state,
+            "rewound": visit.rewound,
+            "started_ms": visit.started_ms,
+            "duration_ms": visit.duration_ms,
+            "models": [attempt.model for attempt in visit.attempts],
+            "output": visit.output,
+            "error": output.error_json(visit.error),
+        }
+        for node in view.nodes.values()
+        for visit in node.visits
+    ]
+    return {
+        "model": view.answer_model,
+        "models": view.models,
+        "checkpoints": view.checkpoints,
+        "retries": view.retries,
+        "nodes": sorted(visits, key=lambda visit: (visit["started_ms"], visit["visit"])),
+        "timeline": [dataclasses.asdict(entry) for entry in view.timeline],
+        "error": output.error_json(view.error),
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as `--json` prints it."""
+    from engine.events import encode
+
+    return {
+        "gseq": event.gseq,
+        "transaction": event.tx,
+        "seq": event.seq,
+        "t_ms": event.t_ms,
+        "wall_ms": event.wall_ms,
+        "kind": event.kind,
+        "v": event.body.V,
+        "body": json.loads(encode(event.body)),
+    }
+
+
+def _print_transaction(row: TransactionRow, view: View) -> None:
+    from tinyllm_tui.cli.trace import models_used, node_width, timeline_line, usage_text
+
+    facts = [
+        ("transaction", f"#{row.number} {row.tx}"),
+        ("status", how(row)),
+        ("started", f"{_when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
+        ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
+        ("session", row.session or "none"),
+        ("backend", row.backend or "none"),
+        ("models", ", ".join(models_used(view)) or "none"),
+        ("usage", usage_text(row.usage)),
+    ]
+    if view.error is not None:
+        facts += [("error", view.error.message), ("remedy", view.error.remedy or "-")]
+    for name, value in facts:
+        output.say(f"{name:<12} {output.one_line(value)}")
+    output.say("\nquestion")
+    output.say(_indented(row.question))
+    output.say("\nanswer" if row.status == "committed" else "\nwhat there was of an answer")
+    output.say(_indented(view.answer or row.answer or "(none)"))
+    output.say("\ntimeline")
+    width = node_width(view)
+    for entry in view.timeline:
+        output.say(timeline_line(entry, width))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().split("\n"))
+
+
+def _when(wall_ms: int) -> str:
+    return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
+    """Open the engine for reading past transactions, and run `work`."""
+    settings = load(ctx).settings
+
+    async def main() -> int:
+        import engine
+
+        async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
+            for notice in eng.notices:
+                output.note(f"Note: {notice}")
+            return await work(eng)
+
+    return run_async(lambda _interrupt: main())

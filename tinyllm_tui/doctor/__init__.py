@@ -1,0 +1,47 @@
+"""The doctor: examines everything that the main job needs, and has a remedy for every finding.
+
+It needs nothing beyond the core dependencies and never raises: a check that breaks is a finding itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+
+from tinyllm_tui.doctor.files import examine_data_folder, examine_graph, examine_settings, examine_theme
+from tinyllm_tui.doctor.finding import Finding, broken
+from tinyllm_tui.doctor.machine import examine_python, examine_sqlite, examine_terminal
+from tinyllm_tui.doctor.models import examine_models
+from tinyllm_tui.settings import Loaded
+
+__all__ = ["Finding", "examine"]
+
+Check = Callable[[Loaded], Iterable[Finding] | Awaitable[Iterable[Finding]]]
+
+_CHECKS: tuple[tuple[str, Check], ...] = (
+    ("settings", examine_settings),
+    ("data folder", examine_data_folder),
+    ("graph", examine_graph),
+    ("theme", examine_theme),
+    ("models", examine_models),
+)
+
+
+async def examine(load: Callable[[], Loaded]) -> list[Finding]:
+    """Run all checks, in order.
+
+    Args:
+        load: loads the settings; what it raises is a finding.
+    """
+    findings = [*examine_python(), *examine_sqlite(), *examine_terminal()]
+    try:
+        loaded = load()
+    except Exception as error:  # noqa: BLE001 - what is wrong with the settings is what the person came to hear
+        return [*findings, broken("settings", error)]
+    for name, check in _CHECKS:
+        try:
+            result = check(loaded)
+            findings.extend(await result if inspect.isawaitable(result) else result)
+        except Exception as error:  # noqa: BLE001 - see the module's promise
+            findings.append(broken(name, error))
+    return findings

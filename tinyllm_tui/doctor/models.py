@@ -1,0 +1,151 @@
+"""The doctor's look at the backends, the models, and which of them answers for which role."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from engine.errors import ConfigurationError, EngineError
+from tinyllm_tui.doctor.finding import Finding, broken
+from tinyllm_tui.settings import Loaded
+
+if TYPE_CHECKING:
+    from engine.config import EngineConfig
+    from engine.models.protocol import ModelBackend, ModelInfo
+
+PROBE_S = 5.0
+START_S = 120.0
+"""Seconds that the embedded model may take to start."""
+
+
+async def examine_models(loaded: Loaded) -> list[Finding]:
+    """Every backend that could be used, the one that is, and the model for every role."""
+    config = loaded.settings.engine_config()
+    findings = []
+    if config.backend in ("auto", "ollama"):
+        findings.append(await _ollama(config))
+    if config.backend == "openai":
+        findings.append(await _openai(config))
+    if config.backend in ("auto", "embedded"):
+        findings.append(await _embedded(config))
+    from engine.models.detect import choose_backend
+
+    try:
+        backend = await choose_backend(config, emit=lambda _body: None)
+    except EngineError as error:
+        return [*findings, broken("backend", error)]
+    try:
+        return [*findings, *await _answering(backend, loaded)]
+    finally:
+        await backend.aclose()
+
+
+async def _answering(backend: ModelBackend, loaded: Loaded) -> list[Finding]:
+    """The chosen backend: that it answers, and which model it has for every role."""
+    config = loaded.settings.engine_config()
+    installed = await backend.models()
+    findings = [Finding("backend", "ok", f"{backend.kind} answers (backend: {config.backend})")]
+    if backend.kind == "embedded":
+        findings = [await _started(backend, installed[0])]
+    return [*findings, *_roles(installed, loaded)]
+
+
+async def _started(backend: ModelBackend, model: ModelInfo) -> Finding:
+    """The embedded model really starts: a package that is there may still lack a library."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(START_S):
+            shown = await backend.show(model.name)
+    except TimeoutError:
+        remedy = "Name a smaller GGUF file in `embedded.model_path`, or use Ollama."
+        return Finding("backend", "fail", f"The embedded model {model.name} did not start in {START_S:.0f} s.", remedy)
+    except EngineError as error:
+        return broken("backend", error)
+    took = time.monotonic() - began
+    return Finding(
+        "backend", "ok", f"embedded answers: {shown.name} started in {took:.1f} s, window {shown.window} tokens"
+    )
+
+
+def _roles(installed: list[ModelInfo], loaded: Loaded) -> list[Finding]:
+    from engine.models.catalogue import ROLES, resolve
+
+    config = loaded.settings.engine_config()
+    needed, optional = _references(loaded)
+    findings = []
+    for reference in dict.fromkeys([*(f"@{name}" for name in ROLES), *needed, *optional]):
+        try:
+            found = resolve(reference, installed, overrides=config.roles, only=config.model)
+        except EngineError as error:
+            findings.append(broken(f"role {reference}", error, "fail" if reference in needed else "warn"))
+        else:
+            findings.append(Finding(f"role {reference}", "ok", f"{found.model}: {found.why}"))
+    return findings
+
+
+def _references(loaded: Loaded) -> tuple[list[str], list[str]]:
+    """(models and roles that the configured graph needs, those it can do without)."""
+    from engine.graph.loader import load_graph
+    from engine.run.resolution import references
+
+    try:
+        return references(load_graph(loaded.settings.graph, search=(loaded.graphs_folder,)))
+    except ConfigurationError:  # a finding of its own
+        return [], []
+
+
+async def _ollama(config: EngineConfig) -> Finding:
+    from engine.models.ollama import OllamaBackend
+
+    try:
+        backend = OllamaBackend(config.ollama_host, api_key=config.ollama_api_key, window=config.window)
+    except EngineError as error:
+        return broken("ollama", error)
+    finding = await _listed("ollama", backend, "Fetch one with `ollama pull qwen2.5:3b`.")
+    if finding.status == "fail" and config.backend == "auto":
+        return Finding(finding.name, "info", finding.detail, f"For better answers: {finding.remedy}")
+    return finding
+
+
+async def _openai(config: EngineConfig) -> Finding:
+    from engine.models.openai import OpenAIBackend
+
+    if not config.openai_base_url:
+        return Finding("openai", "fail", "No address is set.", "Set `openai_base_url` (TINYLLM_OPENAI_BASE_URL).")
+    try:
+        backend = OpenAIBackend(config.openai_base_url, api_key=config.openai_api_key)
+    except EngineError as error:
+        return broken("openai", error)
+    return await _listed("openai", backend, "Start the server with a chat model.")
+
+
+async def _listed(name: str, backend: ModelBackend, remedy: str) -> Finding:
+    """Whether a server answers, and with which models."""
+    from engine.models.catalogue import can_chat
+
+    try:
+        async with asyncio.timeout(PROBE_S):
+            installed = [info.name for info in await backend.models() if can_chat(info)]
+    except TimeoutError:
+        return Finding(
+            name, "fail", f"{backend.endpoint} did not answer in {PROBE_S:.0f} s.", "Start it, or correct its address."
+        )
+    except EngineError as error:
+        return broken(name, error)
+    finally:
+        await backend.aclose()
+    if not installed:
+        return Finding(name, "fail", f"{backend.endpoint} answers, but has no model that answers questions.", remedy)
+    more = f" and {len(installed) - 8} more" if len(installed) > 8 else ""
+    return Finding(name, "ok", f"{backend.endpoint} has {', '.join(installed[:8])}{more}")
+
+
+async def _embedded(config: EngineConfig) -> Finding:
+    from engine.models.embedded import check_embedded, model_name
+
+    try:
+        header = await asyncio.to_thread(check_embedded, config.embedded)
+    except EngineError as error:
+        return broken("embedded", error, "fail" if config.backend == "embedded" else "info")
+    return Finding("embedded", "ok", f"{model_name(config.embedded)}, {header.size_bytes / 1e6:.0f} MB, {header.path}")

@@ -1,0 +1,102 @@
+"""The plain conversation: one question a line, one answer after it; for pipes, dumb terminals and screen readers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import click
+
+import engine
+from engine.errors import EngineError
+from tinyllm_tui.cli import output
+from tinyllm_tui.cli.answer import answer_printer
+from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt
+from tinyllm_tui.cli.lines import read_lines
+from tinyllm_tui.cli.options import graph_reference
+from tinyllm_tui.cli.run import find_session, report
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from engine.graph.spec import GraphSpec
+    from tinyllm_tui.settings import Loaded
+
+MAX_LINE = 4_000_000
+"""Characters of one question."""
+
+
+async def converse(loaded: Loaded, interrupt: Interrupt, session: str | None) -> int:
+    """Answer stdin line by line until it ends or a line says `/quit`; the exit status is that of the last question.
+
+    A failed question does not end the conversation. A signal cancels the answer in progress; on a terminal the
+    conversation goes on after SIGINT.
+    """
+    settings = loaded.settings
+    async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
+        for notice in eng.notices:
+            output.note(f"Note: {notice}")
+        graph = engine.load_graph(graph_reference(loaded))
+        known = await find_session(eng, session)
+        conversation = Conversation(eng, graph, known or (await eng.create_session("chat")).id, interrupt)
+        return await conversation.hold(read_lines(sys.stdin.fileno(), MAX_LINE))
+
+
+class Conversation:
+    """One session with one graph."""
+
+    def __init__(self, eng: Engine, graph: GraphSpec, session: str, interrupt: Interrupt) -> None:
+        self._eng = eng
+        self._graph = graph
+        self._session = session
+        self._interrupt = interrupt
+        self._person = output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)
+
+    async def hold(self, lines: AsyncIterator[str]) -> int:
+        """Answer every line; the status of the last answer."""
+        status = 0
+        self._prompt()
+        async for line in lines:
+            question = line.strip()
+            if question == "/quit":
+                break
+            if question:
+                status = await self._answer(question)
+                if status == CANCELLED and not self._goes_on():
+                    return CANCELLED
+            self._prompt()
+        else:
+            if self._person:
+                click.echo()
+        return status
+
+    def _prompt(self) -> None:
+        if self._person:
+            click.echo("> ", nl=False)
+
+    def _goes_on(self) -> bool:
+        """Whether the person only wanted this answer to end."""
+        import signal
+
+        if self._person and self._interrupt.last == signal.SIGINT:
+            self._interrupt.forget()
+            return True
+        return False
+
+    async def _answer(self, question: str) -> int:
+        printer = answer_printer()
+        try:
+            running = self._eng.start(self._graph, question, session=self._session)
+            self._interrupt.run = running
+            async for event in running.events():
+                printer.feed(event)
+            result = await running.result()
+        except EngineError as error:
+            output.print_error(error.info())
+            return 1
+        finally:
+            self._interrupt.run = None
+        printer.finish(result)
+        await asyncio.sleep(0)  # a signal that arrived while printing is seen before the next question
+        return report(result)
