@@ -31,6 +31,7 @@ _LIMITS = {
     "too_short": ("at least", "min_length"),
     "string_too_long": ("at most", "max_length"),
 }
+_VERSION = "Write it as x.y.z, such as 1.0.0."
 _REMEDIES = {
     "bool_type": "Write true or false, without quotes.",
     "int_type": "Write plain digits, without quotes or leading zeros.",
@@ -73,6 +74,8 @@ def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any]) 
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return _at(location, f"{where} cannot be `{shorten(value)}`.", choose_from(value, choices))
     if kind in _KINDS:
+        if name == "version":
+            return _at(location, f"{where} must be a text such as 1.0.0, not {_quoted(value)}.", _VERSION)
         message = f"{where} must be {_KINDS[kind]}, not {_quoted(value)}."
         return _at(location, message, _REMEDIES.get(kind, "Indent its fields under it."))
     if kind in _LIMITS:
@@ -81,7 +84,7 @@ def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any]) 
         return _at(location, f"{where} must be {words} {context.get(key)}{unit}.", "Correct the value.")
     if kind in ("string_pattern_mismatch", "string_too_short"):
         remedy = (
-            "Write it as x.y.z, such as 1.0.0."
+            _VERSION
             if name == "version"
             else ("Use letters, digits, `_`, `-` and `.`, beginning with a letter or `_`.")
         )
