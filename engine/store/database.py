@@ -21,11 +21,31 @@ from engine.store.schema import APPLICATION_ID, MIGRATIONS, PRAGMAS, VERSION
 FILE_NAME = "tinyllm.db"
 
 _INSERT = """
-INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-       json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-       json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
-FROM json_each(?)
+WITH row AS (
+    SELECT json_extract(value, '$[0]') AS gseq, json_extract(value, '$[1]') AS tx, json_extract(value, '$[2]') AS seq,
+           json_extract(value, '$[3]') AS t_ms, json_extract(value, '$[4]') AS wall_ms,
+           json_extract(value, '$[5]') AS kind, json_extract(value, '$[6]') AS v, json_extract(value, '$[7]') AS body,
+           json_extract(value, '$[8]') AS crc
+    FROM json_each(?)
+)
+INSERT INTO inbox
+    (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc, number, session, graph_id, graph_hash, question, backend,
+     exit, answer, usage, reason, error, breaker_key, breaker)
+SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.number') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.session') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.graph.id') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.graph_hash') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.question') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.backend') END,
+    CASE WHEN kind IN ('committed', 'rolled_back') THEN json_extract(body, '$.exit') END,
+    CASE WHEN kind IN ('committed', 'rolled_back') THEN json_extract(body, '$.text') END,
+    CASE WHEN kind IN ('committed', 'rolled_back') THEN json_extract(body, '$.usage') END,
+    CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.reason'), '') END,
+    CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.error.message'), '') END,
+    CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker.key') END,
+    CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker') END
+FROM row
 """
 """One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
 
@@ -83,14 +103,14 @@ class Database:
         connection = await aiosqlite.connect(path, isolation_level=None)
         try:
             for pragma in PRAGMAS:
-                await connection.execute(pragma)
+                await connection.execute_fetchall(pragma)
             version = await _check_identity(connection, path)
             newer = version > VERSION
             if owned and not newer:
-                await connection.execute("PRAGMA journal_mode = WAL")
+                await connection.execute_fetchall("PRAGMA journal_mode = WAL")
                 await _migrate(connection, version)
             else:
-                await connection.execute("PRAGMA query_only = ON")
+                await connection.execute_fetchall("PRAGMA query_only = ON")
         except BaseException:
             await connection.close()
             raise
@@ -124,8 +144,8 @@ class Database:
         """
         connection = await aiosqlite.connect(self.path, isolation_level=None)
         try:
-            await connection.execute("PRAGMA query_only = ON")
-            await connection.execute("PRAGMA busy_timeout = 5000")
+            await connection.execute_fetchall("PRAGMA query_only = ON")
+            await connection.execute_fetchall("PRAGMA busy_timeout = 5000")
             yield connection
         finally:
             await asyncio.shield(connection.close())
@@ -146,7 +166,7 @@ class Database:
         """Close the writing connection and give up the ownership."""
         with contextlib.suppress(sqlite3.Error):
             if not self.read_only:
-                await self._writer.execute("PRAGMA optimize")
+                await self._writer.execute_fetchall("PRAGMA optimize")
         await self._writer.close()
         self._ownership.release()
 

@@ -1,6 +1,8 @@
 """The database schema and its migrations. Events are the truth; every other table is projected from them by triggers.
 
-The projections run inside the statement that inserts the events, so a crash never leaves them apart.
+Events come in through the view `inbox`, whose triggers write the event and its projections inside one statement, so that a
+crash never leaves them apart. What the projections need of an event's JSON is taken out by the inserting statement: with
+`trusted_schema = OFF` a trigger may not call JSON functions.
 """
 
 from __future__ import annotations
@@ -68,41 +70,46 @@ CREATE TABLE breakers (
     body TEXT NOT NULL
 ) STRICT;
 
-CREATE TRIGGER project_begin AFTER INSERT ON events WHEN new.kind = 'begin' BEGIN
+CREATE VIEW inbox AS
+    SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
+           NULL AS number, NULL AS session, NULL AS graph_id, NULL AS graph_hash, NULL AS question, NULL AS backend,
+           NULL AS exit, NULL AS answer, NULL AS usage, NULL AS reason, NULL AS error,
+           NULL AS breaker_key, NULL AS breaker
+    FROM events;
+
+CREATE TRIGGER inbox_event INSTEAD OF INSERT ON inbox BEGIN
+    INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
+    VALUES (new.gseq, new.tx, new.seq, new.t_ms, new.wall_ms, new.kind, new.v, new.body, new.crc);
+END;
+
+CREATE TRIGGER inbox_begin INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
     INSERT INTO transactions
         (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq)
     VALUES (
-        json_extract(new.body, '$.number'), new.tx, 'executing', json_extract(new.body, '$.session'),
-        json_extract(new.body, '$.graph.id'), json_extract(new.body, '$.graph_hash'),
-        json_extract(new.body, '$.question'), json_extract(new.body, '$.backend'), new.wall_ms, new.gseq
+        new.number, new.tx, 'executing', new.session, new.graph_id, new.graph_hash, new.question, new.backend,
+        new.wall_ms, new.gseq
     );
 END;
 
-CREATE TRIGGER project_committed AFTER INSERT ON events WHEN new.kind = 'committed' BEGIN
+CREATE TRIGGER inbox_terminal INSTEAD OF INSERT ON inbox WHEN new.kind IN ('committed', 'rolled_back') BEGIN
     UPDATE transactions SET
-        status = 'committed', exit = json_extract(new.body, '$.exit'), answer = json_extract(new.body, '$.text'),
-        usage = json_extract(new.body, '$.usage'), duration_ms = new.t_ms, events = new.seq, last_gseq = new.gseq
+        status = new.kind, exit = new.exit, answer = new.answer, usage = new.usage, reason = new.reason,
+        error = new.error, duration_ms = new.t_ms, events = new.seq, last_gseq = new.gseq
     WHERE tx = new.tx;
+END;
+
+CREATE TRIGGER inbox_session INSTEAD OF INSERT ON inbox WHEN new.kind = 'committed' BEGIN
     INSERT INTO messages (session, tx, role, content, created_ms)
         SELECT s.id, t.tx, 'user', t.question, t.started_ms
         FROM transactions t JOIN sessions s ON s.id = t.session WHERE t.tx = new.tx;
     INSERT INTO messages (session, tx, role, content, created_ms)
-        SELECT s.id, t.tx, 'assistant', t.answer, new.wall_ms
+        SELECT s.id, t.tx, 'assistant', new.answer, new.wall_ms
         FROM transactions t JOIN sessions s ON s.id = t.session WHERE t.tx = new.tx;
     UPDATE sessions SET updated_ms = new.wall_ms WHERE id = (SELECT session FROM transactions WHERE tx = new.tx);
 END;
 
-CREATE TRIGGER project_rolled_back AFTER INSERT ON events WHEN new.kind = 'rolled_back' BEGIN
-    UPDATE transactions SET
-        status = 'rolled_back', exit = json_extract(new.body, '$.exit'), answer = json_extract(new.body, '$.text'),
-        reason = json_extract(new.body, '$.reason'), error = coalesce(json_extract(new.body, '$.error.message'), ''),
-        usage = json_extract(new.body, '$.usage'), duration_ms = new.t_ms, events = new.seq, last_gseq = new.gseq
-    WHERE tx = new.tx;
-END;
-
-CREATE TRIGGER project_breaker AFTER INSERT ON events WHEN new.kind = 'breaker_changed' BEGIN
-    INSERT INTO breakers (key, body)
-        VALUES (json_extract(new.body, '$.breaker.key'), json_extract(new.body, '$.breaker'))
+CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox WHEN new.kind = 'breaker_changed' BEGIN
+    INSERT INTO breakers (key, body) VALUES (new.breaker_key, new.breaker)
         ON CONFLICT (key) DO UPDATE SET body = excluded.body;
 END;
 """
