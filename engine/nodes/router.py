@@ -17,7 +17,7 @@ from engine.events import RouteDecided
 from engine.graph.spec import RouterConfig, RouteSpec
 from engine.message import Message
 from engine.models.protocol import ChatMessage, ChatRequest
-from engine.nodes.classifier import Classifier
+from engine.nodes.classifier import Classifier, routing_examples
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.route_rules import match_rule
 
@@ -110,7 +110,7 @@ class RouterNode:
         return True
 
     async def _by_classifier(self, ctx: NodeContext, found: _Found, question: str) -> bool:
-        examples = {route.name: route.utterances for route in self._config.routes if route.utterances}
+        examples = routing_examples(self._config)
         if len(examples) < 2:
             return False
         started = time.perf_counter_ns()

@@ -239,7 +239,6 @@ class Engine:
 
     async def _drive(self, run: Run, plan: Plan, question: str, session: str | None, inputs: dict[str, Any]) -> Result:
         """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
-        tx = Transaction(self._log, self._log.stream(run.transaction))
         backend: ModelBackend | None = None
         resolved, history, problem = Resolved(), (), None
         try:
@@ -248,6 +247,7 @@ class Engine:
             problem = error
         body = self._begin_body(run, plan, question, session, inputs, history, backend, resolved)
         visits: list[tuple[str, str, int]] = []
+        tx = Transaction(self._log, self._log.stream(run.transaction))
         try:
             await tx.begin(body)
             if problem is not None:

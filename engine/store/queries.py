@@ -28,7 +28,8 @@ _DECODE_AT_ONCE = 400
 
 
 def _transaction(row: Any) -> TransactionRow:
-    return TransactionRow(*row[:-1], usage=Usage(**json.loads(row[-1])))
+    values = (*row[:-1], Usage(**json.loads(row[-1])))
+    return TransactionRow(*values)
 
 
 async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:
