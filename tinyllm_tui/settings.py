@@ -29,6 +29,8 @@ PREFIX = "TINYLLM_"
 CONFIG_VARIABLE = "TINYLLM_CONFIG"
 SECRETS = frozenset({"ollama_api_key", "openai_api_key"})
 """Settings whose values are never shown."""
+_FALLBACKS = ("ollama_host", "ollama_api_key")
+"""Settings that Ollama's own variables give where nothing else does; empty in the file means that it does not."""
 
 
 class Settings(EngineConfig, BaseSettings):
@@ -228,6 +230,7 @@ def _from_file(path: Path, *, must_exist: bool) -> _Layer:
         raise ConfigurationError(
             "config_invalid", message, remedy="`tinyllm-tui init --force` writes one with every setting."
         )
+    values = {name: value for name, value in values.items() if name not in _FALLBACKS or value not in ("", None)}
     _resolve_paths(values, path.parent)
     return _Layer(values, "file", path, document)
 
@@ -256,8 +259,7 @@ def _variable(place: tuple[str, ...]) -> str:
 
 def _fallbacks() -> dict[str, Any]:
     """What Ollama's own tools read, where nothing else says it."""
-    found = {"ollama_host": os.environ.get("OLLAMA_HOST"), "ollama_api_key": os.environ.get("OLLAMA_API_KEY")}
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name in _FALLBACKS if (value := os.environ.get(name.upper()))}
 
 
 def _unknown_variables() -> list[str]:

@@ -19,7 +19,8 @@ def open_cockpit(ctx: click.Context) -> int:
     """Run the cockpit until the person leaves it; 1 where there is no terminal to draw it on."""
     missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
     if missing:
-        note(f"Error: The cockpit needs a terminal, which {' and '.join(missing)} is not.")
+        which = f"{missing[0]} is not a terminal" if len(missing) == 1 else "stdin and stdout are not terminals"
+        note(f"Error: The cockpit cannot be drawn: {which}.")
         note('Remedy: Use `tinyllm-tui run "question"` for one answer, or `tinyllm-tui chat --plain` for line by line.')
         return 1
     loaded = load(ctx)
