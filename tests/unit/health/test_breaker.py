@@ -132,17 +132,18 @@ def test_one_failure_opens_a_half_open_breaker_for_a_whole_cooldown(rig: Rig) ->
 async def test_a_thousand_callers_at_half_open_get_two_probes_at_a_time(rig: Rig) -> None:
     rig.open()
     rig.clock.advance(60)
-    go, running, most, refused = asyncio.Event(), 0, 0, 0
+    go, came, running, most, refused = asyncio.Event(), 0, 0, 0, 0
 
     async def call() -> None:
-        nonlocal running, most, refused
+        nonlocal came, running, most, refused
         await asyncio.sleep(0)
+        came += 1
+        if came == 1000:
+            go.set()
         try:
             permit = rig.breaker.acquire()
         except BreakerOpen:
             refused += 1
-            if refused == 998:
-                go.set()
             return
         running += 1
         most = max(most, running)
@@ -350,6 +351,14 @@ def test_a_half_open_breaker_has_no_probes_after_a_restart(rig: Rig) -> None:
     again.restore(rig.breaker.snapshot())
     again.acquire().success()
     assert again.state == "closed"
+
+
+def test_restoring_over_running_probes_frees_their_slots(rig: Rig) -> None:
+    rig.half_open()
+    rig.breaker.acquire()
+    rig.breaker.restore(rig.breaker.snapshot())
+    rig.breaker.acquire()
+    rig.breaker.acquire()
 
 
 def test_restored_counts_fit_a_stricter_configuration(rig: Rig) -> None:
