@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -62,9 +63,8 @@ class Engine:
         self._plans: dict[str, Plan] = {}
         self._next_number = 1
         self._runs: set[Run] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
-        self._closing = False
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -80,6 +80,7 @@ class Engine:
         if self._recording is not None:
             self._breakers.restore(await queries.breakers(self._recording))
             self.recovered = await roll_back_unfinished(self._recording, self._log)
+            self._spawn(self._enforce_retention(self._recording), "retention")
         self._spawn(self._warm_up(), "backend warm-up")
 
     async def _open_store(self, folder: Path) -> None:
@@ -102,15 +103,13 @@ class Engine:
 
     async def shut_down(self) -> None:
         """Roll back what runs, write what is queued, end the backend. Nothing is left when it returns."""
-        self._closing = True
-        for run in list(self._runs):
+        runs = list(self._runs)
+        for run in runs:
             run.stop("interrupted", CLOSED)
-        runs = {task for task in self._tasks if not task.get_name().startswith("backend")}
-        if runs:
-            await asyncio.wait(runs)
-        for task in self._tasks:
+        await asyncio.gather(*(run.result() for run in runs), return_exceptions=True)
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
         if self._backend is not None:
             await self._backend.aclose()
         await self._close_store()
@@ -120,8 +119,7 @@ class Engine:
         if self._recording is not None and not self._log.blocked:
             try:
                 await self._log.flush()
-                await queries.enforce_retention(self._recording, self.config.keep_transactions)
-            except (StoreError, OSError) as exc:
+            except StoreError as exc:
                 self.notices.append(f"The last events could not be written: {exc}")
         self._log.close()
         if self._writer is not None:
@@ -129,12 +127,17 @@ class Engine:
         if self._database is not None:
             await self._database.close()
 
-    def _spawn(self, coroutine: Any, name: str) -> asyncio.Task[Any]:
-        """A task that the engine owns: it is awaited (or cancelled and awaited) before the engine is closed."""
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """A background task that the engine owns: it is cancelled and awaited before the engine is closed."""
         task = asyncio.create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _enforce_retention(self, database: Database) -> None:
+        try:
+            await queries.enforce_retention(database, self.config.keep_transactions)
+        except sqlite3.Error as exc:
+            self.notices.append(f"Old transactions could not be removed: {exc}")
 
     def _emit(self, body: ev.Body) -> None:
         self._log.append(body)
@@ -220,9 +223,8 @@ class Engine:
         self._next_number += 1
         run = Run(tx, number, self.bus.subscribe(tx=tx), self._events_after)
         self._runs.add(run)
-        task = self._spawn(
-            self._drive(run, plan, replace_surrogates(question), session, dict(inputs or {})), f"run {tx}"
-        )
+        drive = self._drive(run, plan, replace_surrogates(question), session, dict(inputs or {}))
+        task = asyncio.create_task(drive, name=f"run {tx}")
         task.add_done_callback(lambda _task: self._runs.discard(run))
         run.attach(task)
         return run
