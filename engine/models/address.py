@@ -75,7 +75,7 @@ def normalise_base_url(text: str) -> str:
     Raises:
         ConfigurationError: it is no address.
     """
-    value = text.strip().strip("\"'").strip().rstrip("/")
+    value = text.strip().strip("\"'").strip()
     if not value:
         raise _invalid("openai_base_url", text, "it is empty")
     if "://" not in value:
@@ -89,7 +89,7 @@ def normalise_base_url(text: str) -> str:
         raise _invalid("openai_base_url", text, "it is no http or https address")
     if _FORBIDDEN.search(value) or parts.query or parts.fragment or parts.username is not None:
         raise _invalid("openai_base_url", text, "it contains more than scheme, host, port and path")
-    return f"{parts.scheme.lower()}://{parts.netloc}{parts.path or '/v1'}"
+    return f"{parts.scheme.lower()}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
 
 
 def _invalid(setting: str, text: str, why: str) -> ConfigurationError:

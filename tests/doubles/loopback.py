@@ -83,7 +83,7 @@ class Loopback:
                 self.wfile.write(b"0\r\n\r\n")
                 self.wfile.flush()
 
-            do_GET = do_POST = do_DELETE = _serve
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
