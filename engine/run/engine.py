@@ -14,22 +14,18 @@ from typing import Any, Literal
 from engine import events as ev
 from engine.bus import EventBus
 from engine.config import BackendName, EngineConfig
-from engine.errors import EngineError, ErrorClass, classify
+from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
 from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
-from engine.message import estimate_tokens, replace_surrogates
-from engine.models.caller import ModelCaller
-from engine.models.detect import choose_backend
+from engine.message import replace_surrogates
 from engine.models.protocol import ModelBackend, ModelInfo
-from engine.run.executor import Executor, Verdict
+from engine.run.connection import Connection
+from engine.run.driver import Asked, Driver
 from engine.run.plan import Plan, make_plan
 from engine.run.recovery import roll_back_unfinished
-from engine.run.resolution import ModelDirectory, Resolved, resolve_models
 from engine.run.result import Result
-from engine.run.run import CLOSED, Run, result_of
-from engine.run.services import RunServices
-from engine.run.transaction import Transaction
+from engine.run.run import CLOSED, Run
 from engine.store import queries
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog
@@ -56,10 +52,9 @@ class Engine:
         self._database: Database | None = None
         self._log = EventLog(self.bus, None)
         self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
-        self._backend: ModelBackend | None = None
-        self._directory: ModelDirectory | None = None
-        self._caller: ModelCaller | None = None
-        self._connecting = asyncio.Lock()
+        self._connection = Connection(config, self._breakers, self._emit)
+        self._turns: dict[str, list[tuple[str, str, str]]] = {}
+        """Session -> (role, content, transaction) of turns that are kept in memory only."""
         self._plans: dict[str, Plan] = {}
         self._next_number = 1
         self._runs: set[Run] = set()
@@ -110,8 +105,7 @@ class Engine:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self._backend is not None:
-            await self._backend.aclose()
+        await self._connection.aclose()
         await self._close_store()
         self.bus.close()
 
@@ -164,15 +158,7 @@ class Engine:
         Raises:
             EngineError: there is none; the remedy is exact.
         """
-        async with self._connecting:
-            if self._backend is None:
-                backend = await choose_backend(self.config, emit=self._emit)
-                self._directory = ModelDirectory(backend)
-                self._caller = ModelCaller(
-                    backend, self._breakers, self.config.retry, concurrency=_concurrency(backend, self.config)
-                )
-                self._backend = backend
-            return self._backend
+        return (await self._connection.get()).backend
 
     async def models(self) -> list[ModelInfo]:
         """The models installed in the backend.
@@ -180,9 +166,7 @@ class Engine:
         Raises:
             EngineError: there is no backend, or it cannot be asked.
         """
-        await self.backend()
-        assert self._directory is not None  # noqa: S101 - made with the backend
-        return await self._directory.installed()
+        return await (await self._connection.get()).directory.installed()
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]:
         """All circuit breakers, by key."""
@@ -223,11 +207,23 @@ class Engine:
         self._next_number += 1
         run = Run(tx, number, self.bus.subscribe(tx=tx), self._events_after)
         self._runs.add(run)
-        drive = self._drive(run, plan, replace_surrogates(question), session, dict(inputs or {}))
-        task = asyncio.create_task(drive, name=f"run {tx}")
+        driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
+        asked = Asked(plan, replace_surrogates(question), session, dict(inputs or {}))
+        task = asyncio.create_task(self._finish(driver.drive(run, asked), session), name=f"run {tx}")
         task.add_done_callback(lambda _task: self._runs.discard(run))
         run.attach(task)
         return run
+
+    async def _finish(self, drive: Coroutine[Any, Any, Result], session: str | None) -> Result:
+        """Await a run; where nothing is recorded, its turn joins the session in memory."""
+        result = await drive
+        if session in self._turns and result.status == "committed":
+            question = fold(self._log.kept(result.transaction)).question
+            self._turns[session] += [
+                ("user", question, result.transaction),
+                ("assistant", result.text, result.transaction),
+            ]
+        return result
 
     def _plan(self, graph: GraphSpec) -> Plan:
         key = graph.content_hash()
@@ -238,133 +234,6 @@ class Engine:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[key] = plan
         return plan
-
-    async def _drive(self, run: Run, plan: Plan, question: str, session: str | None, inputs: dict[str, Any]) -> Result:
-        """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
-        backend: ModelBackend | None = None
-        resolved, history, problem = Resolved(), (), None
-        try:
-            backend, resolved, history = await _unless_stopped(run, self._prepare(plan, session))
-        except EngineError as error:
-            problem = error
-        body = self._begin_body(run, plan, question, session, inputs, history, backend, resolved)
-        visits: list[tuple[str, str, int]] = []
-        tx = Transaction(self._log, self._log.stream(run.transaction))
-        try:
-            await tx.begin(body)
-            if problem is not None:
-                verdict = Verdict(run.stopped[0] if run.stopped else "failed", error=problem.info())
-            else:
-                executor = self._executor(plan, tx, resolved, history)
-                visits = executor.visits
-                run.on_stop(executor.stop)
-                verdict = await executor.run()
-            terminal = await self._end(tx, verdict)
-        except StoreError as error:
-            terminal = ev.RolledBack("failed", error.info(), usage=tx.state.usage)
-            if not tx.state.terminal:
-                tx.emit(terminal)
-        partial = _partial_text(tx)
-        return result_of(run, terminal, backend=backend.kind if backend else "", visits=visits, text=partial)
-
-    async def _prepare(
-        self, plan: Plan, session: str | None
-    ) -> tuple[ModelBackend | None, Resolved, tuple[tuple[str, str], ...]]:
-        backend: ModelBackend | None = None
-        resolved = Resolved()
-        if any(spec.type in ("model", "router") for spec in plan.specs.values()):
-            backend = await self.backend()
-            assert self._directory is not None  # noqa: S101 - made with the backend
-            resolved = await resolve_models(plan.graph, self._directory, self.config)
-        return backend, resolved, await self._history(session, resolved)
-
-    async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
-        """The session's latest turns, as far as any model of the run could take them."""
-        if session is None or self._database is None:
-            return ()
-        room = int(max(resolved.windows.values(), default=0) * _HISTORY_SHARE)
-        taken: list[tuple[str, str]] = []
-        for role, content, _tx in reversed(await queries.session_messages(self._database, session, limit=1000)):
-            room -= estimate_tokens(content)
-            if room < 0:
-                break
-            taken.append((role, content))
-        return tuple(reversed(taken))
-
-    def _begin_body(
-        self,
-        run: Run,
-        plan: Plan,
-        question: str,
-        session: str | None,
-        inputs: dict[str, Any],
-        history: tuple[tuple[str, str], ...],
-        backend: ModelBackend | None,
-        resolved: Resolved,
-    ) -> ev.Begin:
-        return ev.Begin(
-            graph=plan.document,
-            graph_hash=plan.content_hash,
-            question=question,
-            session=session,
-            number=run.number,
-            inputs=inputs,
-            history=history,
-            backend=backend.kind if backend else "",
-            endpoint=backend.endpoint if backend else "",
-            models=resolved.models,
-            digests=resolved.digests,
-            windows=resolved.windows,
-            breakers=self._breakers.snapshots(),
-            checkpoint_every=self.config.checkpoint_every,
-            max_steps=self.config.max_steps,
-            timeout_ms=round(self.config.run_timeout_s * 1000),
-        )
-
-    def _executor(
-        self, plan: Plan, tx: Transaction, resolved: Resolved, history: tuple[tuple[str, str], ...]
-    ) -> Executor:
-        services = RunServices(
-            breakers=self._breakers,
-            caller=self._caller,
-            models=resolved.models,
-            failures=resolved.failures,
-            windows=resolved.windows,
-            capable=frozenset(resolved.capable),
-            history=history,
-        )
-        return Executor(
-            plan,
-            tx,
-            services,
-            max_steps=self.config.max_steps,
-            checkpoint_every=self.config.checkpoint_every,
-            timeout_s=self.config.run_timeout_s,
-        )
-
-    async def _end(self, tx: Transaction, verdict: Verdict) -> ev.Body:
-        """Commit or roll back, as the outcome table says."""
-        if verdict.reason == "exit" and verdict.status in ("success", "fallback"):
-            committed = ev.Committed(
-                exit=verdict.status,
-                exit_node=verdict.node,
-                text=verdict.text,
-                data=dict(verdict.data or {}),
-                usage=tx.state.usage,
-            )
-            await tx.commit(committed)
-            return committed
-        reason = "exit_error" if verdict.reason == "exit" else verdict.reason
-        error = verdict.error
-        if error is None:
-            error = EngineError(
-                ErrorClass.INVALID_OUTPUT,
-                "exit_error",
-                "The graph ended at an error exit.",
-                remedy="Ask differently, or look at the run's timeline for what led there.",
-                node=verdict.node,
-            ).info()
-        return await tx.roll_back(reason, error, text=verdict.text, exit_status=verdict.status)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -415,16 +284,31 @@ class Engine:
         return [] if self._database is None else await queries.sessions(self._database)
 
     async def create_session(self, name: str = "") -> SessionRow:
-        """A new, empty session; without a recording store it exists for this engine's runs only."""
+        """A new, empty session; where nothing is recorded it lives as long as this engine."""
         now = time.time_ns() // 1_000_000
         row = SessionRow(uuid.uuid4().hex, replace_surrogates(name) or "session", now, now, 0)
         if self._recording is not None:
             await queries.create_session(self._recording, row)
+        else:
+            self._turns[row.id] = []
         return row
 
     async def session_messages(self, session: str) -> list[tuple[str, str, str]]:
-        """(role, content, transaction) of a session's messages, oldest first."""
-        return [] if self._database is None else await queries.session_messages(self._database, session)
+        """(role, content, transaction) of a session's messages, oldest first.
+
+        Raises:
+            EngineError: not_found.
+        """
+        if session in self._turns:
+            return list(self._turns[session])
+        if self._database is None or not await queries.session_exists(self._database, session):
+            raise EngineError(
+                ErrorClass.NOT_FOUND,
+                "session_not_found",
+                f"There is no session {session!r}.",
+                remedy="Leave the session out, or create one.",
+            )
+        return await queries.session_messages(self._database, session)
 
 
 @asynccontextmanager
@@ -453,38 +337,3 @@ async def open_engine(
         yield engine
     finally:
         await engine.shut_down()
-
-
-def _concurrency(backend: ModelBackend, config: EngineConfig) -> int:
-    """Calls at a time per model: what the server really works on in parallel; more would only wait there, unseen."""
-    return {"embedded": config.embedded.slots, "ollama": 1}.get(backend.kind, 4)
-
-
-async def _unless_stopped(run: Run, preparation: Any) -> Any:
-    """Await a preparation that ends at once when the run is stopped.
-
-    Raises:
-        EngineError: the preparation failed, or the run was stopped (class cancelled).
-    """
-    task = asyncio.ensure_future(preparation)
-    run.on_stop(lambda _reason, _error: task.cancel())
-    try:
-        return await task
-    except asyncio.CancelledError:
-        task.cancel()
-        if run.stopped is None:
-            raise
-        error = run.stopped[1]
-        raise EngineError(error.error_class, error.code, error.message, remedy=error.remedy) from None
-    except EngineError:
-        raise
-    except Exception as exc:
-        raise classify(exc) from exc
-
-
-def _partial_text(tx: Transaction) -> str:
-    """What there was of an answer when the run did not commit: the latest message that a model made."""
-    for message in reversed(tx.state.messages.values()):
-        if message.data.get("answered_by") and message.content:
-            return message.content
-    return ""

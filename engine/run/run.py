@@ -33,7 +33,7 @@ class Run:
         self._subscription = subscription
         self._reread = reread
         self._task: asyncio.Task[Result] | None = None
-        self._stop: Callable[[str, ErrorInfo], None] | None = None
+        self._stop: Callable[[str, ErrorInfo], object] | None = None
         self._stopped: tuple[str, ErrorInfo] | None = None
 
     # -- for the caller ----------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class Run:
             if self._stop is not None:
                 self._stop(reason, error)
 
-    def on_stop(self, stop: Callable[[str, ErrorInfo], None]) -> None:
+    def on_stop(self, stop: Callable[[str, ErrorInfo], object]) -> None:
         """Name what is called to stop the run; it is called at once when that was asked before."""
         self._stop = stop
         if self._stopped is not None:

@@ -129,6 +129,10 @@ async def sessions(database: Database) -> list[SessionRow]:
     return [SessionRow(*row) for row in rows]
 
 
+async def session_exists(database: Database, session: str) -> bool:
+    return bool(list(await database.fetch("SELECT 1 FROM sessions WHERE id = ?", [session])))
+
+
 async def create_session(database: Database, row: SessionRow) -> None:
     await database.write(
         "INSERT INTO sessions (id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?)",

@@ -1,0 +1,207 @@
+"""Driver: takes one run from the question to its end: prepare, begin, execute, commit or roll back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import events as ev
+from engine.config import EngineConfig
+from engine.errors import EngineError, ErrorClass, classify
+from engine.health.registry import BreakerRegistry
+from engine.message import estimate_tokens
+from engine.run.connection import Connected, Connection
+from engine.run.executor import Executor, Verdict
+from engine.run.plan import Plan
+from engine.run.resolution import Resolved, resolve_models
+from engine.run.result import Result
+from engine.run.run import Run, result_of
+from engine.run.services import RunServices
+from engine.run.transaction import Transaction
+from engine.store.database import StoreError
+from engine.store.log import EventLog
+
+HISTORY_SHARE = 1.25
+"""History that a run is given, as a share of the largest window: enough to be pruned, never without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asked of a graph."""
+
+    plan: Plan
+    question: str
+    session: str | None
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a run begins with."""
+
+    connected: Connected | None = None
+    resolved: Resolved = field(default_factory=Resolved)
+    history: tuple[tuple[str, str], ...] = ()
+
+
+class Driver:
+    """Drives one run."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        connection: Connection,
+        breakers: BreakerRegistry,
+        config: EngineConfig,
+        turns_of: Callable[[str], Awaitable[list[tuple[str, str, str]]]],
+    ) -> None:
+        self._log = log
+        self._connection = connection
+        self._breakers = breakers
+        self._config = config
+        self._turns_of = turns_of
+
+    async def drive(self, run: Run, asked: Asked) -> Result:
+        """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
+        prepared, problem = _Prepared(), None
+        try:
+            prepared = await _unless_stopped(run, self._prepare(asked))
+        except EngineError as error:
+            problem = error
+        body = self._begin(run, asked, prepared)
+        visits: list[tuple[str, str, int]] = []
+        tx = Transaction(self._log, self._log.stream(run.transaction))
+        try:
+            await tx.begin(body)
+            if problem is not None:
+                verdict = Verdict(run.stopped[0] if run.stopped else "failed", error=problem.info())
+            else:
+                executor = self._executor(asked.plan, tx, prepared)
+                visits = executor.visits
+                run.on_stop(executor.stop)
+                verdict = await executor.run()
+            terminal = await self._end(tx, verdict)
+        except StoreError as error:
+            terminal = ev.RolledBack("failed", error.info(), usage=tx.state.usage)
+            if not tx.state.terminal:
+                tx.emit(terminal)
+        return result_of(run, terminal, backend=body.backend, visits=visits, text=_partial_text(tx))
+
+    async def _prepare(self, asked: Asked) -> _Prepared:
+        connected: Connected | None = None
+        resolved = Resolved()
+        if any(spec.type in ("model", "router") for spec in asked.plan.specs.values()):
+            connected = await self._connection.get()
+            resolved = await resolve_models(asked.plan.graph, connected.directory, self._config)
+        return _Prepared(connected, resolved, await self._history(asked.session, resolved))
+
+    async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
+        """The session's latest turns, as far as any model of the run could take them."""
+        if session is None:
+            return ()
+        room = int(max(resolved.windows.values(), default=0) * HISTORY_SHARE)
+        taken: list[tuple[str, str]] = []
+        for role, content, _tx in reversed(await self._turns_of(session)):
+            room -= estimate_tokens(content)
+            if room < 0:
+                break
+            taken.append((role, content))
+        return tuple(reversed(taken))
+
+    def _begin(self, run: Run, asked: Asked, prepared: _Prepared) -> ev.Begin:
+        backend = prepared.connected.backend if prepared.connected else None
+        resolved = prepared.resolved
+        return ev.Begin(
+            graph=asked.plan.document,
+            graph_hash=asked.plan.content_hash,
+            question=asked.question,
+            session=asked.session,
+            number=run.number,
+            inputs=asked.inputs,
+            history=prepared.history,
+            backend=backend.kind if backend else "",
+            endpoint=backend.endpoint if backend else "",
+            models=resolved.models,
+            digests=resolved.digests,
+            windows=resolved.windows,
+            breakers=self._breakers.snapshots(),
+            checkpoint_every=self._config.checkpoint_every,
+            max_steps=self._config.max_steps,
+            timeout_ms=round(self._config.run_timeout_s * 1000),
+        )
+
+    def _executor(self, plan: Plan, tx: Transaction, prepared: _Prepared) -> Executor:
+        resolved = prepared.resolved
+        services = RunServices(
+            breakers=self._breakers,
+            caller=prepared.connected.caller if prepared.connected else None,
+            models=resolved.models,
+            failures=resolved.failures,
+            windows=resolved.windows,
+            capable=frozenset(resolved.capable),
+            history=prepared.history,
+        )
+        return Executor(
+            plan,
+            tx,
+            services,
+            max_steps=self._config.max_steps,
+            checkpoint_every=self._config.checkpoint_every,
+            timeout_s=self._config.run_timeout_s,
+        )
+
+    async def _end(self, tx: Transaction, verdict: Verdict) -> ev.Body:
+        """Commit or roll back, as the outcome table says."""
+        if verdict.reason == "exit" and verdict.status in ("success", "fallback"):
+            committed = ev.Committed(
+                exit=verdict.status,
+                exit_node=verdict.node,
+                text=verdict.text,
+                data=dict(verdict.data or {}),
+                usage=tx.state.usage,
+            )
+            await tx.commit(committed)
+            return committed
+        reason = "exit_error" if verdict.reason == "exit" else verdict.reason
+        error = verdict.error
+        if error is None:
+            error = EngineError(
+                ErrorClass.INVALID_OUTPUT,
+                "exit_error",
+                "The graph ended at an error exit.",
+                remedy="Ask differently, or look at the run's timeline for what led there.",
+                node=verdict.node,
+            ).info()
+        return await tx.roll_back(reason, error, text=verdict.text, exit_status=verdict.status)
+
+
+async def _unless_stopped(run: Run, preparation: Coroutine[Any, Any, _Prepared]) -> _Prepared:
+    """Await a preparation that ends at once when the run is stopped.
+
+    Raises:
+        EngineError: the preparation failed, or the run was stopped (class cancelled).
+    """
+    task = asyncio.create_task(preparation)
+    run.on_stop(lambda _reason, _error: task.cancel())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        task.cancel()
+        if run.stopped is None:
+            raise
+        error = run.stopped[1]
+        raise EngineError(error.error_class, error.code, error.message, remedy=error.remedy) from None
+    except EngineError:
+        raise
+    except Exception as exc:
+        raise classify(exc) from exc
+
+
+def _partial_text(tx: Transaction) -> str:
+    """What there was of an answer when the run did not commit: the latest message that a model made."""
+    for message in reversed(tx.state.messages.values()):
+        if message.data.get("answered_by") and message.content:
+            return message.content
+    return ""
