@@ -73,7 +73,7 @@ class Condition:
         raise EngineError(ErrorClass.CONFIGURATION, "condition_failed", message, remedy="Correct it in the graph.")
 
 
-class _Failed(Exception):  # noqa: N818 - internal signal, turned into an EngineError by evaluate()
+class _Failed(Exception):
     """A condition cannot be decided for these values."""
 
 
@@ -99,7 +99,7 @@ def compile_condition(text: str) -> Condition:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         reason = exc.msg if isinstance(exc, SyntaxError) else str(exc)
         raise _invalid(text, shorten(reason or "it is not an expression", 100)) from None
-    compiler = _Compiler(text)
+    compiler = _Compiler(source)
     closure = compiler.compile(tree.body, 0)
     return Condition(source, frozenset(compiler.names), closure)
 
@@ -129,8 +129,8 @@ class _Compiler:
                 parts = [self.compile(item, depth + 1) for item in items]
                 return lambda scope: [part(scope) for part in parts]
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                inner = self.compile(operand, depth + 1)
-                return lambda scope: not _truth(inner(scope), ast.unparse(operand))
+                inner, words = self.compile(operand, depth + 1), self._words(operand)
+                return lambda scope: not _truth(inner(scope), words)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)) if not isinstance(
                 number, bool
             ):
@@ -144,7 +144,10 @@ class _Compiler:
             ):
                 counted = self.compile(argument, depth + 1)
                 return lambda scope: _length(counted(scope))
-        raise _invalid(self._text, f"`{shorten(ast.unparse(node), 40)}` is not allowed")
+        raise _invalid(self._text, f"`{shorten(self._words(node), 40)}` is not allowed")
+
+    def _words(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self._text, node) or self._text
 
     def _name(self, node: ast.Name | ast.Attribute) -> _Closure:
         parts: list[str] = []
@@ -163,7 +166,7 @@ class _Compiler:
         return lambda scope: _walk(scope, parts, dotted)
 
     def _bool(self, is_and: bool, values: list[ast.expr], depth: int) -> _Closure:
-        parts = [(self.compile(value, depth + 1), ast.unparse(value)) for value in values]
+        parts = [(self.compile(value, depth + 1), self._words(value)) for value in values]
         decisive = not is_and
 
         def decide(scope: _Scope) -> bool:

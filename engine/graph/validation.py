@@ -98,7 +98,7 @@ def _origin(link: Link) -> str:
 def _points(spec: GraphSpec) -> Iterator[Problem]:
     types = {node.id: node.type for node in spec.nodes}
     for kind, listed, name in (("entry", spec.entry_points, "entry_points"), ("exit", spec.exit_points, "exit_points")):
-        of_type = [node for node, each in types.items() if each == kind]
+        of_type = [node.id for node in spec.nodes if node.type == kind]
         for index, point in enumerate(listed):
             if point not in types:
                 message = f"`{name}` lists `{point}`, but there is no such node."
@@ -112,7 +112,7 @@ def _points(spec: GraphSpec) -> Iterator[Problem]:
         if not of_type:
             what = "No run can begin" if kind == "entry" else "No run can end"
             yield _problem(("nodes",), f"{what}: there is no node of type {kind}.", f"Add a node with `type: {kind}`.")
-        elif listed:
+        elif listed and all(types.get(point) == kind for point in listed):
             yield from _not_listed(spec, kind, name)
 
 
@@ -130,10 +130,9 @@ def _shape(spec: GraphSpec) -> Iterator[Problem]:
     position = {node.id: index for index, node in enumerate(spec.nodes)}
     yield from _useless_edges(spec)
     reached = reachable(entry_nodes(spec), following)
-    for node in spec.nodes:
-        if node.id not in reached:
-            remedy = "Add an edge or a route that leads to it, or remove it."
-            yield _problem(("nodes", position[node.id]), f"No run can reach the node `{node.id}`.", remedy)
+    for name in _first_unreached(reached, following):
+        remedy = "Add an edge or a route that leads to it, or remove it."
+        yield _problem(("nodes", position[name]), f"No run can reach the node `{name}`.", remedy)
     ends = [node for node in spec.nodes if node.type != "exit" and not following[node.id] and node.id in reached]
     for node in ends:
         message = f"The node `{node.id}` is a dead end: nothing leads on from it, and it is no exit."
@@ -144,6 +143,17 @@ def _shape(spec: GraphSpec) -> Iterator[Problem]:
     if not spec.allow_cycles:
         for cycle in find_cycles(following):
             yield _cycle(cycle, spec)
+
+
+def _first_unreached(reached: frozenset[str], following: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """Of the nodes that are not reached those at which a missing link would be put: not what they lead to."""
+    unreached = [node for node in following if node not in reached]
+    led_to = {target for node in unreached for target in following[node]}
+    covered = reached
+    for node in sorted(unreached, key=lambda each: each in led_to):
+        if node not in covered:
+            yield node
+            covered |= reachable([node], following)
 
 
 def _exits(spec: GraphSpec) -> list[str]:
