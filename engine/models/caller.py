@@ -124,8 +124,9 @@ class ModelCaller:
             EngineError: the call failed for good; BreakerOpen where nothing but breakers stood in its way.
         """
         window = window_of or (lambda _: request.window)
-        others = (replace(request, model=model, window=window(model)) for model in dict.fromkeys(fallbacks))
-        plan = [request, *(other for other in others if other.model != request.model and _fits(other))]
+        models = dict.fromkeys(model for model in fallbacks if model != request.model)
+        others = (replace(request, model=model, window=window(model)) for model in models)
+        plan = [request, *filter(_fits, others)]
         return await _Call(self, site, emit, stream, _policy(retry or self.retry), deadline).run(plan)
 
     def slot(self, model: str) -> asyncio.Semaphore:
@@ -217,12 +218,12 @@ class _Call:
         """Hold one of the model's slots."""
         slot, left = self._caller.slot(model), self._left()
         if left is not None and left <= 0:
-            raise _too_late("nothing had been asked yet")
+            raise self._too_late("the model had yet to be asked")
         try:
             async with asyncio.timeout(left):
                 await slot.acquire()
         except TimeoutError:
-            raise _too_late("the model was still busy with other calls") from None
+            raise self._too_late("the model was still busy with other calls") from None
         try:
             yield
         finally:
@@ -264,7 +265,7 @@ class _Call:
                     self._deltas(answer, at)
         except TimeoutError as exc:
             if limit.expired():
-                raise _too_late(
+                raise self._too_late(
                     "the model was writing" if answer.chunks else "the model had not begun to answer"
                 ) from exc
             raise
@@ -277,6 +278,15 @@ class _Call:
     def _left(self) -> float | None:
         """Seconds until the deadline; None without one."""
         return None if self._deadline == math.inf else max(self._deadline - self._caller.now(), 0.0)
+
+    def _too_late(self, state: str) -> EngineError:
+        self._deadline = min(self._deadline, self._caller.now())  # the timer may be a tick ahead of the clock
+        return EngineError(
+            ErrorClass.TIMEOUT,
+            "deadline",
+            f"The time limit was reached while {state}.",
+            remedy="Raise the time limit, or use a smaller model.",
+        )
 
     def _wait(self, error: EngineError, tries: int) -> float | None:
         """Seconds until the next attempt with this model, or None where there is none."""
@@ -400,12 +410,3 @@ def _report(permit: Permit | None, error: EngineError) -> None:
         permit.failure(error.message)
     elif error.error_class is ErrorClass.INVALID_OUTPUT:
         permit.success()  # it answered, if with nothing
-
-
-def _too_late(doing: str) -> EngineError:
-    return EngineError(
-        ErrorClass.TIMEOUT,
-        "deadline",
-        f"The time limit was reached while {doing}.",
-        remedy="Raise the time limit, or use a smaller model.",
-    )

@@ -124,6 +124,14 @@ def test_pinned_messages_that_do_not_fit_are_an_overflow_that_names_the_sizes() 
     assert len(selection) == 6
 
 
+def test_pinned_messages_overflow_by_the_corrected_count() -> None:
+    selection = conversation(0, window=300)
+    assert selection.prune(50) is None
+    selection.observe(400)
+    with pytest.raises(EngineError, match="about 400 tokens"):
+        selection.prune(50)
+
+
 def test_an_answer_larger_than_the_window_is_an_overflow() -> None:
     with pytest.raises(EngineError):
         conversation(0, window=500).prune(600)
