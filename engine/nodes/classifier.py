@@ -26,6 +26,8 @@ NGRAM = 4
 STEPS = 20
 """Steps of gradient descent; more change no decision."""
 RATE = 2.0
+MAX_LOGIT = 40.0
+"""Beyond it a probability is 0 or 1 in floating point."""
 DECAY = 0.02
 """L2 regularisation: what a dual variable loses in a step."""
 
@@ -146,7 +148,9 @@ def _fit(gram: Sequence[Sequence[float]], targets: Sequence[float]) -> tuple[lis
     """
     positives = sum(targets)
     size = len(targets)
-    share = {1.0: size / (2 * positives), 0.0: size / (2 * (size - positives)) if positives < size else 1.0}
+    if not positives:
+        return [0.0] * size, -MAX_LOGIT  # what was never shown is never found
+    share = {1.0: size / (2 * positives), 0.0: size / (2 * max(size - positives, 1))}
     duals, bias = [0.0] * size, 0.0
     for _ in range(STEPS):
         errors = [
@@ -167,4 +171,4 @@ def _combine(duals: Sequence[float], vectors: Sequence[Mapping[str, float]]) -> 
 
 
 def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-max(-40.0, min(40.0, value))))
+    return 1 / (1 + math.exp(-max(-MAX_LOGIT, min(MAX_LOGIT, value))))
