@@ -1,0 +1,285 @@
+"""The cockpit app: wiring only. It paints first, then opens the engine and keeps it open in one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from engine.errors import EngineError, classify
+from engine.view import View
+from tinyllm_tui import themes
+from tinyllm_tui.commands import CockpitCommands
+from tinyllm_tui.conversation import Conversation
+from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
+from tinyllm_tui.pump import FRAME, Live, Pump
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.cockpit import CockpitScreen
+from tinyllm_tui.widgets.chat.pane import ChatPane
+from tinyllm_tui.widgets.status import BackendState
+from tinyllm_tui.words import glyphs, model_note
+
+if TYPE_CHECKING:
+    from engine.graph.spec import GraphSpec
+
+_CLOSING_S = 15.0
+"""Seconds that closing the engine may take when the app ends."""
+
+
+def _load_graph(name: str) -> GraphSpec:
+    import engine
+
+    return engine.load_graph(name)
+
+
+class CockpitApp(App[None]):
+    """The cockpit.
+
+    Args:
+        open_engine: makes the context manager of the engine; entered after the first paint, left when the app ends.
+        graph_name: a shipped graph or a file.
+        theme: name of a theme.
+        ascii_only: draw with ASCII characters alone.
+        load_graph: replaces `engine.load_graph`.
+        user_themes: where the person's themes are; default: `themes` in the configuration folder.
+    """
+
+    TITLE = "tinyllm"
+    COMMANDS: ClassVar = {CockpitCommands}
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(
+        self,
+        open_engine: OpenEngine,
+        graph_name: str,
+        theme: str = themes.DEFAULT,
+        ascii_only: bool = False,
+        *,
+        load_graph: LoadGraph | None = None,
+        user_themes: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.ascii_only = ascii_only
+        self.signs = glyphs(ascii_only)
+        self.graph_title = graph_name
+        self.backend_state = BackendState()
+        self.conversation = Conversation(self)
+        self.engine: CockpitEngine | None = None
+        self._open_engine = open_engine
+        self._load_graph = load_graph or _load_graph
+        self._graph_name = graph_name
+        self._theme_name = theme
+        self._themes: list[str] = []
+        self._user_themes = user_themes or themes.user_folder()
+        self._pump: Pump | None = None
+        self._idle_live = Live()
+        self._graph: GraphSpec | None = None
+        self._failure: EngineError | None = None
+        self._opening = False
+        self._settled = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._engine_closed = asyncio.Event()
+        self._cockpit = CockpitScreen()
+
+    # -- what screens read -------------------------------------------------------------------------------------------
+
+    @property
+    def live(self) -> Live:
+        """What the live panes show."""
+        return self._pump.live if self._pump is not None else self._idle_live
+
+    @property
+    def number(self) -> int | None:
+        """Number of the transaction that is shown; None where it has none."""
+        return self.live.view.number or None
+
+    @property
+    def chat(self) -> ChatPane:
+        return self._cockpit.board.chat
+
+    @property
+    def banner(self) -> tuple[str, str]:
+        """(message, kind) of what is wrong now."""
+        if self._failure is not None:
+            return f"{self._failure.message} {self._failure.remedy}".strip(), "error"
+        if self.backend_state.status == "offline":
+            return f"{self.backend_state.detail} {self.backend_state.remedy}".strip(), "error"
+        if self.live.view.paused:
+            return f"The run waits: {self.live.view.paused}", "warning"
+        return "", "error"
+
+    @property
+    def waiting_for(self) -> str:
+        return "opening the engine" if self.engine is None else f"waiting for the model ({self.backend_state.status})"
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self._read_themes()
+        self.push_screen(self._cockpit)
+        self.set_interval(FRAME, self._tick)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._opening = True
+        self.run_worker(self._live_with_engine(), group="engine", exclusive=True, exit_on_error=False)
+
+    async def on_unmount(self) -> None:
+        """Wait for the engine: a run that goes on is rolled back, and the child process ended."""
+        self._leaving.set()
+        if self._opening:
+            try:
+                await asyncio.wait_for(self._engine_closed.wait(), _CLOSING_S)
+            except TimeoutError:
+                self.log.error("the engine did not close in time")
+
+    async def _live_with_engine(self) -> None:
+        try:
+            async with self._open_engine() as engine:
+                self.engine = engine
+                self._pump = Pump(engine, self.draw)
+                self._tell(engine)
+                self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
+                await self._read_graph()
+                self._settled.set()
+                self.run_worker(self._meet_backend(engine), group="backend", exclusive=True, exit_on_error=False)
+                await self._leaving.wait()
+        except Exception as error:  # noqa: BLE001 - whatever opening raises, the app stays and says it
+            self._failure = classify(error)
+            self._settled.set()
+            self.draw()
+        finally:
+            self._engine_closed.set()
+
+    def _tell(self, engine: CockpitEngine) -> None:
+        """What opening the store found."""
+        for notice in engine.notices:
+            self.notify(one_line(notice, 600), severity="warning", timeout=15, markup=False)
+        if engine.recovered:
+            numbers = ", ".join(f"#{row.number}" for row in engine.recovered[:5])
+            words = f"Found unfinished and rolled back: {numbers}. ^r shows what they had done."
+            self.notify(words, title="An earlier session ended abruptly", severity="warning", timeout=15, markup=False)
+
+    async def _read_graph(self) -> None:
+        try:
+            self._graph = await asyncio.to_thread(self._load_graph, self._graph_name)
+        except Exception as error:  # noqa: BLE001 - a broken graph is a message, whatever is wrong with it
+            self._failure = classify(error)
+            return
+        self.graph_title = self._graph.title
+        self._cockpit.board.graph.set_graph(self._graph.model_dump(mode="json"), self._graph.content_hash())
+
+    async def _meet_backend(self, engine: CockpitEngine) -> None:
+        """Find out who answers; the engine looks for a backend by itself, and its events say what happens to it."""
+        state = self.backend_state
+        try:
+            backend = await engine.backend()
+            models = await engine.models()
+        except EngineError as error:
+            state.status, state.detail, state.remedy = "offline", error.message, error.remedy
+        else:
+            state.status, state.name = "ready", backend.kind
+            if len(models) == 1:
+                state.model, state.note = models[0].name, model_note(models[0].parameters_b)
+            elif not state.model:
+                state.model = f"{len(models)} models"
+        self.draw()
+
+    def _tick(self) -> None:
+        if self._pump is not None:
+            live = self._pump.live
+            cooling = any(b.state == "open" for b in live.breakers.values())
+            self._pump.tick(moving=self.conversation.busy or cooling)
+        elif self.conversation.busy:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw what changed; a cockpit behind another screen is drawn when it comes back."""
+        self._take_backend()
+        if self.screen is self._cockpit:
+            self._cockpit.flush()
+
+    def _take_backend(self) -> None:
+        event = self.live.backend
+        state = self.backend_state
+        if event is not None and (event.status, event.detail) != (state.status, state.detail):
+            recovered = event.status == "ready" and state.status == "offline"
+            state.status, state.detail, state.remedy = event.status, event.detail, event.remedy
+            if recovered and self.engine is not None:
+                self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+
+    # -- what the conversation needs ---------------------------------------------------------------------------------
+
+    async def ready(self) -> tuple[CockpitEngine, GraphSpec]:
+        """The open engine and the graph, once they are there.
+
+        Raises:
+            EngineError: one of them cannot be had.
+        """
+        await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
+        assert self.engine is not None  # noqa: S101 - settled without a failure
+        assert self._graph is not None  # noqa: S101
+        return self.engine, self._graph
+
+    def follow(self, run: CockpitRun) -> None:
+        """Show `run` in the panes; called before it can have published anything."""
+        if self._pump is not None:
+            self._pump.follow(run.transaction)
+
+    async def seen_to_end(self) -> View:
+        """The view of a run that ended, with its last event."""
+        assert self._pump is not None  # noqa: S101 - there was a run
+        await self._pump.catch_up()
+        return self._pump.live.view
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        from tinyllm_tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def open_transactions(self) -> None:
+        """The list of past transactions, and from it a replay."""
+        from tinyllm_tui.screens.transactions import TransactionsScreen
+
+        if self.engine is None:
+            self.notify("The engine is not open yet.", severity="warning")
+            return
+        self.push_screen(TransactionsScreen(self.engine))
+
+    def action_use_theme(self, name: str) -> None:
+        self.theme = name
+
+    def action_next_theme(self) -> None:
+        """The next of our themes and the person's own."""
+        if self._themes:
+            here = self._themes.index(self.theme) if self.theme in self._themes else -1
+            self.theme = self._themes[(here + 1) % len(self._themes)]
+
+    def _read_themes(self) -> None:
+        found, problems = themes.load_themes([themes.shipped_folder(), self._user_themes])
+        for theme in found:
+            self.register_theme(theme)
+        self._themes = [theme.name for theme in found]
+        wanted = self._theme_name if self._theme_name in self.available_themes else ""
+        if not wanted:
+            known = ", ".join(self._themes)
+            problems.append(themes.unknown(self._theme_name, known))
+        if wanted or themes.DEFAULT in self.available_themes:
+            self.theme = wanted or themes.DEFAULT
+        if problems:
+            more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
+            self.notify(one_line(f"{problems[0]}{more}", 600), title="Theme", severity="warning", markup=False)

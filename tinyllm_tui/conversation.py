@@ -1,0 +1,92 @@
+"""The conversation: one question at a time, each a run in the session, shown in its exchange."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.worker import Worker
+
+from engine.errors import EngineError, classify
+from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
+from tinyllm_tui.widgets.board import Moment
+from tinyllm_tui.widgets.chat.exchange import Exchange
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
+
+
+class Conversation:
+    """Questions go in, runs come out. Errors end in the exchange, with their remedy."""
+
+    def __init__(self, app: CockpitApp) -> None:
+        self._app = app
+        self._session: str | None = None
+        self._run: CockpitRun | None = None
+        self._worker: Worker[None] | None = None
+        self._exchange: Exchange | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question is being answered."""
+        return self._worker is not None and not self._worker.is_finished
+
+    def ask(self, question: str, shown: str) -> bool:
+        """Begin to answer; false (and a message) while another question is being answered."""
+        if self.busy:
+            self._app.notify("One question at a time: Esc cancels the running one.", severity="warning")
+            return False
+        exchange = self._app.chat.begin(shown)
+        self._exchange = exchange
+        self._run = None
+        self._worker = self._app.run_worker(
+            self._answer(question, exchange), group="run", exclusive=True, exit_on_error=False
+        )
+        return True
+
+    def cancel(self) -> bool:
+        """Cancel what is being answered; false when nothing is."""
+        if not self.busy:
+            return False
+        if self._run is not None:
+            self._run.cancel()
+        elif self._worker is not None:
+            self._worker.cancel()
+            if self._exchange is not None:
+                self._exchange.refuse("Cancelled before it began.", "")
+        return True
+
+    def begin_anew(self) -> bool:
+        """The next question begins a session of its own."""
+        if self.busy:
+            return False
+        self._session, self._exchange, self._run = None, None, None
+        return True
+
+    def show(self, moment: Moment) -> None:
+        """Bring the running exchange up to now."""
+        if self._exchange is None or not self.busy:
+            return
+        if self._run is not None and moment.view.tx == self._run.transaction:
+            self._exchange.show(moment.view, moment.number, moment.elapsed_ms)
+        else:
+            self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
+
+    async def _answer(self, question: str, exchange: Exchange) -> None:
+        try:
+            engine, graph = await self._app.ready()
+            session = await self._session_of(engine)
+            self._run = engine.start(graph, question, session=session)
+            self._app.follow(self._run)
+            result = await self._run.result()
+            view = await self._app.seen_to_end()
+            exchange.show(view, result.number or None, float(view.t_ms))
+        except EngineError as error:
+            exchange.refuse(error.message, error.remedy)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
+            known = classify(error)
+            exchange.refuse(known.message, known.remedy)
+
+    async def _session_of(self, engine: CockpitEngine) -> str | None:
+        if self._session is None and engine.data_dir is not None and not engine.read_only:
+            self._session = (await engine.create_session()).id
+        return self._session

@@ -1,0 +1,75 @@
+"""What the cockpit needs of the engine, as protocols: the real one fulfils them, and so does the scripted one of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.bus import EventBus
+from engine.events import BreakerSnapshot, Event
+from engine.run.result import Result
+from engine.store.rows import SessionRow, TransactionRow
+from engine.view import View
+
+if TYPE_CHECKING:
+    from engine.graph.spec import GraphSpec
+    from engine.models.protocol import ModelBackend, ModelInfo
+
+
+class CockpitRun(Protocol):
+    """A run that was started."""
+
+    @property
+    def transaction(self) -> str: ...
+
+    async def result(self) -> Result:
+        """Wait for the end; does not raise for runs that failed."""
+        ...
+
+    def cancel(self) -> None: ...
+
+
+class CockpitEngine(Protocol):
+    """The open engine. Every coroutine raises `EngineError` and nothing else."""
+
+    @property
+    def bus(self) -> EventBus: ...
+    @property
+    def data_dir(self) -> Path | None: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def notices(self) -> Sequence[str]:
+        """Sentences for the person about what opening found."""
+        ...
+
+    @property
+    def recovered(self) -> Sequence[TransactionRow]:
+        """Transactions that were found unfinished, and rolled back."""
+        ...
+
+    def start(
+        self, graph: GraphSpec, question: str, *, session: str | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> CockpitRun: ...
+
+    async def view(self, tx: str, upto: int | None = None) -> View: ...
+
+    async def events(self, tx: str) -> list[Event]: ...
+
+    async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]: ...
+
+    async def transaction(self, ref: str) -> TransactionRow: ...
+
+    async def create_session(self, name: str = "") -> SessionRow: ...
+
+    async def backend(self) -> ModelBackend: ...
+
+    async def models(self) -> list[ModelInfo]: ...
+
+    def breakers(self) -> tuple[BreakerSnapshot, ...]: ...
+
+
+OpenEngine = Callable[[], AbstractAsyncContextManager[CockpitEngine]]
+LoadGraph = Callable[[str], "GraphSpec"]

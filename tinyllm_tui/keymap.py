@@ -1,0 +1,111 @@
+"""Every key of the cockpit in one table: bindings are made from it, and so is the help screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+
+Scope = Literal["everywhere", "cockpit", "prompt", "panes", "replay", "transactions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One binding."""
+
+    id: str
+    """Stable name by which it can be remapped."""
+    keys: str
+    """Textual key names, separated by commas."""
+    action: str
+    words: str
+    """What it does, as the help screen says it."""
+    footer: str = ""
+    """The short form in the footer; empty: not shown there."""
+    priority: bool = False
+    shown: str = ""
+    """How the key is written; default: as Textual writes it."""
+
+    def binding(self) -> Binding:
+        return Binding(
+            self.keys,
+            self.action,
+            self.footer or self.words,
+            show=bool(self.footer),
+            key_display=self.shown or None,
+            priority=self.priority,
+            tooltip=self.words,
+            id=self.id,
+        )
+
+
+_PANES = ("Chat", "Graph", "Breakers", "Memory", "Timeline")
+
+KEYS: dict[Scope, tuple[Key, ...]] = {
+    "everywhere": (
+        Key("app.help", "f1", "help", "show this help", "help", shown="F1"),
+        Key("app.palette", "ctrl+p", "command_palette", "search every command", "commands", shown="^p"),
+        Key("app.quit", "ctrl+q", "quit", "quit", "quit", priority=True, shown="^q"),
+        Key("app.theme", "f9", "next_theme", "next theme"),
+    ),
+    "prompt": (
+        Key("prompt.send", "enter", "submit", "send the question", "send", priority=True, shown="⏎"),
+        Key("prompt.newline", "ctrl+j,shift+enter,alt+enter", "newline", "begin a new line", priority=True, shown="^j"),
+        Key("prompt.earlier", "ctrl+up", "earlier", "an earlier question (also: up on the first line)", shown="^↑"),
+        Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^↓"),
+    ),
+    "cockpit": (
+        Key("run.cancel", "escape", "leave", "cancel the run (what was written stays); else unzoom; else leave the prompt", "cancel", shown="esc"),
+        Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
+        Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
+    ),
+    "panes": (
+        *(
+            Key(f"pane.{name.lower()}", f"alt+{n},{n}", f"pane({n})", f"go to {name} (plain {n} outside of the prompt)", shown=f"alt+{n}")
+            for n, name in enumerate(_PANES, 1)
+        ),
+        Key("pane.next", "tab", "next_pane(1)", "next pane"),
+        Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
+        Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z outside of the prompt)", "zoom", shown="F10"),
+        Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
+        Key("chat.prompt", "i", "prompt", "back to the prompt"),
+    ),
+    "transactions": (
+        Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
+        Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="⏎"),
+        Key("transactions.leave", "escape", "leave", "leave the filter, or the list", "back", shown="esc"),
+    ),
+    "replay": (
+        Key("replay.play", "space", "play", "play in recorded time, or stop", "play", shown="space"),
+        Key("replay.back", "left_square_bracket", "step(-1)", "one event back", "back", shown="["),
+        Key("replay.forward", "right_square_bracket", "step(1)", "one event forward", "step", shown="]"),
+        Key("replay.node_back", "left_curly_bracket", "node(-1)", "to the previous start of a node", shown="{"),
+        Key("replay.node_forward", "right_curly_bracket", "node(1)", "to the next start of a node", "node", shown="}"),
+        Key("replay.home", "home", "edge(0)", "to the beginning"),
+        Key("replay.end", "end", "edge(1)", "to the end"),
+        Key("replay.go", "g", "go", "go to an event (31), a percentage (50%) or a time (2.4s)", "go to"),
+        Key("replay.leave", "escape", "leave", "leave the replay", "leave", shown="esc"),
+    ),
+}  # fmt: skip
+
+TITLES: dict[Scope, str] = {
+    "everywhere": "Everywhere",
+    "prompt": "In the prompt",
+    "cockpit": "Cockpit",
+    "panes": "Panes",
+    "transactions": "Past transactions",
+    "replay": "Replay",
+}
+
+
+def bindings(*scopes: Scope, without: Iterable[str] = ()) -> list[Binding]:
+    """Textual bindings of `scopes`, in order, except for the ids in `without`."""
+    left_out = set(without)
+    return [key.binding() for scope in scopes for key in KEYS[scope] if key.id not in left_out]
+
+
+def written(key: Key) -> str:
+    """How a key is written in the help."""
+    return key.shown or key.keys.split(",")[0]

@@ -1,0 +1,121 @@
+"""From the bus to the panes: drains events into the live view, and says when panes are to be drawn again.
+
+Never publishes. A ring that overran is made good by reading the view again from the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine import events as ev
+from engine.bus import Lagged, Subscription
+from engine.view import View, apply
+from tinyllm_tui.engine_port import CockpitEngine
+
+FRAME = 0.1
+"""Seconds between two drawings while events arrive."""
+_BREATH = 0.02
+"""Seconds between two drains: a burst is taken in a few bites, and a failure is still shown at once."""
+
+_URGENT = (ev.BreakerChanged, ev.BackendChanged, ev.AttemptFailed, ev.Paused, *ev.TERMINAL)
+
+
+@dataclass(slots=True)
+class Live:
+    """What the live panes show."""
+
+    view: View = field(default_factory=View)
+    tx: str = ""
+    breakers: dict[str, ev.BreakerSnapshot] = field(default_factory=dict)
+    """Of the whole engine, so that they are true between runs too."""
+    backend: ev.BackendChanged | None = None
+
+
+class Pump:
+    """One per app. `flush` is called on the event loop, at most every `FRAME` seconds but for failures.
+
+    Args:
+        engine: whose bus is drained.
+        flush: draws what changed.
+    """
+
+    def __init__(self, engine: CockpitEngine, flush: Callable[[], None]) -> None:
+        self._engine = engine
+        self._flush = flush
+        self._subscription: Subscription = engine.bus.subscribe()
+        self._dirty = True
+        self._lagged = False
+        self.live = Live(breakers={b.key: b for b in engine.breakers()})
+
+    def follow(self, tx: str) -> None:
+        """Show the transaction `tx` from its begin on."""
+        self.live.tx, self.live.view = tx, View()
+        self._dirty = True
+
+    async def run(self) -> None:
+        """Drain until the bus is closed."""
+        try:
+            while await self._subscription.wait():
+                urgent = self._take()
+                if self._lagged:
+                    await self._read_again()
+                if urgent:
+                    self.draw()
+                await asyncio.sleep(_BREATH)
+        finally:
+            self._subscription.close()
+
+    async def catch_up(self) -> None:
+        """Take everything that was published so far, and draw it."""
+        self._take()
+        if self._lagged:
+            await self._read_again()
+        self.draw()
+
+    def tick(self, *, moving: bool) -> None:
+        """A frame's time has passed; `moving`: something is shown that changes with time alone."""
+        if self._dirty or moving:
+            self.draw()
+
+    def draw(self) -> None:
+        self._dirty = False
+        self._flush()
+
+    def _take(self) -> bool:
+        """Fold what is in the ring; true when it cannot wait for the next frame."""
+        urgent = False
+        for item in self._subscription.drain():
+            self._dirty = True
+            if isinstance(item, Lagged):
+                self._lagged = True
+                continue
+            body = item.body
+            urgent = (
+                urgent or isinstance(body, _URGENT) or (isinstance(body, ev.NodeFinished) and body.outcome == "failed")
+            )
+            if isinstance(body, ev.BreakerChanged):
+                self.live.breakers[body.breaker.key] = body.breaker
+            elif isinstance(body, ev.BackendChanged):
+                self.live.backend = body
+            if self._belongs(item):
+                apply(self.live.view, item)
+        return urgent
+
+    def _belongs(self, event: ev.Event) -> bool:
+        live = self.live
+        if event.gseq <= live.view.gseq and live.view.status != "created":
+            return False
+        return event.tx == live.tx or (event.tx is None and bool(live.tx))
+
+    async def _read_again(self) -> None:
+        self._lagged = False
+        self.live.breakers = {b.key: b for b in self._engine.breakers()}
+        tx = self.live.tx
+        if not tx:
+            return
+        view = await self._engine.view(tx)
+        if tx == self.live.tx and view.gseq >= self.live.view.gseq:
+            self.live.view = view
+        self._dirty = True

@@ -1,0 +1,84 @@
+"""What the live cockpit and a replay have in common: a board of panes, and the keys that move between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import BindingType
+from textual.events import DescendantFocus
+
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.screens.hit_test import SafeScreen
+from tinyllm_tui.widgets.board import Board, Frame, Tabs
+from tinyllm_tui.widgets.graph_view import GraphPane
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
+
+
+class BoardScreen(SafeScreen):
+    """A screen with a board. Widths: narrow below 100 columns, wide from 160; short below 30 rows."""
+
+    CSS_PATH = "board_screen.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("everywhere", "panes"))
+    AUTO_FOCUS = None
+
+    board: Board
+
+    @property
+    def cockpit(self) -> CockpitApp:
+        """The app, by its own type."""
+        return cast("CockpitApp", self.app)
+
+    def action_pane(self, number: int) -> None:
+        self.board.choose(number)
+        self.query_one(Tabs).choose(number)
+        pane = self.board.pane(number)
+        if number == 1 and self.board.prompt is not None and not pane.max_scroll_y:
+            pane = self.board.prompt
+        # a pane that was hidden until now takes the focus only once it is displayed
+        self.call_after_refresh(self.set_focus, pane)
+
+    def action_next_pane(self, step: int) -> None:
+        """The next stop: the prompt, then the panes by number."""
+        stops = [0, 1, 2, 3, 4, 5] if self.board.prompt is not None else [1, 2, 3, 4, 5]
+        here = 0 if self.board.prompt is not None and self.board.prompt.has_focus else self.board.current
+        following = stops[(stops.index(here) + step) % len(stops)]
+        if following == 0:
+            self.action_prompt()
+            return
+        self.board.choose(following)
+        self.query_one(Tabs).choose(following)
+        self.call_after_refresh(self.set_focus, self.board.pane(following))
+
+    def action_prompt(self) -> None:
+        if self.board.prompt is not None:
+            self.board.choose(1)
+            self.query_one(Tabs).choose(1)
+            self.call_after_refresh(self.set_focus, self.board.prompt)
+
+    def action_zoom(self) -> None:
+        self.toggle_class("-zoomed")
+
+    def action_copy_answer(self) -> None:
+        latest = self.board.chat.latest
+        if latest is None or not latest.answer_text:
+            self.notify("There is no answer to copy yet.", severity="warning")
+            return
+        self.app.copy_to_clipboard(latest.answer_text)
+        self.notify("The answer is in the clipboard.")
+
+    def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
+        self.action_pane(event.number)
+
+    def on_graph_pane_node_selected(self, event: GraphPane.NodeSelected) -> None:
+        self.board.timeline.reveal(event.node)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """The pane that has the focus is the current one, however it came to it (a click, for one)."""
+        for node in event.widget.ancestors:
+            if isinstance(node, Frame) and node.number != self.board.current:
+                self.board.choose(node.number)
+                self.query_one(Tabs).choose(node.number)

@@ -1,0 +1,89 @@
+"""The live cockpit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.events import ScreenResume
+from textual.widgets import Footer
+
+from tinyllm_tui.commands import slash_command
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.screens.board_screen import BoardScreen
+from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.chat.prompt import Prompt
+from tinyllm_tui.widgets.status import Banner, StatusLine
+
+
+class CockpitScreen(BoardScreen):
+    """Chat and panes of the run that goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit"))
+
+    def compose(self) -> ComposeResult:
+        app = self.cockpit
+        self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=True)
+        yield StatusLine(id="status")
+        yield Banner(id="banner")
+        yield Tabs()
+        yield self.board
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.set_class(self.cockpit.ascii_only, "-ascii")
+        self.action_prompt()
+        self.flush()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.flush)
+
+    def flush(self) -> None:
+        """Draw everything that changed."""
+        if not self.is_mounted or not self.is_attached:
+            return
+        app = self.cockpit
+        live = app.live
+        moment = Moment(live.view, live.breakers, app.number, app.wall_ms())
+        with app.batch_update():
+            self.query_one(StatusLine).show(
+                app.graph_title, app.backend_state, live.view, app.number, moment.elapsed_ms, app.signs
+            )
+            self.query_one(Banner).say(*app.banner)
+            self.board.show(moment, conversation=False)
+            app.conversation.show(moment)
+
+    def on_screen_resume(self, _event: ScreenResume) -> None:
+        self.call_after_refresh(self.flush)
+
+    def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
+        event.stop()
+        command = slash_command(event.question.strip())
+        taken = command is not None or self.cockpit.conversation.ask(event.question, event.shown)
+        if taken and self.board.prompt is not None:
+            self.board.prompt.accept()
+        if command is not None:
+            self.call_next(self.run_action, command.action)
+
+    def action_leave(self) -> None:
+        """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work."""
+        prompt = self.board.prompt
+        if self.cockpit.conversation.cancel():
+            self.notify("Cancelled. What was written stays on screen.")
+        elif self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        elif prompt is not None and prompt.has_focus:
+            self.set_focus(self.board.chat)
+        else:
+            self.action_prompt()
+
+    def action_transactions(self) -> None:
+        self.cockpit.open_transactions()
+
+    def action_new_session(self) -> None:
+        if self.cockpit.conversation.begin_anew():
+            self.board.chat.forget()
+            self.action_prompt()
+        else:
+            self.notify("A run goes on; Esc cancels it.", severity="warning")

@@ -1,0 +1,32 @@
+"""A screen whose hit test misses widgets that are on their way out.
+
+While Markdown is replaced, the compositor still knows blocks that are no longer in the tree; a mouse press on one of them is
+fatal in Textual 8.2. Such a press is a miss.
+"""
+
+from __future__ import annotations
+
+from textual.errors import NoWidget
+from textual.geometry import Offset, Region
+from textual.screen import Screen
+from textual.widget import Widget
+
+
+def _gone(widget: Widget) -> bool:
+    return not isinstance(widget, Screen) and (widget.parent is None or not widget.is_attached)
+
+
+class SafeScreen(Screen[None]):
+    """Base of all our screens."""
+
+    def get_widget_at(self, x: int, y: int) -> tuple[Widget, Region]:
+        widget, region = super().get_widget_at(x, y)
+        if _gone(widget):
+            raise NoWidget(f"No widget under ({x}, {y})")
+        return widget, region
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        if widget is not None and _gone(widget):
+            return None, None
+        return widget, offset

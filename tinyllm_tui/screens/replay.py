@@ -1,0 +1,174 @@
+"""Replay: the same panes, from the store, at a playhead. No model is called."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.timer import Timer
+from textual.widgets import Footer, Input
+
+from engine.events import Event
+from engine.store.rows import TransactionRow
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.pump import FRAME
+from tinyllm_tui.screens.board_screen import BoardScreen
+from tinyllm_tui.screens.playhead import Playhead
+from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.words import Glyphs, Line, duration
+
+
+def replay_line(number: int, playhead: Playhead, *, playing: bool, live: bool, width: int, signs: Glyphs) -> Line:
+    """The banner: which transaction, which event, which moment, how far; and whether a live run goes on meanwhile."""
+    sign = signs.play if playing else signs.back
+    head = f" {sign} REPLAY #{number} "
+    where = f"{signs.dot} {playhead.position}/{len(playhead)} {signs.dot} +{playhead.t_ms / 1000:.1f}s "
+    badge = f" {signs.breakers['closed']} live run " if live else ""
+    total = f" {duration(playhead.duration_ms)} "
+    room = width - len(head) - len(where) - len(badge) - len(total)
+    done = round(room * playhead.position / len(playhead)) if len(playhead) and room > 0 else 0
+    bar = (("━" if signs.bar == "│" else "=") * done, ("─" if signs.bar == "│" else "-") * max(room - done, 0))
+    return (
+        (head, "title"),
+        (where, "strong"),
+        (bar[0], "accent"),
+        (bar[1], "faint"),
+        (total, "dim"),
+        (badge, "running"),
+    )
+
+
+class ReplayBar(LineView, can_focus=False):
+    """The banner of a replay."""
+
+
+class ReplayScreen(BoardScreen):
+    """Steps through one transaction."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay"))
+
+    def __init__(self, row: TransactionRow, events: list[Event]) -> None:
+        super().__init__()
+        self._row = row
+        self.playhead = Playhead(events)
+        self._timer: Timer | None = None
+        self._played_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        app = self.cockpit
+        self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=False)
+        yield ReplayBar(id="replay-bar")
+        yield Input(id="go-to", placeholder="event (31), share (50%) or time (2.4s)", compact=True)
+        yield Tabs()
+        yield self.board
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.set_class(self.cockpit.ascii_only, "-ascii")
+        self.set_interval(FRAME, self._watch_live)
+        self.playhead.seek(len(self.playhead))
+        self.board.choose(1)
+        self.set_focus(self.board.chat)
+        self.call_after_refresh(self.draw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    def draw(self) -> None:
+        """Bring everything up to the playhead."""
+        playhead = self.playhead
+        view = playhead.view
+        with self.app.batch_update():
+            if view.status == "created":
+                self.board.chat.forget()
+            moment = Moment(view, view.breakers, self._row.number, playhead.wall_ms)
+            self.board.show(moment, conversation=True)
+            self._draw_bar()
+
+    def _draw_bar(self) -> None:
+        bar = self.query_one(ReplayBar)
+        live = self.cockpit.conversation.busy
+        line = replay_line(
+            self._row.number,
+            self.playhead,
+            playing=self._timer is not None,
+            live=live,
+            width=bar.size.width,
+            signs=self.cockpit.signs,
+        )
+        bar.set_lines([line])
+
+    def _watch_live(self) -> None:
+        self._draw_bar()
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    def action_step(self, by: int) -> None:
+        self._stop()
+        self.playhead.step(by)
+        self.draw()
+
+    def action_node(self, direction: int) -> None:
+        self._stop()
+        self.playhead.node(direction)
+        self.draw()
+
+    def action_edge(self, end: int) -> None:
+        self._stop()
+        self.playhead.seek(len(self.playhead) if end else 0)
+        self.draw()
+
+    def action_play(self) -> None:
+        if self._timer is not None:
+            self._stop()
+            self.draw()
+            return
+        if self.playhead.ended:
+            self.playhead.seek(0)
+        self._played_at = time.monotonic()
+        self._timer = self.set_interval(FRAME, self._play)
+        self.draw()
+
+    def _play(self) -> None:
+        now = time.monotonic()
+        self.playhead.advance((now - self._played_at) * 1000)
+        self._played_at = now
+        if self.playhead.ended:
+            self._stop()
+        self.draw()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def action_go(self) -> None:
+        field = self.query_one("#go-to", Input)
+        field.add_class("-shown")
+        field.value = ""
+        self.call_after_refresh(field.focus)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self.playhead.go(event.value):
+            self._stop()
+            self.draw()
+        else:
+            self.notify("Write an event (31), a share (50%) or a time (2.4s).", severity="warning")
+        self._hide_field()
+
+    def _hide_field(self) -> None:
+        self.query_one("#go-to", Input).remove_class("-shown")
+        self.set_focus(self.board.pane(self.board.current))
+
+    def action_leave(self) -> None:
+        if self.query_one("#go-to", Input).has_class("-shown"):
+            self._hide_field()
+        elif self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        else:
+            self._stop()
+            self.app.pop_screen()

@@ -1,0 +1,150 @@
+"""The list of past transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.errors import EngineError
+from engine.store.rows import TransactionRow
+from tinyllm_tui.engine_port import CockpitEngine
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.hit_test import SafeScreen
+from tinyllm_tui.words import Glyphs, cut, duration
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
+
+_LIMIT = 500
+
+
+def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
+    """One transaction on one line: number, status, time, duration, graph, question."""
+    if row.status == "committed":
+        sign, style, words = signs.nodes["ok"], "$success", row.exit or "committed"
+    elif row.status == "rolled_back":
+        sign, style, words = signs.nodes["failed"], "$error", (row.reason or "rolled back").replace("_", " ")
+    else:
+        sign, style, words = signs.nodes["running"], "$accent", row.status
+    when = (
+        datetime.fromtimestamp(row.started_ms / 1000).astimezone().strftime("%d %b %H:%M" if width >= 70 else "%H:%M")
+    )
+    parts: list[tuple[str, str]] = [
+        (f"#{row.number:<5}", "$primary"),
+        (f"{sign} ", style),
+        (f"{cut(words, 10, signs.ellipsis):<11}" if width >= 60 else "", style),
+        (f"{when} ", "$foreground 60%"),
+        (f"{duration(row.duration_ms):>7}  ", "$foreground 60%"),
+        (
+            f"{cut(row.graph_id.removeprefix('graph.'), 14, signs.ellipsis):<15}" if width >= 100 else "",
+            "$foreground 60%",
+        ),
+    ]
+    used = sum(len(text) for text, _ in parts)
+    parts.append((cut(one_line(row.question), max(width - used, 8), signs.ellipsis), "$foreground"))
+    return Content.assemble(*(part for part in parts if part[0]))
+
+
+def matches(row: TransactionRow, words: str) -> bool:
+    """Whether every word occurs in what the list knows of `row`."""
+    text = f"#{row.number} {row.status} {row.exit} {row.reason} {row.graph_id} {row.question} {row.answer}".lower()
+    return all(word in text for word in words.lower().split())
+
+
+class TransactionsScreen(SafeScreen):
+    """Newest first; Enter replays."""
+
+    CSS_PATH = "transactions.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("transactions", "everywhere", without=("transactions.open",)))
+
+    def __init__(self, engine: CockpitEngine) -> None:
+        super().__init__()
+        self._engine = engine
+        self._rows: Sequence[TransactionRow] = ()
+
+    @property
+    def cockpit(self) -> CockpitApp:
+        return cast("CockpitApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static(" Past transactions", id="transactions-title")
+        yield Input(id="transactions-filter", placeholder="/ filters by any word", compact=True)
+        yield OptionList(id="transactions-list", markup=False, compact=True)
+        yield Static("", id="transactions-empty", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+        self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._list)
+
+    async def _read(self) -> None:
+        try:
+            self._rows = await self._engine.transactions(limit=_LIMIT)
+        except EngineError as error:
+            self._say(f"{error.message} {error.remedy}".strip())
+            return
+        self._list()
+
+    def _list(self) -> None:
+        words = self.query_one(Input).value
+        found = [row for row in self._rows if matches(row, words)]
+        options = self.query_one(OptionList)
+        width = max(self.size.width - 3, 20)
+        highlighted = options.highlighted
+        options.clear_options()
+        options.add_options(Option(row_content(row, width, self.cockpit.signs), id=row.tx) for row in found)
+        if found:
+            options.highlighted = min(highlighted or 0, len(found) - 1)
+        self._say("" if found else "Nothing matches." if self._rows else "Nothing was asked yet.")
+        count = f"{len(found)} of {len(self._rows)}" if words else str(len(self._rows))
+        self.query_one("#transactions-title", Static).update(Content(f" Past transactions · {count}"))
+
+    def _say(self, words: str) -> None:
+        empty = self.query_one("#transactions-empty", Static)
+        empty.update(one_line(words, 600))
+        empty.display = bool(words)
+
+    def on_input_changed(self, _event: Input.Changed) -> None:
+        self._list()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(OptionList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        row = next((row for row in self._rows if row.tx == event.option_id), None)
+        if row is not None:
+            self.run_worker(self._open(row), group="open", exclusive=True, exit_on_error=False)
+
+    async def _open(self, row: TransactionRow) -> None:
+        from tinyllm_tui.screens.replay import ReplayScreen
+
+        try:
+            events = await self._engine.events(row.tx)
+        except EngineError as error:
+            self.notify(one_line(f"{error.message} {error.remedy}"), severity="error", markup=False)
+            return
+        self.app.push_screen(ReplayScreen(row, events))
+
+    def action_filter(self) -> None:
+        self.query_one(Input).focus()
+
+    def action_leave(self) -> None:
+        field = self.query_one(Input)
+        if field.has_focus or field.value:
+            field.value = ""
+            self.query_one(OptionList).focus()
+        else:
+            self.app.pop_screen()

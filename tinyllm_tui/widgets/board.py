@@ -1,0 +1,174 @@
+"""The board: the five panes in their frames, arranged by style classes; nothing is ever mounted again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.widget import Widget
+
+from engine.events import BreakerSnapshot
+from engine.view import View
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.breakers import BreakersPane, breakers_summary
+from tinyllm_tui.widgets.chat.pane import ChatPane
+from tinyllm_tui.widgets.chat.prompt import Prompt
+from tinyllm_tui.widgets.graph_view import GraphPane
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.widgets.memory import MemoryPane, memory_summary
+from tinyllm_tui.widgets.timeline import TimelinePane
+from tinyllm_tui.words import Glyphs, Line, Span
+
+NAMES = ("chat", "graph", "breakers", "memory", "timeline")
+"""Panes in the order of their numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a board shows: everything in it is a function of this."""
+
+    view: View
+    breakers: Mapping[str, BreakerSnapshot]
+    number: int | None
+    wall_ms: int
+    """Now, or the playhead, as Unix time."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Now in the transaction's time."""
+        return max(self.wall_ms - self.view.started_wall_ms, 0) if self.view.started_wall_ms else 0.0
+
+
+class Frame(Vertical):
+    """A quiet border with a title, around one pane."""
+
+    def __init__(self, number: int, *children: Widget, classes: str = "") -> None:
+        name = NAMES[number - 1]
+        super().__init__(*children, id=f"frame-{name}", classes=f"frame {classes}")
+        self.number = number
+        self.border_title = Content(f" {number} {name.capitalize()} ")
+
+    def summarise(self, words: str) -> None:
+        """Say `words` in the lower border."""
+        shown = Content(f" {one_line(words, 60)} ") if words else Content("")
+        if str(self.border_subtitle or "") != shown.plain:
+            self.border_subtitle = shown
+
+
+class Tabs(LineView, can_focus=False):
+    """The strip of panes where only one fits."""
+
+    class Chosen(Message):
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self) -> None:
+        super().__init__(id="tabs")
+        self._current = 1
+        self._ends: list[int] = []
+
+    def choose(self, number: int) -> None:
+        self._current = number
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        short = self.size.width < 52
+        spans: list[Span] = []
+        self._ends = []
+        x = 0
+        for number, name in enumerate(NAMES, 1):
+            label = name.capitalize()[:5] if short else name.capitalize()
+            text = f" {number} {label}" if short else f"  {number} {label} "
+            spans.append((text, "title" if number == self._current else "dim"))
+            x += len(text)
+            self._ends.append(x)
+        line: Line = tuple(spans)
+        self.set_lines([line])
+
+    def on_click(self, event: Click) -> None:
+        number = next((n for n, end in enumerate(self._ends, 1) if event.x < end), None)
+        if number is not None:
+            self.post_message(self.Chosen(number))
+
+
+class Board(Container):
+    """Panes and how they are arranged. `prompt`: whether questions can be asked here."""
+
+    def __init__(self, signs: Glyphs, *, ascii_only: bool, prompt: bool) -> None:
+        super().__init__(id="board")
+        self.signs = signs
+        self.current = 1
+        self.chat = ChatPane(id="chat", signs=signs, welcomes=prompt)
+        self.graph = GraphPane(id="graph", ascii_only=ascii_only)
+        self.breakers = BreakersPane(id="breakers")
+        self.memory = MemoryPane(id="memory")
+        self.timeline = TimelinePane(id="timeline")
+        self.prompt = Prompt(id="prompt", placeholder="Ask a question") if prompt else None
+        self._panes: tuple[Widget, ...] = (self.chat, self.graph, self.breakers, self.memory, self.timeline)
+        self._frames = [
+            Frame(n, pane, classes="-minor" if NAMES[n - 1] in ("breakers", "memory") else "-major")
+            for n, pane in enumerate(self._panes, 1)
+        ]
+
+    def compose(self) -> ComposeResult:
+        chat, graph, breakers, memory, timeline = self._frames
+        with Vertical(id="column-chat", classes="column"):
+            yield chat
+            if self.prompt is not None:
+                with Container(id="prompt-frame"):
+                    yield self.prompt
+        with Vertical(id="column-middle", classes="column"):
+            yield graph
+            yield memory
+        with Vertical(id="column-right", classes="column"):
+            yield breakers
+            yield timeline
+
+    def on_mount(self) -> None:
+        self.choose(1)
+
+    def pane(self, number: int) -> Widget:
+        return self._panes[number - 1]
+
+    def choose(self, number: int) -> None:
+        """Make a pane the current one: the one that is shown where there is room for one."""
+        self.current = number
+        for frame in self._frames:
+            frame.set_class(frame.number == number, "-current")
+        for column in self.query(".column"):
+            frames = column.query(Frame)
+            column.set_class(any(f.number == number for f in frames), "-current")
+            column.set_class(any(f.number == number and f.has_class("-minor") for f in frames), "-minor-current")
+
+    def show(self, moment: Moment, *, conversation: bool) -> None:
+        """Bring the panes up to `moment`; `conversation`: the chat too (a replay's)."""
+        view = moment.view
+        self.graph.show(view, moment.elapsed_ms, self.signs)
+        self.breakers.show(moment.breakers, moment.wall_ms, self.signs)
+        self.memory.show(view.memory, self.signs)
+        self.timeline.show(view, self.signs)
+        if conversation:
+            self.chat.show(view, moment.number, moment.elapsed_ms)
+        _, graph, breakers, memory, timeline = self._frames
+        graph.summarise(_graph_summary(view))
+        breakers.summarise(breakers_summary(moment.breakers))
+        memory.summarise(memory_summary(view.memory))
+        timeline.summarise(f"{len(view.timeline)} entries" if view.timeline else "")
+
+
+def _graph_summary(view: View) -> str:
+    parts = []
+    if view.retries:
+        parts.append(f"{view.retries} {'retry' if view.retries == 1 else 'retries'}")
+    if view.checkpoints:
+        parts.append(f"{view.checkpoints} checkpoint{'s' if view.checkpoints != 1 else ''}")
+    return ", ".join(parts)

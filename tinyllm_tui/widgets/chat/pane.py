@@ -1,0 +1,87 @@
+"""The chat pane: the conversation so far, and the welcome before there is one."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from engine.view import View
+from tinyllm_tui.widgets.chat.exchange import Exchange
+from tinyllm_tui.words import UNICODE, Glyphs
+
+KEPT = 60
+"""Exchanges that stay on screen; older ones are in the store."""
+
+_ABOUT = (
+    "A graph of small language models answers, on this machine alone. The panes show every step: which specialist the "
+    "router picked, what it was given to read, how fast it writes, what failed and was tried again."
+)
+_TRY = ("What is the capital of France?", "12 * (3 + 4)", "/code reverse a list in Python")
+
+
+def welcome() -> Content:
+    """What stands in an empty conversation."""
+    return Content.assemble(
+        ("Ask, and watch the answer being made.\n\n", "bold $accent"),
+        (f"{_ABOUT}\n\n", "$foreground 75%"),
+        ("Try\n", "bold"),
+        ("".join(f"  {question}\n" for question in _TRY) + "\n", "$primary"),
+        ("Keys\n", "bold"),
+        ("  F1 help   ^r replay a past run   ^p every command\n", "$foreground 75%"),
+        ("  esc leaves the prompt; then 1-5 choose a pane", "$foreground 75%"),
+    )
+
+
+class ChatPane(VerticalScroll, can_focus=True):
+    """Questions and answers; anchored to its end unless the person scrolled up."""
+
+    DEFAULT_CSS = """
+    ChatPane { scrollbar-size: 1 1; background: transparent; padding: 0 0 0 1; }
+    ChatPane > .chat--welcome { padding: 1 2; height: auto; }
+    """
+
+    def __init__(self, *, id: str | None = None, signs: Glyphs = UNICODE, welcomes: bool = True) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._signs = signs
+        self._welcome = Static(welcome(), classes="chat--welcome") if welcomes else None
+        self._exchanges: list[Exchange] = []
+
+    def compose(self) -> ComposeResult:
+        if self._welcome is not None:
+            yield self._welcome
+
+    def on_mount(self) -> None:
+        self.anchor()
+
+    @property
+    def latest(self) -> Exchange | None:
+        return self._exchanges[-1] if self._exchanges else None
+
+    def begin(self, question: str) -> Exchange:
+        """Add an exchange; the oldest go when there are many."""
+        if self._welcome is not None:
+            self._welcome.display = False
+        exchange = Exchange(question, self._signs)
+        self._exchanges.append(exchange)
+        self.mount(exchange)
+        while len(self._exchanges) > KEPT:
+            self._exchanges.pop(0).remove()
+        self.anchor()
+        return exchange
+
+    def show(self, view: View, number: int | None, now_ms: float) -> None:
+        """Replay: one exchange, made when the view has a question."""
+        if view.status == "created":
+            return
+        exchange = self.latest or self.begin(view.question)
+        exchange.show(view, number, now_ms)
+
+    def forget(self) -> None:
+        """An empty conversation again."""
+        for exchange in self._exchanges:
+            exchange.remove()
+        self._exchanges.clear()
+        if self._welcome is not None:
+            self._welcome.display = True

@@ -1,0 +1,95 @@
+"""The prompt: several lines, a history, and pastes of any size."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.events import Paste
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.sanitize import sanitize
+
+PASTE_LIMIT = 8_000
+"""Characters of a paste that are shown; for a larger one stands a token, because wrapping a megabyte takes seconds."""
+
+
+class Prompt(TextArea):
+    """Where questions are typed. Enter sends; ctrl+j begins a new line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompt"))
+
+    class Submitted(Message):
+        """A question was sent; `shown` has tokens in the place of large pastes."""
+
+        def __init__(self, question: str, shown: str) -> None:
+            super().__init__()
+            self.question = question
+            self.shown = shown
+
+    def __init__(self, *, id: str | None = None, placeholder: str = "") -> None:  # noqa: A002
+        super().__init__(id=id, soft_wrap=True, show_line_numbers=False, compact=True, placeholder=placeholder)
+        self.highlight_cursor_line = False
+        self._earlier: list[str] = []
+        self._position = 0
+        self._draft = ""
+        self._pastes: dict[str, str] = {}
+
+    def question(self) -> str:
+        """What is typed, with pastes in full."""
+        text = self.text
+        for token, pasted in self._pastes.items():
+            text = text.replace(token, pasted)
+        return text
+
+    def action_submit(self) -> None:
+        if self.text.strip():
+            self.post_message(self.Submitted(self.question(), self.text))
+
+    def accept(self) -> None:
+        """The question was taken: remember it and clear the prompt."""
+        if self.text not in self._earlier[-1:]:
+            self._earlier.append(self.text)
+        self._position = len(self._earlier)
+        self.clear()
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if not select and self.cursor_at_first_line:
+            self.action_earlier()
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if not select and self.cursor_at_last_line:
+            self.action_later()
+        else:
+            super().action_cursor_down(select)
+
+    def action_earlier(self) -> None:
+        if self._position == len(self._earlier):
+            self._draft = self.text
+        self._recall(self._position - 1)
+
+    def action_later(self) -> None:
+        self._recall(self._position + 1)
+
+    def _recall(self, position: int) -> None:
+        if 0 <= position <= len(self._earlier):
+            self._position = position
+            self.text = self._draft if position == len(self._earlier) else self._earlier[position]
+            self.move_cursor(self.document.end)
+
+    async def _on_paste(self, event: Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        text = sanitize(event.text)
+        if len(text) > PASTE_LIMIT:
+            token = f"[pasted {len(self._pastes) + 1}: {len(text):,} characters]"
+            self._pastes[token] = text
+            text = token
+        self.insert(text)

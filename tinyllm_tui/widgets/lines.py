@@ -1,0 +1,101 @@
+"""The base of the line-drawn panes: a scroll view over lines of (text, tone), with a cache of finished strips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, get_args
+
+from rich.segment import Segment
+from textual.cache import LRUCache
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tinyllm_tui.words import Line, Tone
+
+TONES: tuple[str, ...] = get_args(Tone)
+
+
+class LineView(ScrollView, can_focus=True):
+    """Draws lines; a subclass may make them one by one by overriding `count` and `line_at`."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in TONES}
+    DEFAULT_CSS = """
+    LineView {
+        background: transparent;
+        scrollbar-size: 1 1;
+        scrollbar-gutter: auto;
+        overflow-x: hidden;
+        & > .tone--text { color: $foreground; }
+        & > .tone--strong { color: $foreground; text-style: bold; }
+        & > .tone--title { color: $accent; text-style: bold; }
+        & > .tone--dim { color: $foreground 70%; }
+        & > .tone--faint { color: $foreground 45%; }
+        & > .tone--accent { color: $accent; }
+        & > .tone--primary { color: $primary; }
+        & > .tone--info { color: $primary; }
+        & > .tone--ok { color: $success; }
+        & > .tone--warn { color: $warning; }
+        & > .tone--error { color: $error; }
+        & > .tone--running { color: $accent; text-style: bold; }
+        & > .tone--kind1 { color: $primary; }
+        & > .tone--kind2 { color: $secondary; }
+        & > .tone--kind3 { color: $accent; }
+        & > .tone--kind4 { color: $warning; }
+        & > .tone--kind5 { color: $success; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._lines: Sequence[Line] = ()
+        self._strips: LRUCache[Line, Strip] = LRUCache(512)
+
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        """Show `lines`; nothing is drawn when they are the ones already shown."""
+        if lines == self._lines:
+            return
+        self._lines = lines
+        self._resized()
+        self.refresh()
+
+    def count(self) -> int:
+        return len(self._lines)
+
+    def line_at(self, y: int) -> Line:
+        return self._lines[y]
+
+    def _resized(self) -> None:
+        size = Size(self.scrollable_content_region.width, self.count())
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def on_resize(self) -> None:
+        self._resized()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        x, top = self.scroll_offset
+        width, number = self.size.width, top + y
+        style = self.rich_style
+        if number >= self.count():
+            return Strip.blank(width, style)
+        return self.strip(self.line_at(number)).crop_extend(x, x + width, style)
+
+    def strip(self, line: Line) -> Strip:
+        """The finished form of a line."""
+        strip = self._strips.get(line)
+        if strip is None:
+            base = self.rich_style
+            strip = Strip(
+                [
+                    Segment(text, base + self.get_component_rich_style(f"tone--{tone}", partial=True))
+                    for text, tone in line
+                ]
+            )
+            self._strips[line] = strip
+        return strip

@@ -1,0 +1,107 @@
+"""The line at the top (what runs where, how it is going) and the banner below it (what is wrong, and the remedy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.widgets import Static
+
+from engine.view import View
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.words import Glyphs, Line, Span, Tone, cut, duration
+
+_BACKEND: dict[str, Tone] = {"starting": "warn", "ready": "ok", "restarting": "warn", "offline": "error"}
+
+
+@dataclass(slots=True)
+class BackendState:
+    """What is known of the backend that answers."""
+
+    status: str = "starting"
+    """starting, ready, restarting or offline."""
+    name: str = ""
+    """ollama, openai or embedded."""
+    model: str = ""
+    note: str = ""
+    """What a person should know of the model."""
+    detail: str = ""
+    remedy: str = ""
+
+
+def status_line(
+    graph: str, backend: BackendState, view: View, number: int | None, now_ms: float, width: int, signs: Glyphs
+) -> Line:
+    """Name, backend, model and graph; on the right the transaction. Parts are dropped where it is narrow."""
+    right = _transaction(view, number, now_ms, signs)
+    right_width = sum(len(text) for text, _ in right)
+    sign = {"ready": signs.breakers["closed"], "offline": signs.bad}.get(backend.status, signs.breakers["half_open"])
+    words = backend.status if backend.status != "ready" or not backend.name else backend.name
+    spans: list[Span] = [(f" {signs.marks['checkpoint']} ", "accent"), ("tinyllm", "title")]
+    room = width - right_width - 11
+    model = f" {signs.dot} {one_line(backend.model, 60)}" if backend.model else ""
+    note = f" {signs.dot} {backend.note}" if backend.note else ""
+    parts: tuple[Span, ...] = (
+        (f"  {sign} ", _BACKEND.get(backend.status, "dim")),
+        (words, "text" if backend.status == "ready" else _BACKEND.get(backend.status, "dim")),
+        (model, "text"),
+        (f"  {signs.bar} {one_line(graph, 40)}", "dim"),
+        (note, "warn"),
+    )
+    for text, tone in parts:
+        if text and len(text) <= room:
+            spans.append((text, tone))
+            room -= len(text)
+    spans.append((" " * max(room, 0), "text"))
+    return (*spans, *right)
+
+
+def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs) -> list[Span]:
+    name = f"#{number} " if number is not None else ""
+    if view.status == "created":
+        return [("no run yet ", "faint")]
+    if view.paused:
+        return [(f"{name}! paused ", "warn")]
+    if view.status == "executing":
+        spin = signs.spinner[int(now_ms / 100) % len(signs.spinner)]
+        return [(f"{spin} {name}", "running"), (f"executing {duration(now_ms)} ", "text")]
+    if view.status == "rolling_back":
+        return [(f"{signs.back} {name}rolling back ", "warn")]
+    if view.status == "committed":
+        return [(f"{signs.nodes['ok']} {name}", "ok"), (f"committed {duration(view.t_ms)} ", "text")]
+    return [(f"{signs.nodes['failed']} {name}", "error"), (f"rolled back {duration(view.t_ms)} ", "text")]
+
+
+class StatusLine(LineView, can_focus=False):
+    """One line, drawn from (backend, view, now)."""
+
+    def show(
+        self, graph: str, backend: BackendState, view: View, number: int | None, now_ms: float, signs: Glyphs
+    ) -> None:
+        self.set_lines([status_line(graph, backend, view, number, now_ms, self.size.width, signs)])
+
+
+class Banner(Static):
+    """A message that stays until it is no longer true; hidden when there is none."""
+
+    DEFAULT_CSS = """
+    Banner { display: none; height: auto; max-height: 4; padding: 0 1; }
+    Banner.-shown { display: block; }
+    Banner.-error { background: $error 18%; color: $foreground; }
+    Banner.-warning { background: $warning 18%; color: $foreground; }
+    Banner.-replay { background: $secondary 22%; color: $foreground; text-style: bold; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, markup=False)
+        self.words = ""
+
+    def say(self, message: str, kind: str = "error") -> None:
+        """Show `message`; an empty one hides the banner. `kind` is error, warning or replay."""
+        words = cut(one_line(message, 600), 600)
+        if words != self.words:
+            self.words = words
+            self.update(words)
+        self.set_class(bool(words), "-shown")
+        for name in ("error", "warning", "replay"):
+            self.set_class(name == kind, f"-{name}")
