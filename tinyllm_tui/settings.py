@@ -94,6 +94,11 @@ class Loaded:
         """Where the person's own graphs are: beside the configuration file."""
         return self.config_file.parent / "graphs"
 
+    @property
+    def themes_folder(self) -> Path:
+        """Where the person's own themes are: beside the configuration file."""
+        return self.config_file.parent / "themes"
+
 
 @dataclass(frozen=True, slots=True)
 class _Layer:

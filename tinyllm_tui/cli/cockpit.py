@@ -33,6 +33,12 @@ def open_cockpit(ctx: click.Context) -> int:
 
     from tinyllm_tui.app import CockpitApp
 
-    app = CockpitApp(open_engine, graph_reference(loaded), theme=settings.theme, ascii_only=settings.ascii)
+    app = CockpitApp(
+        open_engine,
+        graph_reference(loaded),
+        theme=settings.theme,
+        ascii_only=settings.ascii,
+        user_themes=loaded.themes_folder,
+    )
     app.run()
     return app.return_code or 0

@@ -31,7 +31,19 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
         ctx.exit()
 
 
+class Root(click.Group):
+    """The group of all commands; where the reader of a pipe goes away, the rest is silence."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            output.silence()
+            ctx.exit(BROKEN_PIPE)
+
+
 @click.group(
+    cls=Root,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every setting can also be given as a TINYLLM_* variable or in config.yaml; `init` writes one.",
@@ -78,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _status(arguments: Sequence[str] | None) -> int:
     try:
-        return cli.main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+        return int(cli.main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -86,9 +98,6 @@ def _status(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        output.silence()
-        return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last place: no traceback reaches a person
         output.print_error(output.error_info(error))
         return FAILED

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_QUESTION_BYTES = 4_000_000
 """More than any window holds; reading goes no further, so an endless input ends."""
+_HINT = "; `tinyllm-tui tx show {}` shows its steps"
 
 
 @click.command()
@@ -57,8 +58,7 @@ def read_question(query: str | None) -> str:
     if query is None and output.is_terminal(sys.stdin):
         raise click.UsageError('Nothing was asked. Try: tinyllm-tui run "What is the capital of France?"')
     if query is None or query == "-":
-        stdin = click.get_binary_stream("stdin")
-        data = stdin.read(MAX_QUESTION_BYTES + 1)
+        data = sys.stdin.buffer.read(MAX_QUESTION_BYTES + 1)
         if len(data) > MAX_QUESTION_BYTES:
             raise click.UsageError(f"The question is longer than {MAX_QUESTION_BYTES // 1_000_000} MB. Shorten it.")
         query = data.decode(errors="replace")
@@ -114,7 +114,7 @@ def report(result: Result, *, quiet: bool = False) -> int:
             )
         return 0
     if result.cancelled:
-        output.note(f"Cancelled; transaction #{result.number} was rolled back.")
+        output.note(f"Cancelled; {_called(result)} was rolled back.")
         return CANCELLED
     if quiet:
         return 1
@@ -122,8 +122,14 @@ def report(result: Result, *, quiet: bool = False) -> int:
         output.print_error(result.error)
     else:
         output.note(f"Error: {result.text or 'the run ended without an answer'} ({result.reason})")
-    output.note(f"Transaction #{result.number} was rolled back; `tinyllm-tui tx show {result.number}` shows its steps.")
+    stored = result.number and (result.error is None or result.error.error_class != "resource")
+    output.note(f"{_called(result).capitalize()} was rolled back{_HINT.format(result.number) if stored else ''}.")
     return 1
+
+
+def _called(result: Result) -> str:
+    # a database that belongs to another program gives no numbers
+    return f"transaction #{result.number}" if result.number else "the run"
 
 
 def result_json(result: Result) -> dict[str, Any]:

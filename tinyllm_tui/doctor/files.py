@@ -87,9 +87,9 @@ def examine_graph(loaded: Loaded) -> list[Finding]:
 
 
 def examine_theme(loaded: Loaded) -> list[Finding]:
-    from tinyllm_tui.themes import load_themes, shipped_folder, user_folder
+    from tinyllm_tui.themes import load_themes, shipped_folder
 
-    themes, problems = load_themes((shipped_folder(), user_folder()))
+    themes, problems = load_themes((shipped_folder(), loaded.themes_folder))
     names = [theme.name for theme in themes]
     findings = [Finding("theme", "warn", problem.message, problem.remedy) for problem in problems]
     if loaded.settings.theme in names:
