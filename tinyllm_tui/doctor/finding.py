@@ -24,4 +24,4 @@ class Finding:
 def broken(name: str, error: Exception, status: Status = "fail") -> Finding:
     """The finding that a check came to an error."""
     info = classify(error).info()
-    return Finding(name, status, info.message, info.remedy)
+    return Finding(name, status, info.message, info.remedy or "Mend what the message names, and run `doctor` again.")

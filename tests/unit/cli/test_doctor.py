@@ -1,0 +1,163 @@
+"""The doctor: a finding and a remedy for everything, and never a failure of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import NOWHERE, Call
+
+
+def checks(call: Call, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    done = call("doctor", "--json", *arguments)
+    found = json.loads(done.out)
+    assert found["ok"] == (done.status == 0)
+    for check in found["checks"]:
+        assert check["remedy"] or check["status"] in ("ok", "info"), check
+    return done.status, {check["name"]: check for check in found["checks"]}
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TINYLLM_EMBEDDED__MODEL_PATH", str(tmp_path / "absent.gguf"))
+
+
+def test_without_any_model_it_names_what_is_missing_and_the_remedy(call: Call, no_model: None) -> None:
+    status, found = checks(call)
+    assert status == 1
+    assert found["backend"]["status"] == "fail"
+    assert "absent.gguf" in found["embedded"]["detail"]
+    assert NOWHERE in found["ollama"]["detail"]
+    assert "ollama pull" in found["backend"]["remedy"]
+    for name in ("python", "sqlite", "data folder", "graph", "theme"):
+        assert found[name]["status"] == "ok", found[name]
+
+
+def test_the_text_has_a_line_for_every_finding_and_its_remedy(call: Call, no_model: None) -> None:
+    done = call("doctor")
+    assert done.status == 1
+    assert any(line.startswith("FAIL backend ") for line in done.out.splitlines())
+    assert "remedy: " in done.out
+    assert "cannot be answered" in done.out
+
+
+def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_examined(call: Call, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "config.yaml").write_text("backend: gpu\n")
+    status, found = checks(call)
+    assert status == 1
+    assert "'gpu'" in found["settings"]["detail"]
+    assert found["python"]["status"] == "ok"
+
+
+def test_an_unknown_graph_or_theme_is_found(call: Call, no_model: None) -> None:
+    _, found = checks(call, "--graph", "nonsense", "--config", "/dev/null")
+    assert found["graph"]["status"] == "fail"
+    assert "multi_domain" in found["graph"]["remedy"]
+
+
+def test_an_unknown_theme_is_a_warning_with_the_known_ones(
+    call: Call, no_model: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYLLM_THEME", "nonsense")
+    _, found = checks(call)
+    assert found["theme"]["status"] == "warn"
+    assert "tinyllm-dark" in found["theme"]["remedy"]
+
+
+def test_a_data_folder_that_cannot_be_made_is_found(call: Call, no_model: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    _, found = checks(call, "--data-dir", str(tmp_path / "file" / "below"))
+    assert found["data folder"]["status"] == "fail"
+    assert "TINYLLM_DATA_DIR" in found["data folder"]["remedy"]
+
+
+def test_a_data_folder_that_others_can_read_is_a_warning(call: Call, no_model: None, tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir(mode=0o755)
+    done = json.loads(call("doctor", "--json", "--data-dir", str(folder)).out)
+    warned = [check for check in done["checks"] if check["name"] == "data folder" and check["status"] == "warn"]
+    assert any("chmod 700" in check["remedy"] for check in warned)
+
+
+def test_looking_makes_no_folder_and_no_database(call: Call, no_model: None, tmp_path: Path) -> None:
+    checks(call, "--data-dir", str(tmp_path / "later"))
+    assert not (tmp_path / "later").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "says"),
+    [
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "ok", "16 million"),
+        ({"TERM": "screen-256color", "COLORTERM": ""}, "ok", "256 colours"),
+        ({"TERM": "xterm", "COLORTERM": ""}, "info", "16 colours"),
+        ({"TERM": "dumb", "COLORTERM": ""}, "warn", "TERM=dumb"),
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, "info", "NO_COLOR"),
+    ],
+)
+def test_the_terminal_is_judged_by_what_it_announces(
+    call: Call, no_model: None, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], status: str, says: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    _, found = checks(call)
+    assert found["terminal"]["status"] == status
+    assert says in found["terminal"]["detail"]
+
+
+def test_an_old_sqlite_is_a_failure(call: Call, no_model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.0")
+    status, found = checks(call)
+    assert status == 1
+    assert found["sqlite"]["status"] == "fail"
+    assert "3.38" in found["sqlite"]["remedy"]
+
+
+def test_a_check_that_breaks_is_a_finding_and_no_traceback(
+    call: Call, no_model: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(_path: object) -> object:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("shutil.disk_usage", explode)
+    status, found = checks(call)
+    assert status == 1
+    assert "Input/output error" in found["data folder"]["detail"]
+    assert found["graph"]["status"] == "ok"
+
+
+def test_a_backend_that_was_asked_for_and_is_not_there_is_a_failure(call: Call) -> None:
+    status, found = checks(call, "--backend", "ollama")
+    assert status == 1
+    assert found["ollama"]["status"] == "fail"
+    status, found = checks(call, "--backend", "openai")
+    assert status == 1
+    assert "openai_base_url" in found["openai"]["remedy"]
+
+
+@pytest.mark.embedded
+def test_with_the_embedded_model_all_is_well_and_every_role_has_a_model(call: Call) -> None:
+    status, found = checks(call)
+    assert status == 0
+    assert "started in" in found["backend"]["detail"]
+    for role in ("router", "code", "math", "general", "worker", "judge"):
+        assert found[f"role @{role}"]["detail"].startswith("smollm2:135m")
+    assert found["ollama"]["status"] == "info"
+
+
+@pytest.mark.embedded
+def test_a_role_without_its_model_is_a_failure_where_the_graph_needs_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYLLM_ROLES__GENERAL", "absent:7b")
+    monkeypatch.setenv("TINYLLM_ROLES__JUDGE", "absent:70b")
+    status, found = checks(call, "--graph", "quick")
+    assert status == 1
+    assert found["role @general"]["status"] == "fail"
+    assert "absent:7b" in found["role @general"]["detail"]
+    assert found["role @judge"]["status"] == "warn"
