@@ -205,6 +205,17 @@ async def test_a_half_open_breaker_closes_after_two_good_calls(rig: Rig) -> None
     assert rig.breaker()[0] == "closed"
 
 
+async def test_a_probe_that_is_retried_takes_one_slot_and_counts_once(rig: Rig) -> None:
+    breaker = rig.breakers.get("http://scripted tiny", "endpoint")
+    for _ in range(3):
+        breaker.acquire().failure("down")
+    rig.clock.advance(60)
+    rig.script([failure()], [failure()], says("4"))
+    await rig.call()
+    assert breaker.snapshot().state == "half_open"
+    assert breaker.snapshot().successes == 1
+
+
 # -- deadlines --------------------------------------------------------------------------------------------------------
 
 
@@ -276,12 +287,10 @@ async def test_a_cancelled_probe_gives_its_slot_back(rig: Rig) -> None:
         breaker.acquire().failure("down")
     rig.clock.advance(60)
     for _ in range(3):
-        reached = asyncio.Event()
-        rig.script([reached.set, asyncio.Event()])
+        rig.script([lambda: task.cancel(), asyncio.Event()])
         task = asyncio.create_task(rig.call())
-        await reached.wait()
-        task.cancel()
         await asyncio.wait([task])
+        assert task.cancelled()
     breaker.acquire()
     breaker.acquire()
 
