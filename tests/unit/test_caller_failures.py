@@ -9,6 +9,7 @@ import pytest
 from engine.config import RetryConfig
 from engine.errors import BreakerOpen, EngineError, ErrorClass
 from engine.events import AttemptFailed, ModelStarted
+from engine.models.caller import ModelRound
 from engine.models.protocol import Chunk
 from tests.unit.caller_rig import REQUEST, SITE, Rig, failure, says
 
@@ -286,11 +287,12 @@ async def test_a_cancelled_probe_gives_its_slot_back(rig: Rig) -> None:
     for _ in range(3):
         breaker.acquire().failure("down")
     rig.clock.advance(60)
+    tasks = list[asyncio.Task[ModelRound]]()
     for _ in range(3):
-        rig.script([lambda: task.cancel(), asyncio.Event()])
-        task = asyncio.create_task(rig.call())
-        await asyncio.wait([task])
-        assert task.cancelled()
+        rig.script([lambda: tasks[-1].cancel(), asyncio.Event()])
+        tasks.append(asyncio.create_task(rig.call()))
+        await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
     breaker.acquire()
     breaker.acquire()
 
