@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,20 @@ def test_deep_nesting_is_refused_before_it_costs_anything(opening: str, count: i
     with pytest.raises(GraphError, match=f"more than {MAX_DEPTH} levels"):
         read_yaml(opening * count, "f.yaml")
     assert time.process_time() - started < 5  # plain PyYAML needs minutes for the longest of these
+
+
+def test_brackets_beyond_the_limit_are_not_even_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    original = yaml.SafeLoader.fetch_flow_collection_start
+
+    def counting(loader: yaml.SafeLoader, token_class: type) -> None:
+        opened.append(1)
+        original(loader, token_class)
+
+    monkeypatch.setattr(yaml.scanner.Scanner, "fetch_flow_collection_start", counting)
+    with pytest.raises(GraphError):
+        read_yaml("[" * 3000, "f.yaml")
+    assert len(opened) == MAX_DEPTH
 
 
 def test_nesting_up_to_the_limit_is_accepted() -> None:

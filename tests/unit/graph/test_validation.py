@@ -8,7 +8,8 @@ import pytest
 
 from engine.graph.loader import parse_graph
 from engine.graph.spec import GraphSpec
-from engine.graph.validation import validate
+from engine.graph.validation import STANDARD_ROLES, validate
+from engine.models.catalogue import ROLES
 from tests.unit.graph.samples import error_of, good, small
 
 _GATE = """\
@@ -91,3 +92,7 @@ def test_of_an_unreachable_part_only_its_beginning_is_reported() -> None:
     nodes = "  - {id: c, type: model}\n  - {id: b, type: model}\n  - {id: a, type: model}\n"
     edges = "  - {from_node: a, to_node: b}\n  - {from_node: b, to_node: c}\n  - {from_node: c, to_node: answer}\n"
     assert [problem.message for problem in error_of(small(nodes, edges)).problems] == ["No run can reach the node `a`."]
+
+
+def test_the_standard_roles_are_those_of_the_catalogue() -> None:
+    assert frozenset(ROLES) == STANDARD_ROLES
