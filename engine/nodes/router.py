@@ -44,7 +44,7 @@ class _Choice:
     name: str
     target: str
     reason: str = ""
-    compound: str | None = None
+    compound: bool = False
 
 
 class RouterNode:
@@ -208,7 +208,7 @@ class RouterNode:
         labels = set(found.labels)
         compounds = [c for c in self._config.compound_routes if labels.issuperset(c.domains)]
         compounds.sort(key=lambda c: (-len(c.domains), -c.priority))
-        chosen = [_Choice("+".join(c.domains), c.target, compound="+".join(c.domains)) for c in compounds]
+        chosen = [_Choice("+".join(c.domains), c.target, compound=True) for c in compounds]
         singles = sorted(
             (self._routes[name] for name in found.labels),
             key=lambda route: (-route.priority, -found.scores.get(route.name, 0.0)),
