@@ -48,6 +48,7 @@ class OpenAIBackend:
         self._root = self._base.removesuffix("/v1")
         self.kind = kind
         self.endpoint = self._base if endpoint is None else endpoint
+        self._server = f"The server at {self._base}" if endpoint is None else f"The {endpoint} model server"
         self._http = Transport(
             self._base,
             service="The model server",
@@ -90,7 +91,7 @@ class OpenAIBackend:
     async def models(self) -> list[ModelInfo]:
         """The models that the server offers."""
         data = await self._json("GET", f"{self._base}/models")
-        return wire.models(data, await self._props(), self._base)
+        return wire.models(data, await self._props(), self._server)
 
     async def show(self, model: str) -> ModelInfo:
         """One model with its window, where the server tells it."""
@@ -101,7 +102,7 @@ class OpenAIBackend:
         raise EngineError(
             ErrorClass.NOT_FOUND,
             "model_not_found",
-            f"The server at {self._base} does not have the model {model!r}.",
+            f"{self._server} does not have the model {model!r}.",
             remedy=f"It has: {', '.join(info.name for info in found[:10]) or 'none'}.",
         )
 
@@ -109,7 +110,7 @@ class OpenAIBackend:
         """Not part of the protocol: always refused."""
         raise ConfigurationError(
             "pull_unsupported",
-            f"The server at {self._base} cannot fetch models, so not {model!r} either.",
+            f"{self._server} cannot fetch models, so not {model!r} either.",
             remedy="Start that server with the model, or use Ollama.",
         )
 
@@ -118,13 +119,16 @@ class OpenAIBackend:
         try:
             answer = await self._http.call("GET", f"{self._root}/health")
             if answer.status == 503:  # llama.cpp while it loads its model
-                return Health(ok=False, detail=f"The server at {self._base} is still loading.", remedy="Wait a moment.")
-            names = [info.name for info in wire.models(await self._json("GET", f"{self._base}/models"), {}, self._base)]
+                return Health(ok=False, detail=f"{self._server} is still loading.", remedy="Wait a moment.")
+            names = [
+                info.name for info in wire.models(await self._json("GET", f"{self._base}/models"), {}, self._server)
+            ]
         except EngineError as exc:
             return Health(ok=False, detail=exc.message, remedy=exc.remedy)
-        if not names:
-            return Health(ok=False, detail=f"The server at {self._base} has no model.", remedy="Start it with one.")
-        return Health(ok=True, detail=f"OpenAI-compatible server at {self._base} with {', '.join(names[:3])}.")
+        if not listed:
+            return Health(ok=False, detail=f"{self._server} has no model.", remedy="Start it with one.")
+        names = ", ".join(info.name for info in listed[:3])
+        return Health(ok=True, detail=f"OpenAI-compatible server at {self._base} with {names}.")
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -141,10 +145,10 @@ class OpenAIBackend:
     ) -> dict[str, Any]:
         answer = await self._http.call(method, url, body, timeout=timeout)
         if answer.status != 200:
-            raise wire.http_error(answer, self._base, model)
+            raise wire.http_error(answer, self._server, model)
         data = answer.json()
         if not isinstance(data, dict):
-            raise wire.wrong_endpoint(self._base)
+            raise wire.wrong_endpoint(self._server)
         return data
 
     async def _props(self) -> dict[str, Any]:
@@ -156,12 +160,12 @@ class OpenAIBackend:
     async def _expect_events(self, stream: Stream, model: str) -> None:
         """Raise unless the answer is a stream of events."""
         if stream.status != 200:
-            raise wire.http_error(await stream.answer(), self._base, model)
+            raise wire.http_error(await stream.answer(), self._server, model)
         if stream.content_type == "text/event-stream":
             return
         answer = await stream.answer(BODY_LIMIT)
         fields = wire.error_fields(answer.json())
-        raise wire.wrong_endpoint(self._base) if fields is None else wire.stream_error(fields)
+        raise wire.wrong_endpoint(self._server) if fields is None else wire.stream_error(fields)
 
     def _event(self, data: bytes) -> dict[str, Any]:
         parsed = parse_json(data)

@@ -177,11 +177,11 @@ class ChatStream:
 # -- models -----------------------------------------------------------------------------------------------------------
 
 
-def models(data: Mapping[str, Any], props: Mapping[str, Any], endpoint: str) -> list[ModelInfo]:
+def models(data: Mapping[str, Any], props: Mapping[str, Any], server: str) -> list[ModelInfo]:
     """The models of /v1/models, with what /props (llama.cpp) adds where there is but one."""
     listed = data.get("data")
     if not isinstance(listed, list):
-        raise wrong_endpoint(endpoint)
+        raise wrong_endpoint(server)
     usable = [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     told = {
         entry.get("name"): entry.get("capabilities")
@@ -231,24 +231,24 @@ def _capabilities(name: str, told: Any, props: Mapping[str, Any]) -> frozenset[C
 # -- failures ---------------------------------------------------------------------------------------------------------
 
 
-def http_error(answer: Answer, endpoint: str, model: str) -> EngineError:
-    """An answer with an error status."""
+def http_error(answer: Answer, server: str, model: str) -> EngineError:
+    """An answer with an error status; `server` names it at the beginning of a sentence."""
     data = answer.json()
     fields = error_fields(data)
     if fields is None:
         if answer.status < 500 and answer.status not in {401, 403, 408, 429}:
-            return wrong_endpoint(endpoint)
-        return refusal(answer, f"The server at {endpoint}", "", remedy=_remedy(answer.status))
+            return wrong_endpoint(server)
+        return refusal(answer, server, "", remedy=_remedy(answer.status))
     if _is_overflow(fields):
         return context_overflow(fields)
     if answer.status == 404 and model:
         return EngineError(
             ErrorClass.NOT_FOUND,
             "model_not_found",
-            f"The server at {endpoint} does not have the model {model!r}.",
+            f"{server} does not have the model {model!r}.",
             remedy="Choose one that `tinyllm-tui models list` shows, or check that the address ends in /v1.",
         )
-    return refusal(answer, f"The server at {endpoint}", _text(fields.get("message")), remedy=_remedy(answer.status))
+    return refusal(answer, server, _text(fields.get("message")), remedy=_remedy(answer.status))
 
 
 def error_fields(data: Any) -> Mapping[str, Any] | None:
@@ -292,11 +292,11 @@ def context_overflow(fields: Mapping[str, Any]) -> EngineError:
     )
 
 
-def wrong_endpoint(endpoint: str) -> EngineError:
+def wrong_endpoint(server: str) -> EngineError:
     return EngineError(
         ErrorClass.CONFIGURATION,
         "wrong_endpoint",
-        f"What answers at {endpoint} is not an OpenAI-compatible server.",
+        f"{server} does not speak OpenAI's protocol.",
         remedy="Correct openai_base_url; it usually ends in /v1.",
     )
 

@@ -239,7 +239,7 @@ async def test_health_tells_loading_missing_models_and_strangers_apart(fake_open
     fake_openai.answers["/v1/models"] = json_response({"data": []})
     assert "no model" in (await backend.health()).detail
     fake_openai.answers["/v1/models"] = json_response({"models": 1})
-    assert "not an OpenAI-compatible" in (await backend.health()).detail
+    assert "does not speak" in (await backend.health()).detail
     fake_openai.answers["/health"] = json_response({"error": {"code": 503}}, 503)
     assert "loading" in (await backend.health()).detail
 
