@@ -120,9 +120,7 @@ class OpenAIBackend:
             answer = await self._http.call("GET", f"{self._root}/health")
             if answer.status == 503:  # llama.cpp while it loads its model
                 return Health(ok=False, detail=f"{self._server} is still loading.", remedy="Wait a moment.")
-            names = [
-                info.name for info in wire.models(await self._json("GET", f"{self._base}/models"), {}, self._server)
-            ]
+            listed = wire.models(await self._json("GET", f"{self._base}/models"), {}, self._server)
         except EngineError as exc:
             return Health(ok=False, detail=exc.message, remedy=exc.remedy)
         if not listed:
