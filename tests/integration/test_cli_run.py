@@ -21,7 +21,11 @@ LONG = "Write a long poem about the sea, with many verses."
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(tmp_path, {"TINYLLM_GRAPH": "quick"})
+    """A home whose graph is one model that says little."""
+    quick = (Path(__file__).parents[2] / "graphs" / "quick.yaml").read_text(encoding="utf-8")
+    graph = tmp_path / "short.yaml"
+    graph.write_text(quick.replace("max_tokens: 256", "max_tokens: 32"), encoding="utf-8")
+    return Home(tmp_path, {"TINYLLM_GRAPH": str(graph)})
 
 
 def test_the_answer_goes_to_stdout_and_nothing_else_anywhere(home: Home) -> None:
@@ -58,7 +62,9 @@ def test_json_trace_and_the_store_tell_the_same_run(home: Home) -> None:
 
 def test_on_a_terminal_the_answer_appears_while_it_is_written(home: Home) -> None:
     controller, terminal = pty.openpty()
-    process = home.start("run", LONG, stdout=terminal, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = home.start(
+        "run", "--graph", "quick", LONG, stdout=terminal, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
     os.close(terminal)
     pieces = []
     while True:
@@ -78,7 +84,7 @@ def test_on_a_terminal_the_answer_appears_while_it_is_written(home: Home) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_the_run_which_is_rolled_back(home: Home, number: signal.Signals) -> None:
-    process = home.start("run", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = home.start("run", "--graph", "quick", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None
     read_until(process.stderr, ["general", "model smollm2"])
     process.send_signal(number)
@@ -91,7 +97,7 @@ def test_a_signal_cancels_the_run_which_is_rolled_back(home: Home, number: signa
 
 
 def test_a_killed_model_process_is_restarted_and_the_run_goes_on(home: Home) -> None:
-    process = home.start("run", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = home.start("run", "--graph", "quick", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None
     read_until(process.stderr, ["general", "model smollm2"])
     (child,) = children_of(process.pid)
