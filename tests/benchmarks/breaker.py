@@ -47,7 +47,7 @@ def run(short: bool) -> list[Figure]:
         for _ in range(CALLS):
             _Ticket(marks).success()
 
-    rounds = 3 if short else 41
+    rounds = 2 if short else 41
     measured, baseline = alternate(rounds, lambda: cpu_of(guarded) / CALLS, lambda: cpu_of(bare) / CALLS)
     return [
         Figure(

@@ -13,7 +13,7 @@ EVENTS = 4000
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 3 if short else 41
+    rounds = 2 if short else 41
     return [_figure(subscribers, rounds) for subscribers in (1, 10)]
 
 

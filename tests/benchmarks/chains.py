@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 from engine import events as ev
 from engine.config import BreakerConfig
@@ -23,7 +24,7 @@ SIZES = (10, 100, 1000)
 class Passing:
     """The smallest node that runs as a task: it hands on what it gets."""
 
-    async def run(self, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG002 - the protocol's shape
+    async def run(self, ctx: NodeContext, message: Message) -> Outcome:
         return Outcome(content=message.content)
 
 
@@ -39,7 +40,7 @@ def chain(size: int) -> GraphSpec:
             *(NodeSpec(id=name, type="transform", config=config) for name in names),
             NodeSpec(id="end", type="exit"),
         ],
-        edges=[EdgeSpec(from_node=a, to_node=b) for a, b in zip(path, path[1:], strict=False)],
+        edges=[EdgeSpec(from_node=a, to_node=b) for a, b in pairwise(path)],
     )
 
 

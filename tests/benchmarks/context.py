@@ -12,7 +12,7 @@ WINDOW = 10**9
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 3 if short else 31
+    rounds = 2 if short else 31
     most = 10_000 if short else 100_000
     ascii_text, other_text = "a" * 256, "ä" * 256
     return [

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import engine
-from engine.run.engine import Engine
+from engine.run.engine import Engine, open_engine
 from engine.run.plan import Plan
 from engine.store.schema import PRAGMAS
 from tests.benchmarks.chains import plan_of
@@ -22,7 +22,7 @@ PER_RUN, PER_NODE = 3e-3, 100e-6
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 2 if short else 15
+    rounds = 1 if short else 15
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_figures(Path(folder), rounds, 100 if short else 1000))
 
@@ -30,7 +30,7 @@ def run(short: bool) -> list[Figure]:
 async def _figures(folder: Path, rounds: int, most: int) -> list[Figure]:
     # the backend is one that refuses at once: no graph here calls a model
     config = engine.EngineConfig(backend="ollama", ollama_host="http://127.0.0.1:9", max_steps=10_000)
-    async with engine.open(folder / "store", config=config) as eng:
+    async with open_engine(folder / "store", config=config) as eng:
         bare = _BareDatabase(folder / "bare.db")
         try:
             figures: list[Figure] = []

@@ -84,9 +84,12 @@ def cpu_of(work: Work, times: int = 1) -> float:
 
 
 def alternate(rounds: int, *takes: Callable[[], float]) -> list[list[float]]:
-    """Samples of several measurements, taken in turns (in reversed order every other round) after one warm-up each."""
+    """Samples of several measurements, taken in turns (in reversed order every other round).
+
+    A round more is taken first and thrown away, to warm up; not where a single round is asked for.
+    """
     samples: list[list[float]] = [[] for _ in takes]
-    for number in range(rounds + 1):
+    for number in range(0 if rounds > 1 else 1, rounds + 1):
         order = range(len(takes)) if number % 2 else reversed(range(len(takes)))
         for index in order:
             gc.collect()
@@ -99,7 +102,7 @@ def alternate(rounds: int, *takes: Callable[[], float]) -> list[list[float]]:
 async def alternate_async(rounds: int, *takes: Callable[[], Awaitable[float]]) -> list[list[float]]:
     """The same for measurements that have to be awaited."""
     samples: list[list[float]] = [[] for _ in takes]
-    for number in range(rounds + 1):
+    for number in range(0 if rounds > 1 else 1, rounds + 1):
         order = range(len(takes)) if number % 2 else reversed(range(len(takes)))
         for index in order:
             gc.collect()

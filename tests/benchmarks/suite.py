@@ -7,7 +7,18 @@ from importlib import import_module
 
 from tests.benchmarks.measure import Figure
 
-BENCHMARKS = ("executor", "durable", "bus", "context", "breaker", "imports")
+BENCHMARKS = (
+    "executor",
+    "durable",
+    "bus",
+    "context",
+    "breaker",
+    "imports",
+    "first_paint",
+    "key_to_paint",
+    "streaming",
+    "replay",
+)
 
 
 def load(name: str) -> Callable[[bool], list[Figure]]:
