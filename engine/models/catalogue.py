@@ -183,13 +183,13 @@ def _find(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
                 f"The model {info.name} only makes embeddings; it cannot answer.",
                 remedy=f"Name another one: {_names(name, installed)}.",
             )
-    remedy = f"Fetch it with `ollama pull {name}`"
+    fetch = f"With Ollama, `ollama pull {name}` fetches it."
     near = _names(name, installed)
     raise EngineError(
         ErrorClass.NOT_FOUND,
         "model_not_found",
         f"The model {name!r} is not installed.",
-        remedy=f"{remedy}, or use one of: {near}." if near else f"{remedy}.",
+        remedy=f"Use one of: {near}. {fetch}" if near else fetch,
     )
 
 

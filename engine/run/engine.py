@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -24,11 +23,12 @@ from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.plan import Plan, make_plan
 from engine.run.recovery import roll_back_unfinished
+from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
 from engine.store import queries
 from engine.store.database import Database, StoreError
-from engine.store.log import EventLog
+from engine.store.log import EventLog, span
 from engine.store.rows import SessionRow, TransactionRow
 from engine.view import View, fold
 
@@ -64,7 +64,7 @@ class Engine:
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def start_up(self) -> None:
-        """Open the store, take over what an earlier process left, and begin to look for a backend.
+        """Open the store and take over what an earlier process left; no backend is looked for yet.
 
         Raises:
             StoreError: the data folder cannot be used.
@@ -76,7 +76,6 @@ class Engine:
             self._breakers.restore(await queries.breakers(self._recording))
             self.recovered = await roll_back_unfinished(self._recording, self._log)
             self._spawn(self._enforce_retention(self._recording), "retention")
-        self._spawn(self._warm_up(), "backend warm-up")
 
     async def _open_store(self, folder: Path) -> None:
         self._database = await Database.open(folder)
@@ -130,7 +129,7 @@ class Engine:
     async def _enforce_retention(self, database: Database) -> None:
         try:
             await queries.enforce_retention(database, self.config.keep_transactions)
-        except sqlite3.Error as exc:
+        except StoreError as exc:
             self.notices.append(f"Old transactions could not be removed: {exc}")
 
     def _emit(self, body: ev.Body) -> None:
@@ -138,9 +137,20 @@ class Engine:
 
     # -- models ------------------------------------------------------------------------------------------------------
 
-    async def _warm_up(self) -> None:
+    async def prepare(self, graph: GraphSpec) -> dict[str, str]:
+        """Make ready what the graph needs, so that its first run does not wait: find the backend, start its model.
+
+        What is wrong is also told to everybody, as the backend's state.
+
+        Returns:
+            Model reference in the graph -> the model that answers it.
+
+        Raises:
+            EngineError: no backend, or a reference that no installed model answers; the remedy is exact.
+        """
         try:
-            await self.backend()
+            connected = await self._connection.get()
+            return (await resolve_models(graph, connected.directory, self.config)).models
         except EngineError as error:
             self._emit(
                 ev.BackendChanged(
@@ -151,6 +161,7 @@ class Engine:
                     remedy=error.remedy,
                 )
             )
+            raise
 
     async def backend(self) -> ModelBackend:
         """The backend, connected; looked for again when there was none before.
@@ -249,9 +260,12 @@ class Engine:
         kept = self._log.kept(tx, after=after)
         if kept or self._database is None:
             return kept
-        if self._recording is not None and not self._log.failed:
-            await self._log.flush()
-        return await queries.events(self._database, tx, after=after)
+        pending = self._log.pending()  # taken first: what is written meanwhile is found in the store
+        stored = await queries.events(self._database, tx, after=after)
+        if stored and isinstance(stored[-1].body, ev.TERMINAL):
+            return stored
+        last = stored[-1].gseq if stored else after
+        return stored + span(pending, tx, after=last, began=last > 0)
 
     async def view(self, tx: str, upto: int | None = None) -> View:
         """What the panes show of a transaction, folded from the store; `upto` is the `seq` of the last event."""

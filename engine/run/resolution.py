@@ -53,7 +53,6 @@ class ModelDirectory:
         self._now = now
         self._listed: list[ModelInfo] | None = None
         self._listed_at = 0.0
-        self._shown: dict[tuple[str, str], ModelInfo] = {}
         self._lock = asyncio.Lock()
 
     async def installed(self) -> list[ModelInfo]:
@@ -68,12 +67,13 @@ class ModelDirectory:
                 self._listed_at = self._now()
             return self._listed
 
-    async def show(self, info: ModelInfo) -> ModelInfo:
-        """One model with its window; asked once for each digest."""
-        key = (info.name, info.digest)
-        if key not in self._shown:
-            self._shown[key] = await self._backend.show(info.name)
-        return self._shown[key]
+    async def show(self, name: str) -> ModelInfo:
+        """One model with the window that a request gets now.
+
+        Raises:
+            EngineError: the backend cannot be asked.
+        """
+        return await self._backend.show(name)
 
 
 async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: EngineConfig) -> Resolved:
@@ -87,7 +87,6 @@ async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: En
     if not needed and not optional:
         return found
     installed = await directory.installed()
-    by_name = {info.name: info for info in installed}
     for reference in (*needed, *optional):
         try:
             model = resolve(reference, installed, overrides=config.roles, only=config.model).model
@@ -99,7 +98,7 @@ async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: En
         found.models[reference] = model
         if model in found.windows:
             continue
-        info = await directory.show(by_name[model])
+        info = await directory.show(model)
         found.windows[model] = info.window or config.window
         if info.digest:
             found.digests[model] = info.digest

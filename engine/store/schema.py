@@ -1,8 +1,8 @@
 """The database schema and its migrations. Events are the truth; every other table is projected from them by triggers.
 
-Events come in through the view `inbox`, whose triggers write the event and its projections inside one statement, so that a
-crash never leaves them apart. What the projections need of an event's JSON is taken out by the inserting statement: with
-`trusted_schema = OFF` a trigger may not call JSON functions.
+Events come in through the view `inbox`, whose triggers write the event and its projections inside one statement, so
+that a crash never leaves them apart. What the projections need of an event's JSON is taken out by the inserting
+statement: with `trusted_schema = OFF` a trigger may not call JSON functions.
 """
 
 from __future__ import annotations
