@@ -85,8 +85,10 @@ class Transaction:
         """The run's effects are final; returns when that is durable.
 
         Raises:
-            StoreError: the store does not take it.
+            StoreError: the store does not take it; the log then says that the run was rolled back.
         """
+        if self._log.failed and self._log.error is not None:
+            raise self._log.error  # a commit that cannot be durable must not be seen by anybody
         await self._log.synced(self.emit(body))
 
     async def roll_back(

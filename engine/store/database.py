@@ -133,8 +133,15 @@ class Database:
         await self.write(_INSERT, (rows_json,))
 
     async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run one autocommit statement on the writing connection; it completes even if the caller is cancelled."""
-        await asyncio.shield(self._writer.execute_fetchall(sql, parameters))
+        """Run one autocommit statement on the writing connection; it completes even if the caller is cancelled.
+
+        Raises:
+            StoreError: the database does not take it.
+        """
+        try:
+            await asyncio.shield(self._writer.execute_fetchall(sql, parameters))
+        except sqlite3.Error as exc:
+            raise store_error(exc, self.path) from exc
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[aiosqlite.Connection]:

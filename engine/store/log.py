@@ -1,22 +1,21 @@
 """The event log: numbers every event, writes it, and publishes it, in this order of authority.
 
 What is on disk is always a gap-free prefix of what was emitted. Events are published in `gseq` order; one whose body
-is a
-`BARRIER` is published (and everything after it) only when it is on disk.
+is a `BARRIER` is published (and everything after it) only when it is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from engine.bus import EventBus
-from engine.events import TERMINAL, Body, Event, Sync, checksum, encode
+from engine.errors import EngineError, ErrorClass
+from engine.events import TERMINAL, Body, Committed, Event, RolledBack, Sync, checksum, encode
 from engine.store.database import Database, StoreError, store_error
 
 GROUP = 256
@@ -69,7 +68,8 @@ class EventLog:
         self._wall = wall
         self._patience = patience_s
         self._start = now()
-        self._queue: deque[Event] = deque()
+        self._queue: deque[tuple[Event, str]] = deque()
+        """Events that are not on disk, with their bodies as JSON: as they were when they were appended."""
         self._held: deque[Event] = deque()
         self._synced = next_gseq - 1
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -85,7 +85,12 @@ class EventLog:
     # -- appending ---------------------------------------------------------------------------------------------------
 
     def append(self, body: Body, stream: TxStream | None = None) -> Event:
-        """Number `body`, queue it for the disk and publish it (or hold it back until it is durable)."""
+        """Number `body`, queue it for the disk and publish it (or hold it back until it is durable).
+
+        Raises:
+            EngineError: internal, when `body` holds something that is no JSON; it then has no number.
+        """
+        text = "" if self._database is None else _json_of(body)
         if stream is None:
             tx, seq, start = None, 0, self._start
         else:
@@ -98,7 +103,7 @@ class EventLog:
             self._kept.append(event)
             self._bus.publish(event)
             return event
-        self._queue.append(event)
+        self._queue.append((event, text))
         self._wake.set()
         if body.SYNC:
             self._urgent.set()
@@ -181,8 +186,8 @@ class EventLog:
             group = [self._queue[i] for i in range(min(GROUP, len(self._queue)))]
             try:
                 await database.insert_events(_rows(group))
-            except sqlite3.Error as exc:
-                self._refused(store_error(exc, database.path))
+            except Exception as exc:  # noqa: BLE001 - without the writer every run would wait forever
+                self._refused(exc if isinstance(exc, StoreError) else store_error(exc, database.path))
                 if self._closing:
                     return False
                 await asyncio.sleep(0.25)
@@ -190,7 +195,7 @@ class EventLog:
             self.error, self._failing_since = None, None
             for _ in group:
                 self._queue.popleft()
-            self._written(group[-1].gseq)
+            self._written(group[-1][0].gseq)
         self._wake.clear()
         return True
 
@@ -218,11 +223,23 @@ class EventLog:
         self._progress.set()
         if self.failed:
             # nothing is dropped: the queue is still written when the store recovers; those who wait are told now
+            self._take_back_commits(error)
             while self._waiters:
                 future = self._waiters.popleft()[1]
                 if not future.done():
                     future.set_exception(error)
             self._release()
+
+    def _take_back_commits(self, error: StoreError) -> None:
+        """A commit that nobody saw and that is not durable is none: all are told, now and later, that it failed."""
+        taken_back: dict[int, Event] = {}
+        for index, (event, _) in enumerate(self._queue):
+            if isinstance(event.body, Committed):
+                event = replace(event, body=RolledBack("failed", error.info(), usage=event.body.usage))
+                taken_back[event.gseq] = event
+                self._queue[index] = (event, _json_of(event.body))
+        if taken_back:
+            self._held = deque(taken_back.get(event.gseq, event) for event in self._held)
 
     def close(self) -> None:
         """Ask the writer to end when everything is written."""
@@ -230,18 +247,16 @@ class EventLog:
         self._urgent.set()
         self._wake.set()
 
+    # -- reading -----------------------------------------------------------------------------------------------------
+
     def kept(self, tx: str, *, after: int = 0) -> list[Event]:
         """Without a database: a transaction's events and those of the engine stream inside its span, from memory."""
-        found: list[Event] = []
-        inside = ended = False
-        for event in self._kept:
-            if event.tx == tx:
-                inside, ended = True, isinstance(event.body, TERMINAL)
-            if inside and event.tx in (None, tx) and event.gseq > after:
-                found.append(event)
-            if ended:
-                break
-        return found
+        return span(self._kept, tx, after=after)
+
+    def pending(self) -> list[Event]:
+        """What was published and is not on disk yet."""
+        end = self._held[0].gseq if self._held else self._next
+        return [event for event, _ in self._queue if event.gseq < end]
 
     async def flush(self) -> None:
         """Wait until everything that was appended so far is on disk.
@@ -250,7 +265,7 @@ class EventLog:
             StoreError: the store refuses to write for longer than the patience.
         """
         if self._queue:
-            await self.synced(self._queue[-1])
+            await self.synced(self._queue[-1][0])
 
     @property
     def unsynced(self) -> int:
@@ -258,10 +273,40 @@ class EventLog:
         return len(self._queue)
 
 
-def _rows(events: list[Event]) -> str:
+def span(events: Iterable[Event], tx: str, *, after: int = 0, began: bool = False) -> list[Event]:
+    """A transaction's events and those of the engine stream between its begin and its end, in order.
+
+    Args:
+        events: in `gseq` order.
+        tx: the transaction.
+        after: only events with a higher `gseq`.
+        began: whether its begin comes before `events`.
+    """
+    found = []
+    for event in events:
+        began = began or event.tx == tx
+        if began and event.tx in (None, tx) and event.gseq > after:
+            found.append(event)
+        if event.tx == tx and isinstance(event.body, TERMINAL):
+            break
+    return found
+
+
+def _json_of(body: Body) -> str:
+    try:
+        return encode(body)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise EngineError(
+            ErrorClass.INTERNAL,
+            "event_not_json",
+            f"An event of kind {body.KIND} holds something that is no JSON ({str(exc)[:200]}).",
+            remedy="This is a defect; please report it.",
+        ) from exc
+
+
+def _rows(events: list[tuple[Event, str]]) -> str:
     rows = []
-    for e in events:
-        text = encode(e.body)
+    for e, text in events:
         crc = checksum(e.gseq, e.tx, e.seq, e.body.KIND, text)
         rows.append((e.gseq, e.tx, e.seq, e.t_ms, e.wall_ms, e.body.KIND, e.body.V, text, crc))
     return json.dumps(rows, ensure_ascii=False)
