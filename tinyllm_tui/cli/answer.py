@@ -11,11 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-import click
-
 from engine import events as ev
 from engine.run.result import Result
-from tinyllm_tui.cli.output import clean, is_terminal, note
+from tinyllm_tui.cli.output import clean, is_terminal, note, put
 
 Attempt = tuple[str, int, int, int]
 """(path, visit, step, attempt) of one attempt of a model call."""
@@ -48,7 +46,7 @@ class PipedAnswer:
 
     def finish(self, result: Result) -> None:
         if result.status == "committed":
-            click.echo(result.text, nl=not result.text.endswith("\n"))
+            put(result.text, newline=not result.text.endswith("\n"))
 
 
 class LiveAnswer:
@@ -147,4 +145,4 @@ def answer_printer(stdout: TextIO | None = None) -> AnswerPrinter:
     """The printer that fits stdout."""
     if not is_terminal(stdout or sys.stdout):
         return PipedAnswer()
-    return LiveAnswer(lambda text: click.echo(text, nl=False), note)
+    return LiveAnswer(put, note)

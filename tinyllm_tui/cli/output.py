@@ -49,9 +49,14 @@ def clean(text: str) -> str:
     return sanitize(text)
 
 
+def put(text: str, *, newline: bool = False) -> None:
+    """Write to stdout, unchanged: click would take out some escape sequences where stdout is no terminal."""
+    click.echo(text, nl=newline, color=True)
+
+
 def say(text: str = "") -> None:
-    """Print a result."""
-    click.echo(clean(text) if is_terminal(sys.stdout) else text)
+    """Print a result: harmless on a terminal, unchanged anywhere else."""
+    put(clean(text) if is_terminal(sys.stdout) else text, newline=True)
 
 
 def note(text: str) -> None:
