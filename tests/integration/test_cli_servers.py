@@ -1,4 +1,4 @@
-"""The command line with an Ollama, played by a double that speaks its documented protocol."""
+"""The command line with model servers, played by doubles that speak their documented protocols."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.fake_ollama import FakeModel, FakeOllama, Reply
+from tests.doubles.fake_openai import FakeOpenAI
 from tests.integration.cli_process import Home
 
 
@@ -74,3 +75,12 @@ def test_an_ollama_without_models_is_told_with_what_to_fetch(tmp_path: Path) -> 
         checks = {check["name"]: check for check in json.loads(home.call("doctor", "--json").out)["checks"]}
         assert checks["ollama"]["status"] == "info"
         assert "ollama pull" in checks["ollama"]["remedy"]
+
+
+def test_a_server_that_speaks_openais_protocol_answers(tmp_path: Path) -> None:
+    with FakeOpenAI() as server:
+        home = Home(tmp_path, {"TINYLLM_OPENAI_BASE_URL": f"{server.address}/v1", "TINYLLM_GRAPH": "quick"})
+        said = json.loads(home.call("run", "--backend", "openai", "--json", "hi").out)
+        assert (said["status"], said["backend"], said["model"]) == ("committed", "openai", "m")
+        assert said["text"]
+        assert home.call("doctor", "--backend", "openai").status == 0
