@@ -16,6 +16,7 @@ from tinyllm_tui import themes
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
+from tinyllm_tui.keymap import restore_alt_digits
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
@@ -65,6 +66,7 @@ class CockpitApp(App[None]):
         user_themes: Path | None = None,
     ) -> None:
         super().__init__()
+        restore_alt_digits()
         self.ascii_only = ascii_only
         self.signs = glyphs(ascii_only)
         self.graph_title = graph_name

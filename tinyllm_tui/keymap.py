@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Literal
+from enum import Enum
+from typing import Any, Literal
 
 from textual.binding import Binding
 
@@ -45,14 +46,14 @@ _PANES = ("Chat", "Graph", "Breakers", "Memory", "Timeline")
 
 KEYS: dict[Scope, tuple[Key, ...]] = {
     "everywhere": (
-        Key("app.help", "f1", "help", "show this help", "help", shown="F1"),
-        Key("app.palette", "ctrl+p", "command_palette", "search every command", "commands", shown="^p"),
-        Key("app.quit", "ctrl+q", "quit", "quit", "quit", priority=True, shown="^q"),
-        Key("app.theme", "f9", "next_theme", "next theme"),
+        Key("app.help", "f1", "app.help", "show this help", "help", shown="F1"),
+        Key("app.palette", "ctrl+p", "app.command_palette", "search every command", shown="^p"),
+        Key("app.quit", "ctrl+q", "app.quit", "quit", "quit", priority=True, shown="^q"),
+        Key("app.theme", "f9", "app.next_theme", "next theme"),
     ),
     "prompt": (
-        Key("prompt.send", "enter", "submit", "send the question", "send", priority=True, shown="⏎"),
-        Key("prompt.newline", "ctrl+j,shift+enter,alt+enter", "newline", "begin a new line", priority=True, shown="^j"),
+        Key("prompt.send", "enter", "submit", "send the question", "send", shown="⏎"),
+        Key("prompt.newline", "ctrl+j,shift+enter,alt+enter", "newline", "begin a new line", shown="^j"),
         Key("prompt.earlier", "ctrl+up", "earlier", "an earlier question (also: up on the first line)", shown="^↑"),
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^↓"),
     ),
@@ -104,6 +105,24 @@ def bindings(*scopes: Scope, without: Iterable[str] = ()) -> list[Binding]:
     """Textual bindings of `scopes`, in order, except for the ids in `without`."""
     left_out = set(without)
     return [key.binding() for scope in scopes for key in KEYS[scope] if key.id not in left_out]
+
+
+class _AltDigit(str, Enum):
+    """Keys that Textual has no name for."""
+
+    ONE, TWO, THREE, FOUR, FIVE = (f"alt+{digit}" for digit in range(1, 6))
+
+
+def restore_alt_digits() -> None:
+    """Make alt+1 ... alt+5 keys again.
+
+    Textual 8.2 turns what terminals send for them (ESC, digit) into the characters that a Mac's option key types.
+    """
+    from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+
+    table: MutableMapping[str, Any] = ANSI_SEQUENCES_KEYS  # type: ignore[assignment]  # typed as read-only
+    for digit, key in enumerate(_AltDigit, 1):
+        table[f"\x1b{digit}"] = (key,)
 
 
 def written(key: Key) -> str:

@@ -50,7 +50,7 @@ UNICODE = Glyphs(
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
-    good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", ellipsis="…",
+    good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
     play="▶", stop="◼", back="◀",
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ MARK_TONES: dict[str, Tone] = {
 }
 
 
-_WORDS = re.compile(r"\s+|\S+")
+_WORDS = re.compile(r"\s+|\S+(?: [·-](?= ))?")
 
 
 def glyphs(ascii_only: bool) -> Glyphs:
@@ -145,9 +145,9 @@ def node_detail(node: NodeView, now_ms: float) -> str:
     attempt = visit.attempts[-1] if visit.attempts else None
     if node.state == "running":
         tries = max(attempt.attempt if attempt else 1, visit.attempt)
-        running = "" if tries > 1 and attempt and attempt.error else speed(attempt, now_ms)
-        words = running or duration(now_ms - visit.started_ms)
-        return f"try {tries} {words}" if tries > 1 else words
+        if tries > 1 and not (attempt and attempt.tokens > 1):
+            return f"try {tries}"
+        return speed(attempt, now_ms) or duration(now_ms - visit.started_ms)
     if node.state == "failed":
         return visit.error.code if visit.error else "failed"
     if visit.route is not None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.binding import BindingType
 from textual.events import DescendantFocus
 
-from tinyllm_tui.keymap import bindings
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.widgets.board import Board, Frame, Tabs
 from tinyllm_tui.widgets.graph_view import GraphPane
@@ -22,8 +20,7 @@ class BoardScreen(SafeScreen):
     CSS_PATH = "board_screen.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("everywhere", "panes"))
-    AUTO_FOCUS = None
+    AUTO_FOCUS = "#prompt"
 
     board: Board
 
@@ -35,11 +32,8 @@ class BoardScreen(SafeScreen):
     def action_pane(self, number: int) -> None:
         self.board.choose(number)
         self.query_one(Tabs).choose(number)
-        pane = self.board.pane(number)
-        if number == 1 and self.board.prompt is not None and not pane.max_scroll_y:
-            pane = self.board.prompt
         # a pane that was hidden until now takes the focus only once it is displayed
-        self.call_after_refresh(self.set_focus, pane)
+        self.call_after_refresh(self.set_focus, self.board.pane(number))
 
     def action_next_pane(self, step: int) -> None:
         """The next stop: the prompt, then the panes by number."""
@@ -48,10 +42,8 @@ class BoardScreen(SafeScreen):
         following = stops[(stops.index(here) + step) % len(stops)]
         if following == 0:
             self.action_prompt()
-            return
-        self.board.choose(following)
-        self.query_one(Tabs).choose(following)
-        self.call_after_refresh(self.set_focus, self.board.pane(following))
+        else:
+            self.action_pane(following)
 
     def action_prompt(self) -> None:
         if self.board.prompt is not None:

@@ -20,16 +20,18 @@ from tinyllm_tui.widgets.status import Banner, StatusLine
 class CockpitScreen(BoardScreen):
     """Chat and panes of the run that goes on."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit", "panes", "everywhere"))
 
     def compose(self) -> ComposeResult:
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=True)
-        yield StatusLine(id="status")
-        yield Banner(id="banner")
+        self._status_line = StatusLine(id="status")
+        self._banner = Banner(id="banner")
+        yield self._status_line
+        yield self._banner
         yield Tabs()
         yield self.board
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.set_class(self.cockpit.ascii_only, "-ascii")
@@ -41,16 +43,16 @@ class CockpitScreen(BoardScreen):
 
     def flush(self) -> None:
         """Draw everything that changed."""
-        if not self.is_mounted or not self.is_attached:
-            return
+        if not self.is_mounted or not self._status_line.is_attached:
+            return  # not there yet, or the app is on its way out
         app = self.cockpit
         live = app.live
         moment = Moment(live.view, live.breakers, app.number, app.wall_ms())
         with app.batch_update():
-            self.query_one(StatusLine).show(
+            self._status_line.show(
                 app.graph_title, app.backend_state, live.view, app.number, moment.elapsed_ms, app.signs
             )
-            self.query_one(Banner).say(*app.banner)
+            self._banner.say(*app.banner)
             self.board.show(moment, conversation=False)
             app.conversation.show(moment)
 
@@ -61,8 +63,8 @@ class CockpitScreen(BoardScreen):
         event.stop()
         command = slash_command(event.question.strip())
         taken = command is not None or self.cockpit.conversation.ask(event.question, event.shown)
-        if taken and self.board.prompt is not None:
-            self.board.prompt.accept()
+        if not taken and self.board.prompt is not None:
+            self.board.prompt.give_back(event.shown)
         if command is not None:
             self.call_next(self.run_action, command.action)
 

@@ -1,12 +1,11 @@
 """A screen whose hit test misses widgets that are on their way out.
 
 While Markdown is replaced, the compositor still knows blocks that are no longer in the tree; a mouse press on one of them is
-fatal in Textual 8.2. Such a press is a miss.
+fatal in Textual 8.2. Such a press misses: it falls on the screen behind.
 """
 
 from __future__ import annotations
 
-from textual.errors import NoWidget
 from textual.geometry import Offset, Region
 from textual.screen import Screen
 from textual.widget import Widget
@@ -22,7 +21,7 @@ class SafeScreen(Screen[None]):
     def get_widget_at(self, x: int, y: int) -> tuple[Widget, Region]:
         widget, region = super().get_widget_at(x, y)
         if _gone(widget):
-            raise NoWidget(f"No widget under ({x}, {y})")
+            return self, self.region
         return widget, region
 
     def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:

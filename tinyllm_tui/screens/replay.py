@@ -48,7 +48,7 @@ class ReplayBar(LineView, can_focus=False):
 class ReplayScreen(BoardScreen):
     """Steps through one transaction."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay", "panes", "everywhere"))
 
     def __init__(self, row: TransactionRow, events: list[Event]) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ReplayScreen(BoardScreen):
         yield Input(id="go-to", placeholder="event (31), share (50%) or time (2.4s)", compact=True)
         yield Tabs()
         yield self.board
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.set_class(self.cockpit.ascii_only, "-ascii")
@@ -89,17 +89,11 @@ class ReplayScreen(BoardScreen):
             self._draw_bar()
 
     def _draw_bar(self) -> None:
-        bar = self.query_one(ReplayBar)
-        live = self.cockpit.conversation.busy
-        line = replay_line(
-            self._row.number,
-            self.playhead,
-            playing=self._timer is not None,
-            live=live,
-            width=bar.size.width,
-            signs=self.cockpit.signs,
+        playhead, signs = self.playhead, self.cockpit.signs
+        number, playing, live = self._row.number, self._timer is not None, self.cockpit.conversation.busy
+        self.query_one(ReplayBar).make_lines(
+            lambda width: [replay_line(number, playhead, playing=playing, live=live, width=width, signs=signs)]
         )
-        bar.set_lines([line])
 
     def _watch_live(self) -> None:
         self._draw_bar()

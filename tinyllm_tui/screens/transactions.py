@@ -79,7 +79,7 @@ class TransactionsScreen(SafeScreen):
         yield Input(id="transactions-filter", placeholder="/ filters by any word", compact=True)
         yield OptionList(id="transactions-list", markup=False, compact=True)
         yield Static("", id="transactions-empty", markup=False)
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()

@@ -26,6 +26,7 @@ from tinyllm_tui.words import Glyphs, Line, Span
 
 NAMES = ("chat", "graph", "breakers", "memory", "timeline")
 """Panes in the order of their numbers."""
+_SHORT = ("Chat", "Graph", "Brk", "Mem", "Time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,11 @@ class Frame(Vertical):
         name = NAMES[number - 1]
         super().__init__(*children, id=f"frame-{name}", classes=f"frame {classes}")
         self.number = number
-        self.border_title = Content(f" {number} {name.capitalize()} ")
+        self.border_title = Content(f"{number} {name.capitalize()}")
 
     def summarise(self, words: str) -> None:
         """Say `words` in the lower border."""
-        shown = Content(f" {one_line(words, 60)} ") if words else Content("")
+        shown = Content(one_line(words, 60)) if words else Content("")
         if str(self.border_subtitle or "") != shown.plain:
             self.border_subtitle = shown
 
@@ -86,7 +87,7 @@ class Tabs(LineView, can_focus=False):
         self._ends = []
         x = 0
         for number, name in enumerate(NAMES, 1):
-            label = name.capitalize()[:5] if short else name.capitalize()
+            label = _SHORT[number - 1] if short else name.capitalize()
             text = f" {number} {label}" if short else f"  {number} {label} "
             spans.append((text, "title" if number == self._current else "dim"))
             x += len(text)
@@ -128,9 +129,9 @@ class Board(Container):
                     yield self.prompt
         with Vertical(id="column-middle", classes="column"):
             yield graph
-            yield memory
-        with Vertical(id="column-right", classes="column"):
             yield breakers
+        with Vertical(id="column-right", classes="column"):
+            yield memory
             yield timeline
 
     def on_mount(self) -> None:

@@ -28,8 +28,7 @@ _ORDER = {"open": 0, "forced_open": 0, "half_open": 1, "disabled": 2, "closed": 
 
 EMPTY = (
     "All closed: no call has failed.",
-    "A breaker watches each model and each node. After 3 failures in a row it opens and refuses calls for 60 s, "  # noqa: ISC004
-    "instead of waiting for what is broken; then it lets two trials through, and closes when they succeed.",
+    "After 3 failures in a row a breaker opens: calls to that model or node fail at once, for 60 s. Two good trials close it.",
 )
 
 
@@ -83,4 +82,4 @@ class BreakersPane(LineView):
     """Circuit breakers with their countdowns."""
 
     def show(self, breakers: Mapping[str, BreakerSnapshot], now_ms: int, signs: Glyphs) -> None:
-        self.set_lines(breaker_lines(breakers, now_ms, self.scrollable_content_region.width, signs))
+        self.make_lines(lambda width: breaker_lines(breakers, now_ms, width, signs))

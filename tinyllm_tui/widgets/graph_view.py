@@ -21,6 +21,8 @@ from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Span, Tone, cut, node
 
 _VARIANTS = (
     Metrics(boxed=True, detail=12, gap=3),
+    Metrics(boxed=True, detail=9, gap=2),
+    Metrics(boxed=True, detail=6, gap=2),
     Metrics(boxed=True, detail=4, gap=2),
     Metrics(boxed=False, detail=9, gap=2),
     Metrics(boxed=False, detail=0, gap=2),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, get_args
 
 from rich.segment import Segment
@@ -50,6 +50,7 @@ class LineView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._lines: Sequence[Line] = ()
+        self._again: Callable[[], None] | None = None
         self._strips: LRUCache[Line, Strip] = LRUCache(512)
 
     def set_lines(self, lines: Sequence[Line]) -> None:
@@ -59,6 +60,15 @@ class LineView(ScrollView, can_focus=True):
         self._lines = lines
         self._resized()
         self.refresh()
+
+    def make_lines(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """Show what `make` makes of the width there is; made again when the width changes."""
+
+        def again() -> None:
+            self.set_lines(make(self.scrollable_content_region.width))
+
+        self._again = again
+        again()
 
     def count(self) -> int:
         return len(self._lines)
@@ -72,6 +82,8 @@ class LineView(ScrollView, can_focus=True):
             self.virtual_size = size
 
     def on_resize(self) -> None:
+        if self._again is not None:
+            self._again()
         self._resized()
 
     def notify_style_update(self) -> None:
@@ -90,12 +102,6 @@ class LineView(ScrollView, can_focus=True):
         """The finished form of a line."""
         strip = self._strips.get(line)
         if strip is None:
-            base = self.rich_style
-            strip = Strip(
-                [
-                    Segment(text, base + self.get_component_rich_style(f"tone--{tone}", partial=True))
-                    for text, tone in line
-                ]
-            )
+            strip = Strip([Segment(text, self.get_component_rich_style(f"tone--{tone}")) for text, tone in line])
             self._strips[line] = strip
         return strip

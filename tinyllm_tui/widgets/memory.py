@@ -112,4 +112,4 @@ class MemoryPane(LineView):
     """Context selections."""
 
     def show(self, memory: Mapping[str, MemoryView], signs: Glyphs) -> None:
-        self.set_lines(memory_lines(memory, self.scrollable_content_region.width, signs))
+        self.make_lines(lambda width: memory_lines(memory, width, signs))

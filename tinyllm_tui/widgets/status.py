@@ -78,7 +78,7 @@ class StatusLine(LineView, can_focus=False):
     def show(
         self, graph: str, backend: BackendState, view: View, number: int | None, now_ms: float, signs: Glyphs
     ) -> None:
-        self.set_lines([status_line(graph, backend, view, number, now_ms, self.size.width, signs)])
+        self.make_lines(lambda width: [status_line(graph, backend, view, number, now_ms, width, signs)])
 
 
 class Banner(Static):

@@ -43,22 +43,25 @@ class TimelinePane(LineView):
         self._signs = UNICODE
         self._marked: str | None = None
 
+    def on_mount(self) -> None:
+        self.anchor()
+
     def show(self, view: View, signs: Glyphs) -> None:
         entries = view.timeline
         if entries is self._entries and len(entries) == self._shown and view.tx == self._tx:
             return
-        follow = self.is_vertical_scroll_end or view.tx != self._tx
+        if view.tx != self._tx:
+            self.anchor()
         self._entries, self._shown, self._tx, self._signs = entries, len(entries), view.tx, signs
         self._lane = min(max((len(path) for path in view.nodes), default=6), 14)
         self._resized()
-        if follow:
-            self.scroll_end(animate=False, immediate=True)
         self.refresh()
 
     def reveal(self, node: str) -> None:
         """Scroll to the latest entry of `node`."""
         for y in range(len(self._entries) - 1, -1, -1):
             if self._entries[y].node == node:
+                self.release_anchor()
                 self.scroll_to(y=max(y - self.size.height // 2, 0), animate=False)
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
@@ -96,21 +97,13 @@ class AnswerFooter(LineView, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__(classes="exchange--footer")
-        self._logical: list[Line] = []
 
     def show(self, lines: list[Line]) -> None:
-        if lines != self._logical:
-            self._logical = lines
-            self._wrap()
+        self.make_lines(lambda width: [row for line in lines for row in wrapped(line, width or 80)])
 
-    def on_resize(self) -> None:
-        self._wrap()
-
-    def _wrap(self) -> None:
-        width = self.size.width or 80
-        rows = [row for line in self._logical for row in wrapped(line, width)]
-        self.set_lines(rows)
-        self.styles.height = max(len(rows), 1)
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        super().set_lines(lines)
+        self.styles.height = max(len(lines), 1)
 
 
 class Exchange(Vertical):
@@ -135,6 +128,7 @@ class Exchange(Vertical):
         self._wanted = ""
         self._shown = ""
         self._writing = False
+        self._composed = False
         self.answer_text = ""
         """The whole answer so far, as it may be copied."""
 
@@ -163,9 +157,13 @@ class Exchange(Vertical):
             lines.append(((f"  {one_line(remedy)}", "text"),))
         self._footer.show(lines)
 
+    def on_mount(self) -> None:
+        self._composed = True
+        self._write(self._wanted)
+
     def _write(self, text: str) -> None:
         self._wanted = text
-        if text != self._shown and not self._writing:
+        if text != self._shown and not self._writing and self._composed:
             self._writing = True
             self.run_worker(self._catch_up(), group="write")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -39,7 +39,8 @@ class ChatPane(VerticalScroll, can_focus=True):
 
     DEFAULT_CSS = """
     ChatPane { scrollbar-size: 1 1; background: transparent; padding: 0 0 0 1; }
-    ChatPane > .chat--welcome { padding: 1 2; height: auto; }
+    ChatPane > #conversation { height: auto; min-height: 100%; }
+    ChatPane .chat--welcome { padding: 1 2; height: auto; }
     """
 
     def __init__(self, *, id: str | None = None, signs: Glyphs = UNICODE, welcomes: bool = True) -> None:  # noqa: A002
@@ -49,8 +50,10 @@ class ChatPane(VerticalScroll, can_focus=True):
         self._exchanges: list[Exchange] = []
 
     def compose(self) -> ComposeResult:
-        if self._welcome is not None:
-            yield self._welcome
+        # as high as the pane at least: an anchored scroll view lets shorter content sink to its bottom
+        with Vertical(id="conversation"):
+            if self._welcome is not None:
+                yield self._welcome
 
     def on_mount(self) -> None:
         self.anchor()
@@ -65,7 +68,7 @@ class ChatPane(VerticalScroll, can_focus=True):
             self._welcome.display = False
         exchange = Exchange(question, self._signs)
         self._exchanges.append(exchange)
-        self.mount(exchange)
+        self.query_one("#conversation").mount(exchange)
         while len(self._exchanges) > KEPT:
             self._exchanges.pop(0).remove()
         self.anchor()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -44,16 +44,32 @@ class Prompt(TextArea):
             text = text.replace(token, pasted)
         return text
 
-    def action_submit(self) -> None:
-        if self.text.strip():
-            self.post_message(self.Submitted(self.question(), self.text))
+    async def _on_key(self, event: Key) -> None:
+        """Our own keys are obeyed here, in the order of typing: as bindings they would overtake text that is still queued
+        (or be overtaken by it), so that a fast `question`, Enter would send half of it."""
+        active = self.screen.active_bindings.get(event.key)
+        if active is not None and active.node is self and (active.binding.id or "").startswith("prompt."):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(active.binding.action)
+            return
+        await super()._on_key(event)
 
-    def accept(self) -> None:
-        """The question was taken: remember it and clear the prompt."""
-        if self.text not in self._earlier[-1:]:
-            self._earlier.append(self.text)
-        self._position = len(self._earlier)
+    def action_submit(self) -> None:
+        shown = self.text
+        if not shown.strip():
+            return
+        self.post_message(self.Submitted(self.question(), shown))
+        # cleared at once, because what is typed next may arrive before the question is looked at
         self.clear()
+        if shown not in self._earlier[-1:]:
+            self._earlier.append(shown)
+        self._position = len(self._earlier)
+
+    def give_back(self, shown: str) -> None:
+        """The question was not taken: it stands in the prompt again, before what was typed since."""
+        self.text = shown + self.text
+        self.move_cursor(self.document.end)
 
     def action_newline(self) -> None:
         self.insert("\n")
