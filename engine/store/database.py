@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -48,6 +50,16 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
 FROM row
 """
 """One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
+
+
+_PROBES = (
+    "SELECT max(gseq), (SELECT max(number) FROM transactions) FROM events",
+    "SELECT count(*) FROM transactions WHERE status = 'executing'",
+    "SELECT count(*) FROM sessions",
+    "SELECT max(id) FROM messages",
+    "SELECT body FROM breakers",
+)
+"""What every start reads: damage there is found while the file can still be moved aside."""
 
 
 class StoreError(EngineError):
@@ -97,6 +109,9 @@ class Database:
         except (sqlite3.Error, OSError) as exc:
             ownership.release()
             raise store_error(exc, path) from exc
+        except BaseException:
+            ownership.release()
+            raise
 
     @classmethod
     async def _connect(cls, path: Path, ownership: Ownership, owned: bool, notices: list[str]) -> Database:
@@ -109,7 +124,10 @@ class Database:
             if owned and not newer:
                 await connection.execute_fetchall("PRAGMA journal_mode = WAL")
                 await _migrate(connection, version)
+                for query in _PROBES:
+                    await connection.execute_fetchall(query)
             else:
+                ownership.release()  # who only reads does not keep others from writing
                 await connection.execute_fetchall("PRAGMA query_only = ON")
         except BaseException:
             await connection.close()
@@ -218,8 +236,18 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> bool:
     """Make the private folder and file; True when this process owns the database from now on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owned = ownership.acquire()
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _make_private(path)
     return owned
+
+
+def _make_private(path: Path) -> None:
+    """Create the file where it is missing; SQLite gives its other files the same permissions."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != 0o600:
+            os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
 
 
 def _damaged(exc: sqlite3.DatabaseError) -> bool:
@@ -228,12 +256,16 @@ def _damaged(exc: sqlite3.DatabaseError) -> bool:
 
 
 def _move_aside(path: Path, exc: sqlite3.DatabaseError) -> str:
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    aside = first = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for ordinal in itertools.count(2):
+        if not aside.exists():
+            break
+        aside = first.with_name(f"{first.name}-{ordinal}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _make_private(path)
     return f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun."
 
 
