@@ -15,6 +15,7 @@ from tinyllm_tui.cli import output
 from tinyllm_tui.cli.answer import answer_printer
 from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt
 from tinyllm_tui.cli.lines import read_lines
+from tinyllm_tui.cli.opening import open_engine
 from tinyllm_tui.cli.options import graph_reference
 from tinyllm_tui.cli.run import find_session, report
 
@@ -33,10 +34,7 @@ async def converse(loaded: Loaded, interrupt: Interrupt, session: str | None) ->
     A failed question does not end the conversation. A signal cancels the answer in progress; on a terminal the
     conversation goes on after SIGINT.
     """
-    settings = loaded.settings
-    async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
-        for notice in eng.notices:
-            output.note(f"Note: {notice}")
+    async with open_engine(loaded) as eng:
         graph = engine.load_graph(graph_reference(loaded))
         known = await find_session(eng, session)
         conversation = Conversation(eng, graph, known or (await eng.create_session("chat")).id, interrupt)

@@ -96,6 +96,19 @@ def test_a_signal_cancels_the_run_which_is_rolled_back(home: Home, number: signa
     assert (row["status"], row["reason"]) == ("rolled_back", "cancelled")
 
 
+def test_a_program_that_was_killed_leaves_a_transaction_that_the_next_one_rolls_back_and_tells(home: Home) -> None:
+    process = home.start("run", "--graph", "quick", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    read_until(process.stderr, ["general", "model smollm2"])
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    done = home.call("tx", "list", "--json")
+    assert "#1 was left unfinished" in done.err
+    (row,) = json.loads(done.out)
+    assert (row["status"], row["reason"]) == ("rolled_back", "interrupted")
+    assert home.call("tx", "list").err == ""
+
+
 def test_a_killed_model_process_is_restarted_and_the_run_goes_on(home: Home) -> None:
     process = home.start("run", "--graph", "quick", "--trace", LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None

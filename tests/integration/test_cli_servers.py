@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.fake_ollama import FakeModel, FakeOllama, Reply
-from tests.doubles.fake_openai import FakeOpenAI
+from tests.doubles.fake_openai import DONE, FakeOpenAI, chunk, usage
 from tests.integration.cli_process import Home
 
 
@@ -79,8 +79,9 @@ def test_an_ollama_without_models_is_told_with_what_to_fetch(tmp_path: Path) -> 
 
 def test_a_server_that_speaks_openais_protocol_answers(tmp_path: Path) -> None:
     with FakeOpenAI() as server:
-        home = Home(tmp_path, {"TINYLLM_OPENAI_BASE_URL": f"{server.address}/v1", "TINYLLM_GRAPH": "quick"})
+        server.chat = [chunk({"content": "Paris."}), chunk({}, "stop"), usage(12, 2), DONE]
+        home = Home(tmp_path, {"TINYLLM_OPENAI_BASE_URL": server.base_url, "TINYLLM_GRAPH": "quick"})
         said = json.loads(home.call("run", "--backend", "openai", "--json", "hi").out)
         assert (said["status"], said["backend"], said["model"]) == ("committed", "openai", "m")
-        assert said["text"]
+        assert (said["text"], said["usage"]["prompt_tokens"]) == ("Paris.", 12)
         assert home.call("doctor", "--backend", "openai").status == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinyllm_tui.cli.options import graph_reference, load
-from tinyllm_tui.cli.output import is_terminal, note
+from tinyllm_tui.cli.output import draws_unicode, is_terminal, note
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -37,7 +37,7 @@ def open_cockpit(ctx: click.Context) -> int:
         open_engine,
         graph_reference(loaded),
         theme=settings.theme,
-        ascii_only=settings.ascii,
+        ascii_only=settings.ascii or not draws_unicode(),
         user_themes=loaded.themes_folder,
     )
     app.run()

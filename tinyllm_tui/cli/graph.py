@@ -97,7 +97,7 @@ def show(ctx: click.Context, name: str, form: str) -> int:
     from tinyllm_tui.graph_layout import draw_graph
 
     output.say(f"{spec.id} {spec.version}  {spec.description or spec.title}\n")
-    output.say(draw_graph(spec, ascii_only=loaded.settings.ascii))
+    output.say(draw_graph(spec, ascii_only=loaded.settings.ascii or not output.draws_unicode()))
     return 0
 
 

@@ -42,6 +42,11 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def draws_unicode() -> bool:
+    """Whether stdout's encoding has the characters that drawings are made of."""
+    return "utf" in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+
+
 def clean(text: str) -> str:
     """Text of a model, a file or a person, without anything that a terminal would obey."""
     from tinyllm_tui.sanitize import sanitize

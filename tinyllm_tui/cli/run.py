@@ -72,6 +72,7 @@ async def _run(
 ) -> int:
     import engine
     from tinyllm_tui.cli.answer import answer_printer
+    from tinyllm_tui.cli.opening import open_engine
     from tinyllm_tui.cli.trace import Trace
 
     printer = None if as_json else answer_printer()
@@ -82,10 +83,7 @@ async def _run(
         output.note(line)
 
     tracer = Trace(remark) if trace else None
-    settings = loaded.settings
-    async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
-        for notice in eng.notices:
-            output.note(f"Note: {notice}")
+    async with open_engine(loaded) as eng:
         graph = engine.load_graph(graph_reference(loaded))
         running = eng.start(graph, question, session=await find_session(eng, session))
         interrupt.run = running

@@ -205,14 +205,12 @@ def _when(wall_ms: int) -> str:
 
 def _with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
     """Open the engine for reading past transactions, and run `work`."""
-    settings = load(ctx).settings
+    from tinyllm_tui.cli.opening import open_engine
+
+    loaded = load(ctx)
 
     async def main() -> int:
-        import engine
-
-        async with engine.open(data_dir=settings.data_folder, config=settings.engine_config()) as eng:
-            for notice in eng.notices:
-                output.note(f"Note: {notice}")
+        async with open_engine(loaded) as eng:
             return await work(eng)
 
     return run_async(lambda _interrupt: main())

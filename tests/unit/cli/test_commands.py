@@ -168,6 +168,11 @@ def test_show_draws_every_node(call: Call) -> None:
     assert mermaid.startswith("flowchart")
 
 
+def test_an_output_without_unicode_gets_a_drawing_in_ascii(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinyllm_tui.cli.output.draws_unicode", lambda: False)
+    assert "+- start" in call("graph", "show", "quick").out
+
+
 def test_the_persons_graph_hides_a_shipped_one(call: Call, home: Path) -> None:
     call("init")
     file = home / "graphs" / "quick.yaml"
