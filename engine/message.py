@@ -50,10 +50,12 @@ def estimate_tokens(text: str) -> int:
 
 
 def replace_surrogates(text: str) -> str:
-    """Replace lone surrogates by U+FFFD: they are no text, and neither JSON nor SQLite takes them.
+    """Replace lone surrogates and NUL by U+FFFD: the first are no text, and neither JSON nor SQLite takes them; at a
+    NUL SQLite's JSON functions cut text off.
 
     Called where text enters the engine (questions, files, model and tool output).
     """
+    text = text.replace("\0", "\ufffd")
     if text.isascii():
         return text
     try:

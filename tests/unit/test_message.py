@@ -22,7 +22,7 @@ def test_text_without_lone_surrogates_can_be_stored(text: str) -> None:
     assert replace_surrogates(clean) == clean
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_ordinary_text_is_left_as_it_is(text: str) -> None:
     assert replace_surrogates(text) == text
 
@@ -30,6 +30,10 @@ def test_ordinary_text_is_left_as_it_is(text: str) -> None:
 def test_a_split_character_is_joined_and_a_lone_half_is_replaced() -> None:
     assert replace_surrogates("a\ud83d\ude00b") == "a😀b"
     assert replace_surrogates("a\ud83db") == "a\ufffdb"
+
+
+def test_a_nul_is_replaced_as_the_store_would_cut_the_text_off_there() -> None:
+    assert replace_surrogates("a\0b") == "a\ufffdb"
 
 
 def test_a_message_of_the_person_has_no_path() -> None:
