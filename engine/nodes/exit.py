@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
-from engine.errors import EngineError, ErrorClass
+from engine.errors import ErrorClass
 from engine.graph.spec import ExitConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.entry import check_schema
+from engine.nodes.json_values import parse_json
 
 
 class ExitNode:
@@ -22,14 +21,11 @@ class ExitNode:
             EngineError: invalid_output when the answer does not fulfil the output schema.
         """
         if self._config.output_schema is not None:
-            try:
-                value = json.loads(message.content)
-            except ValueError as exc:
-                raise EngineError(
-                    ErrorClass.INVALID_OUTPUT,
-                    "answer_not_json",
-                    "The answer is not JSON, but the exit's output_schema asks for it.",
-                    remedy="Give the model node an output_schema as well.",
-                ) from exc
+            value = parse_json(
+                message.content,
+                code="answer_not_json",
+                message="The answer is not JSON, but the exit's output_schema asks for it.",
+                remedy="Give the model node an output_schema as well.",
+            )
             check_schema(value, self._config.output_schema, "The answer", ErrorClass.INVALID_OUTPUT)
         return Outcome(content=message.content, exits=True)

@@ -13,6 +13,7 @@ from engine.models.caller import ModelRound
 from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.entry import check_schema
+from engine.nodes.json_values import parse_json
 
 
 class ModelNode:
@@ -127,12 +128,9 @@ def _json_of(text: str) -> Any:
     body = text.strip()
     if body.startswith("```") and body.endswith("```"):
         body = body.removesuffix("```").split("\n", 1)[-1]
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise EngineError(
-            ErrorClass.INVALID_OUTPUT,
-            "answer_not_json",
-            "The answer is not JSON.",
-            remedy="Raise max_tokens, or use a model that follows schemas.",
-        ) from exc
+    return parse_json(
+        body,
+        code="answer_not_json",
+        message="The answer is not JSON.",
+        remedy="Raise max_tokens, or use a model that follows schemas.",
+    )

@@ -11,6 +11,10 @@ from engine.errors import EngineError, ErrorClass
 from engine.graph.spec import TransformConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
+from engine.nodes.json_values import parse_json
+
+MAX_FILLED = 1_000_000
+"""Characters of a filled template: in a loop each filling could double the last."""
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 
@@ -36,19 +40,24 @@ def _template(config: TransformConfig, ctx: NodeContext, message: Message) -> Ou
     """Fill `{content}`, `{question}`, `{vars.name}` and `{data.name}`; one pass, so what is filled in is never
     expanded."""
     scope = {"content": message.content, "question": ctx.question, "data": message.data, "vars": ctx.variables}
-    return Outcome(content=_PLACEHOLDER.sub(lambda match: _text(dotted(scope, match[1])), config.template or ""))
+    pieces, size, end = list[str](), 0, 0
+    template = config.template or ""
+    for match in _PLACEHOLDER.finditer(template):
+        pieces += (template[end : match.start()], _text(dotted(scope, match[1])))
+        size, end = size + len(pieces[-2]) + len(pieces[-1]), match.end()
+        if size > MAX_FILLED:
+            raise EngineError(
+                ErrorClass.INVALID_OUTPUT,
+                "template_too_long",
+                f"The filled template is longer than {MAX_FILLED:,} characters.",
+                remedy="Fill in less, or truncate it before.",
+            )
+    return Outcome(content="".join((*pieces, template[end:])))
 
 
 def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise EngineError(
-            ErrorClass.INVALID_OUTPUT,
-            "not_json",
-            "The text is not JSON.",
-            remedy="Give the model node before it an output_schema.",
-        ) from exc
+    remedy = "Give the model node before it an output_schema."
+    return parse_json(text, code="not_json", message="The text is not JSON.", remedy=remedy)
 
 
 def _json_parse(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001

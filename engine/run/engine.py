@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -19,6 +20,7 @@ from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
 from engine.message import replace_surrogates
 from engine.models.protocol import ModelBackend, ModelInfo
+from engine.nodes.json_values import plain_json
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.plan import Plan, make_plan
@@ -211,15 +213,17 @@ class Engine:
 
         Raises:
             ConfigurationError: a condition of the graph does not parse.
+            EngineError: invalid_request, when `inputs` is no JSON.
         """
         plan = self._plan(graph)
+        given = _json_fields(inputs or {})
         tx = uuid.uuid4().hex
         number = 0 if self.read_only else self._next_number
         self._next_number += 1
         run = Run(tx, number, self.bus.subscribe(tx=tx), self._events_after)
         self._runs.add(run)
         driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
-        asked = Asked(plan, replace_surrogates(question), session, dict(inputs or {}))
+        asked = Asked(plan, replace_surrogates(question), session, given)
         task = asyncio.create_task(self._finish(driver.drive(run, asked), session), name=f"run {tx}")
         task.add_done_callback(lambda _task: self._runs.discard(run))
         run.attach(task)
@@ -351,3 +355,21 @@ async def open_engine(
         yield engine
     finally:
         await engine.shut_down()
+
+
+def _json_fields(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The input fields as they come back from the log.
+
+    Raises:
+        EngineError: invalid_request, when they are no JSON.
+    """
+    try:
+        fields: dict[str, Any] = plain_json(json.loads(json.dumps(dict(inputs), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise EngineError(
+            ErrorClass.INVALID_REQUEST,
+            "inputs_not_json",
+            f"The input fields are no JSON ({str(exc)[:200]}).",
+            remedy="Give texts, finite numbers, true, false, null, lists and mappings only.",
+        ) from exc
+    return fields
