@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -142,10 +143,12 @@ class CockpitApp(App[None]):
             try:
                 await asyncio.wait_for(self._engine_closed.wait(), _CLOSING_S)
             except TimeoutError:
-                self.log.error("the engine did not close in time")
+                self.log.warning("the engine did not close in time")
 
     async def _live_with_engine(self) -> None:
         try:
+            # Markdown and its parser are large, and first needed by the first answer
+            await asyncio.to_thread(import_module, "tinyllm_tui.widgets.chat.exchange")
             async with self._open_engine() as engine:
                 self.engine = engine
                 self._pump = Pump(engine, self.draw)
@@ -181,19 +184,22 @@ class CockpitApp(App[None]):
         self._cockpit.board.graph.set_graph(self._graph.model_dump(mode="json"), self._graph.content_hash())
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:
-        """Find out who answers; the engine looks for a backend by itself, and its events say what happens to it."""
+        """Make the graph's models ready, so that the first question does not wait, and say which they are."""
         state = self.backend_state
+        if self._graph is None:
+            return
         try:
+            answering = await engine.prepare(self._graph)
             backend = await engine.backend()
-            models = await engine.models()
+            installed = {model.name: model for model in await engine.models()}
         except EngineError as error:
             state.status, state.detail, state.remedy = "offline", error.message, error.remedy
         else:
+            names = list(dict.fromkeys(answering.values()))
+            sizes = [model.parameters_b for name, model in installed.items() if name in names]
             state.status, state.name = "ready", backend.kind
-            if len(models) == 1:
-                state.model, state.note = models[0].name, model_note(models[0].parameters_b)
-            elif not state.model:
-                state.model = f"{len(models)} models"
+            state.model = names[0] if len(names) == 1 else f"{len(names)} models"
+            state.note = model_note(max((size for size in sizes if size is not None), default=None))
         self.draw()
 
     def _tick(self) -> None:

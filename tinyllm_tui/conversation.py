@@ -9,10 +9,10 @@ from textual.worker import Worker
 from engine.errors import EngineError, classify
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
 from tinyllm_tui.widgets.board import Moment
-from tinyllm_tui.widgets.chat.exchange import Exchange
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
+    from tinyllm_tui.widgets.chat.exchange import Exchange
 
 
 class Conversation:

@@ -1,4 +1,4 @@
-"""What the cockpit needs of the engine, as protocols: the real one fulfils them, and so does the scripted one of the tests."""
+"""What the cockpit needs of the engine, as protocols; the scripted engine of the tests fulfils them too."""
 
 from __future__ import annotations
 
@@ -63,6 +63,10 @@ class CockpitEngine(Protocol):
     async def transaction(self, ref: str) -> TransactionRow: ...
 
     async def create_session(self, name: str = "") -> SessionRow: ...
+
+    async def prepare(self, graph: GraphSpec) -> dict[str, str]:
+        """Start what the graph needs; reference in the graph -> the model that answers it."""
+        ...
 
     async def backend(self) -> ModelBackend: ...
 

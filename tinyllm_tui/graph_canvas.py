@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 
@@ -152,7 +153,7 @@ class Canvas:
     def path(self, points: Sequence[tuple[int, int]], edge: Edge) -> None:
         """A line through `points`; the first and last lie on borders and are not drawn themselves."""
         masks: dict[tuple[int, int], int] = {}
-        for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+        for (x1, y1), (x2, y2) in pairwise(points):
             dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
             ahead, behind = (E, W) if dx > 0 else (W, E) if dx < 0 else (S, N) if dy > 0 else (N, S)
             x, y = x1, y1

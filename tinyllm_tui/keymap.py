@@ -58,18 +58,21 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^↓"),
     ),
     "cockpit": (
-        Key("run.cancel", "escape", "leave", "cancel the run (what was written stays); else unzoom; else leave the prompt", "cancel", shown="esc"),
+        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom; else leave the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
     "panes": (
         *(
-            Key(f"pane.{name.lower()}", f"alt+{n},{n}", f"pane({n})", f"go to {name} (plain {n} outside of the prompt)", shown=f"alt+{n}")
+            Key(
+                f"pane.{name.lower()}", f"alt+{n},{n}", f"pane({n})", f"go to {name} (plain {n} outside of the prompt)",
+                shown=f"alt+{n}",
+            )
             for n, name in enumerate(_PANES, 1)
         ),
         Key("pane.next", "tab", "next_pane(1)", "next pane"),
         Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
-        Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z outside of the prompt)", "zoom", shown="F10"),
+        Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
         Key("chat.prompt", "i", "prompt", "back to the prompt"),
     ),
@@ -107,10 +110,14 @@ def bindings(*scopes: Scope, without: Iterable[str] = ()) -> list[Binding]:
     return [key.binding() for scope in scopes for key in KEYS[scope] if key.id not in left_out]
 
 
-class _AltDigit(str, Enum):
+class _AltDigit(Enum):
     """Keys that Textual has no name for."""
 
-    ONE, TWO, THREE, FOUR, FIVE = (f"alt+{digit}" for digit in range(1, 6))
+    ONE = "alt+1"
+    TWO = "alt+2"
+    THREE = "alt+3"
+    FOUR = "alt+4"
+    FIVE = "alt+5"
 
 
 def restore_alt_digits() -> None:

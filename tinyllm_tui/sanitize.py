@@ -1,6 +1,6 @@
 """The trust boundary of the terminal: text of people, models, tools and files becomes text that cannot command it.
 
-Textual and rich pass control characters through; a terminal obeys them (moving the cursor, setting titles, making links).
+Textual and rich pass control characters through; a terminal obeys them: it moves the cursor, sets titles, makes links.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _TAB_STOP = 4
 
 _BAD = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f"  # C0 without the newline, DEL, C1
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction controls: they make text read differently from what it says
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction controls: text reads differently from what it says
     "\u2028\u2029\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f"  # invisible tag characters
     "\ud800-\udfff]"
@@ -19,8 +19,8 @@ _BAD = re.compile(
 """Anything that needs work; its absence is the fast path."""
 
 _SEQUENCES = re.compile(
-    # strings with a terminator: OSC (titles, links, clipboard), DCS, SOS, PM, APC. The payload excludes every introducer, so
-    # that a text of introducers without terminators is scanned in linear time.
+    # strings with a terminator: OSC (titles, links, clipboard), DCS, SOS, PM, APC. The payload excludes every
+    # introducer, so that a text of introducers without terminators is scanned in linear time.
     "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\\\|\x9c)"
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement, modes
     "|\x1b[ -/]+[0-~]"  # nF: character sets
@@ -28,7 +28,8 @@ _SEQUENCES = re.compile(
 )
 
 _DROPPED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -37,8 +38,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def sanitize(text: str) -> str:
     """`text` without anything that a terminal would obey.
 
-    Escape sequences (also C1 forms), other control characters and direction controls are removed, every line break becomes
-    a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is returned as it is.
+    Escape sequences (also C1 forms), other control characters and direction controls are removed, every line break
+    becomes a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is returned as it is.
     """
     if _BAD.search(text) is None:
         return text

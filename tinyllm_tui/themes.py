@@ -92,9 +92,9 @@ def shipped_folder() -> Path:
 
 def user_folder() -> Path:
     """Where the person's own themes are looked for."""
-    from platformdirs import user_config_path
+    from tinyllm_tui.settings import config_path
 
-    return user_config_path("tinyllm-tui") / "themes"
+    return config_path().parent / "themes"
 
 
 def read_theme(path: Path) -> Theme:

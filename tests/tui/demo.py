@@ -1,4 +1,4 @@
-"""The cockpit on the scripted engine, in real time, for looking at it: `uv run python -m tests.tui.demo [answers|fails]`."""
+"""The cockpit on the scripted engine, in real time: `uv run python -m tests.tui.demo [fails] [light] [ascii]`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A scripted engine: it plays made-up runs through the real event bus and the real view, at a pace that tests choose.
 
-It stands in for `engine.Engine` where a test needs a moment that a real run passes through too quickly (or only in bad luck).
+It stands in for `engine.Engine` where a test needs a moment that a real run passes through too quickly, or only when
+something breaks.
 """
 
 from __future__ import annotations
@@ -106,15 +107,19 @@ class ScriptedRun:
                 await self.engine.pace.wait_here()
         self.emit(
             ev.ModelFinished(
-                path=path, visit=visit, step=1, attempt=attempt, model=MODEL, text=text, finish="stop", prompt_tokens=61,
-                completion_tokens=len(text) // 4, duration_ms=max(len(text) * 8, 1), first_token_ms=40,
+                path=path, visit=visit, step=1, attempt=attempt, model=MODEL, text=text, finish="stop",
+                prompt_tokens=61, completion_tokens=len(text) // 4, duration_ms=max(len(text) * 8, 1), first_token_ms=40,
             )
         )  # fmt: skip
 
     def remember(self, path: str, *, tokens: int = 612, window: int = 2048) -> None:
         self.emit(
             ev.ContextMeasured(
-                selection=f"{path} {MODEL}", tokens=tokens, window=window, messages=7, reserved=256,
+                selection=f"{path} {MODEL}",
+                tokens=tokens,
+                window=window,
+                messages=7,
+                reserved=256,
                 by_kind={"system": 88, "question": 24, "history": max(tokens - 172, 0), "upstream": 60},
             )
         )  # fmt: skip
@@ -127,8 +132,8 @@ class ScriptedRun:
         committed = isinstance(terminal, ev.Committed)
         return Result(
             transaction=self.transaction, number=self.number, status="committed" if committed else "rolled_back",
-            exit=terminal.exit, text=terminal.text, data={}, usage=terminal.usage, backend="embedded", model=MODEL, nodes=(),
-            reason=getattr(terminal, "reason", ""), error=getattr(terminal, "error", None),
+            exit=terminal.exit, text=terminal.text, data={}, usage=terminal.usage, backend="embedded", model=MODEL,
+            nodes=(), reason=getattr(terminal, "reason", ""), error=getattr(terminal, "error", None),
         )  # fmt: skip
 
     def cancel(self) -> None:
@@ -154,7 +159,9 @@ async def answers(run: ScriptedRun) -> None:
     run.emit(ev.NodeStarted(path="router", visit=1, message=1))
     await run.engine.pace.sleep(0.4)
     run.emit(
-        ev.RouteDecided(path="router", visit=1, labels=("general",), target="general", route="general", stage="classifier")
+        ev.RouteDecided(
+            path="router", visit=1, labels=("general",), target="general", route="general", stage="classifier"
+        )
     )
     run.emit(ev.NodeFinished(path="router", visit=1, outcome="ok", duration_ms=41))
     run.edge("router", "general")
@@ -169,9 +176,7 @@ async def answers(run: ScriptedRun) -> None:
     run.edge("check", "answer")
     run.emit(ev.Checkpoint(number=1, log_length=run.seq, frontier=()))
     await run.node("answer")
-    run.emit(
-        ev.Committed(exit="success", exit_node="answer", text=run.engine.answer, usage=ev.Usage(61, 42, 1))
-    )
+    run.emit(ev.Committed(exit="success", exit_node="answer", text=run.engine.answer, usage=ev.Usage(61, 42, 1)))
 
 
 async def fails(run: ScriptedRun) -> None:
@@ -185,11 +190,13 @@ async def fails(run: ScriptedRun) -> None:
     run.remember("math", tokens=1790)
     run.emit(
         ev.ContextPruned(
-            selection=f"math {MODEL}", reason="over 80 % of the window", tokens_before=1790, tokens_after=1228, window=2048,
-            removed=("history 402 What is the derivative of x squared?", "history 160 The derivative is 2x."),
+            selection=f"math {MODEL}", reason="over 80 % of the window", tokens_before=1790, tokens_after=1228,
+            window=2048, removed=("history 402 What is the derivative of x squared?", "history 160 The derivative is 2x."),
         )
     )  # fmt: skip
-    error = ErrorInfo(ErrorClass.PROTOCOL, "stream_cut", "The model server's answer broke off.", "Look at its log.", "math")
+    error = ErrorInfo(
+        ErrorClass.PROTOCOL, "stream_cut", "The model server's answer broke off.", "Look at its log.", "math"
+    )
     for attempt in range(1, 4):
         run.emit(
             ev.ModelStarted(
@@ -266,7 +273,10 @@ class ScriptedEngine:
     def start(self, graph: GraphSpec, question: str, *, session: str | None = None, inputs: Any = None) -> ScriptedRun:
         if len(question) > 500_000:
             raise EngineError(
-                ErrorClass.INVALID_REQUEST, "question_too_long", "The question is too long.", remedy="Ask a shorter one."
+                ErrorClass.INVALID_REQUEST,
+                "question_too_long",
+                "The question is too long.",
+                remedy="Ask a shorter one.",
             )
         run = ScriptedRun(self, graph, question, session)
         self.rows.append(run)
@@ -300,9 +310,12 @@ class ScriptedEngine:
     async def create_session(self, name: str = "") -> SessionRow:
         return SessionRow("session-1", name, self.now_ms(), self.now_ms(), 0)
 
-    async def backend(self) -> Any:
+    async def prepare(self, graph: GraphSpec) -> dict[str, str]:
         if self.backend_error is not None:
             raise self.backend_error
+        return {"@general": MODEL}
+
+    async def backend(self) -> Any:
 
         class Kind:
             kind = "embedded"

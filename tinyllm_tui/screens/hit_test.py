@@ -1,7 +1,7 @@
 """A screen whose hit test misses widgets that are on their way out.
 
-While Markdown is replaced, the compositor still knows blocks that are no longer in the tree; a mouse press on one of them is
-fatal in Textual 8.2. Such a press misses: it falls on the screen behind.
+While Markdown is replaced, the compositor still knows blocks that are no longer in the tree; a mouse press on one of
+them is fatal in Textual 8.2. Such a press misses: it falls on the screen behind.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from engine.events import BreakerSnapshot
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut, duration
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut, duration, wrapped
 
 _WORDS = {
     "closed": "closed",
@@ -28,7 +28,8 @@ _ORDER = {"open": 0, "forced_open": 0, "half_open": 1, "disabled": 2, "closed": 
 
 EMPTY = (
     "All closed: no call has failed.",
-    "After 3 failures in a row a breaker opens: calls to that model or node fail at once, for 60 s. Two good trials close it.",
+    "After 3 failures in a row a breaker opens: calls to that model or node fail at once, for 60 s. "  # noqa: ISC004
+    "Two good trials close it.",
 )
 
 
@@ -37,7 +38,7 @@ def breaker_lines(
 ) -> list[Line]:
     """One block for each breaker, the worst first; `now_ms` is Unix time and moves the countdown."""
     if not breakers:
-        lines: list[Line] = [((f"{signs.breakers['closed']} ", "ok"), (EMPTY[0], "dim"))]
+        lines = wrapped(((f"{signs.breakers['closed']} ", "ok"), (EMPTY[0], "dim")), width)
         lines += [((row, "faint"),) for row in textwrap.wrap(EMPTY[1], max(width, 20))]
         return lines
     result: list[Line] = []

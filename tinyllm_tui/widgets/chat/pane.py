@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from engine.view import View
-from tinyllm_tui.widgets.chat.exchange import Exchange
 from tinyllm_tui.words import UNICODE, Glyphs
+
+if TYPE_CHECKING:
+    from tinyllm_tui.widgets.chat.exchange import Exchange
 
 KEPT = 60
 """Exchanges that stay on screen; older ones are in the store."""
@@ -64,6 +68,8 @@ class ChatPane(VerticalScroll, can_focus=True):
 
     def begin(self, question: str) -> Exchange:
         """Add an exchange; the oldest go when there are many."""
+        from tinyllm_tui.widgets.chat.exchange import Exchange
+
         if self._welcome is not None:
             self._welcome.display = False
         exchange = Exchange(question, self._signs)

@@ -45,8 +45,11 @@ class Prompt(TextArea):
         return text
 
     async def _on_key(self, event: Key) -> None:
-        """Our own keys are obeyed here, in the order of typing: as bindings they would overtake text that is still queued
-        (or be overtaken by it), so that a fast `question`, Enter would send half of it."""
+        """Obey our own keys here, in the order of typing.
+
+        As bindings they would overtake text that is still queued, or be overtaken by it: a question typed fast, with
+        Enter, would be sent by half.
+        """
         active = self.screen.active_bindings.get(event.key)
         if active is not None and active.node is self and (active.binding.id or "").startswith("prompt."):
             event.stop()

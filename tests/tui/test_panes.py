@@ -1,0 +1,164 @@
+"""The panes as what they are: functions of (view, now)."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from engine import events as ev
+from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView
+from tinyllm_tui.keymap import KEYS
+from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary
+from tinyllm_tui.widgets.chat.exchange import footer_lines
+from tinyllm_tui.widgets.graph_view import lit
+from tinyllm_tui.widgets.memory import memory_lines
+from tinyllm_tui.widgets.status import BackendState, status_line
+from tinyllm_tui.widgets.timeline import timeline_line
+from tinyllm_tui.words import ASCII, UNICODE, duration, node_detail, parameters, plain, wrapped
+
+WIDTHS = [24, 40, 58, 120]
+
+
+def open_breaker(**changes: object) -> ev.BreakerSnapshot:
+    values: dict[str, object] = {
+        "key": "embedded smollm2:135m", "scope": "endpoint", "state": "open", "failures": 3, "until_ms": 61_000,
+        "last_error": "it broke\x1b[31m", "recent": "..x.xxx",
+    }  # fmt: skip
+    return ev.BreakerSnapshot(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_the_countdown_of_an_open_breaker_is_a_function_of_now() -> None:
+    breakers = {"b": open_breaker()}
+    assert "OPEN 1m00s left" in plain(breaker_lines(breakers, 1_000, 60)[0])
+    assert "OPEN 11.0s left" in plain(breaker_lines(breakers, 50_000, 60)[0])
+    assert "next call is a trial" in plain(breaker_lines(breakers, 61_000, 60)[0])
+
+
+def test_a_breaker_shows_its_last_calls_and_error_without_escape_sequences() -> None:
+    lines = [plain(line) for line in breaker_lines({"b": open_breaker()}, 0, 60)]
+    assert "▮▮✗▮✗✗✗" in lines[1]
+    assert lines[2].strip() == "it broke"
+
+
+def test_the_worst_breaker_comes_first() -> None:
+    closed = open_breaker(key="a", state="closed", until_ms=None, failures=0)
+    lines = [plain(line) for line in breaker_lines({"a": closed, "b": open_breaker(key="b")}, 0, 60)]
+    assert "OPEN" in lines[0]
+    assert breakers_summary({"a": closed, "b": open_breaker(key="b")}) == "1 of 2 not closed"
+
+
+def test_without_breakers_the_pane_says_what_they_are() -> None:
+    assert EMPTY[0] in plain(breaker_lines({}, 0, 60)[0])
+
+
+@pytest.mark.parametrize("state", ["closed", "open", "half_open", "forced_open", "disabled"])
+def test_every_breaker_state_is_told_by_a_sign_and_a_word_too(state: str) -> None:
+    for signs in (UNICODE, ASCII):
+        text = plain(breaker_lines({"b": open_breaker(state=state)}, 0, 60, signs)[0])
+        assert text.startswith(signs.breakers[state])
+        assert state.replace("_", " ").split()[0] in text.lower().replace("-", " ")
+
+
+def full_memory() -> MemoryView:
+    memory = MemoryView("general smollm2:135m", tokens=1740, window=2048, messages=9)
+    memory.by_kind = {"system": 100, "question": 40, "history": 1600}
+    memory.prunes.append(PruneView(1500, memory.selection, "over 80 %", 1740, 1200, tuple("abcdef")))
+    return memory
+
+
+def test_the_memory_gauge_has_its_mark_at_80_percent() -> None:
+    for width in (40, 105):
+        gauge = plain(memory_lines({"m": full_memory()}, width)[1])[: width - 5]
+        assert gauge.index("│") == round(len(gauge) * 0.8)
+        assert gauge.count("█") == round(len(gauge) * 1740 / 2048) - 1
+
+
+def test_memory_says_what_was_pruned_and_why() -> None:
+    text = "\n".join(plain(line) for line in memory_lines({"m": full_memory()}, 60))
+    assert "1.7k/2.0k tokens" in text
+    assert "pruned 6: 1.7k to 1.2k tokens" in text
+    assert "why: over 80 %" in text
+    assert "and 2 more" in text
+
+
+def test_reported_tokens_count_more_than_estimated_ones() -> None:
+    memory = MemoryView("a b", tokens=100, window=1000, reported=200)
+    assert "200/1.0k" in plain(memory_lines({"m": memory}, 60)[0])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_pane_is_wider_than_it_may_be(width: int) -> None:
+    entry = TimelineEntry(1, 1, 1_000_000, "error", "k", "a_rather_long_node_name", "x" * 300)
+    lines = [
+        *breaker_lines({"b": open_breaker(last_error="y" * 300)}, 0, width),
+        *breaker_lines({}, 0, width),
+        *memory_lines({"m": full_memory()}, width),
+        *memory_lines({}, width),
+    ]
+    if width >= 40:
+        lines.append(timeline_line(entry, None, width, 14))
+        lines.append(
+            status_line("graph" * 20, BackendState("ready", "embedded", "m" * 90), View(), None, 0, width, UNICODE)
+        )
+    assert max(cell_len(plain(line)) for line in lines) <= width
+
+
+def test_the_timeline_names_a_node_where_it_changes() -> None:
+    first = TimelineEntry(1, 1, 10, "start", "k", "math", "started")
+    second = TimelineEntry(2, 2, 20, "ok", "k", "math", "ok")
+    assert "math" in plain(timeline_line(first, None, 60, 8))
+    assert "math" not in plain(timeline_line(second, first, 60, 8))
+
+
+def writing(**changes: object) -> NodeView:
+    attempt = AttemptView(1, 1, "m", "e", started_ms=1000, tokens=50, first_token_ms=0)
+    for name, value in changes.items():
+        setattr(attempt, name, value)
+    return NodeView("math", "model", "Math", "running", [VisitView(1, 1000, attempts=[attempt])])
+
+
+def test_a_node_that_writes_shows_its_speed_and_one_that_waits_its_time() -> None:
+    assert node_detail(writing(), 3000) == "25 tok/s"
+    assert node_detail(writing(tokens=0), 3000) == "2.00s"
+    assert node_detail(writing(tokens=0, attempt=2), 3000) == "try 2"
+
+
+def test_the_graph_lights_edges_that_were_taken_and_tells_states_by_signs() -> None:
+    from engine.view import EdgeView
+
+    view = View(nodes={"math": writing()})
+    view.edges = {("a", "math"): EdgeView("a", "math", taken=1), ("a", "code"): EdgeView("a", "code", refused=1)}
+    shown = lit(view, 3000, UNICODE)
+    assert shown.nodes["math"][0] == "▶"
+    assert shown.taken == {("a", "math")}
+
+
+def test_the_footer_of_a_fallback_answer_says_so() -> None:
+    view = View(status="committed", exit="fallback", answered_by="math", t_ms=1500, answer="x")
+    text = "\n".join(plain(line) for line in footer_lines(view, 3, 1500))
+    assert "#3" in text
+    assert "fallback" in text
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"), [(-5, "0.00s"), (340, "0.34s"), (12_340, "12.3s"), (125_000, "2m05s"), (3_780_000, "1h03m")]
+)
+def test_durations_are_written_one_way(ms: float, words: str) -> None:
+    assert duration(ms) == words
+
+
+def test_model_sizes_are_written_as_people_say_them() -> None:
+    assert [parameters(b) for b in (0.135, 3.0, 1.5)] == ["135M", "3B", "1.5B"]
+
+
+def test_wrapping_loses_nothing_and_keeps_tones() -> None:
+    rows = wrapped((("one two ", "ok"), ("x" * 25, "error")), 10)
+    assert all(cell_len(plain(row)) <= 10 for row in rows)
+    assert "".join(plain(row) for row in rows).replace(" ", "") == "onetwo" + "x" * 25
+    assert {tone for row in rows for _, tone in row} == {"ok", "error"}
+
+
+def test_every_key_has_an_id_of_its_own() -> None:
+    ids = [key.id for keys in KEYS.values() for key in keys]
+    assert len(ids) == len(set(ids))
+    assert all(ids)
