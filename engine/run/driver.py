@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine import events as ev
 from engine.config import EngineConfig
-from engine.errors import EngineError, ErrorClass, classify
+from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
 from engine.run.connection import Connected, Connection
@@ -83,11 +84,9 @@ class Driver:
                 run.on_stop(executor.stop)
                 verdict = await executor.run()
             terminal = await self._end(tx, verdict)
-        except StoreError as error:
-            terminal = ev.RolledBack("failed", error.info(), usage=tx.state.usage)
-            if not tx.state.terminal:
-                tx.emit(terminal)
-        return result_of(run, terminal, backend=body.backend, visits=visits, text=_partial_text(tx))
+        except Exception as exc:  # noqa: BLE001 - whatever went wrong, the run's stream gets its terminal event
+            terminal = await self._fail(tx, classify(_first(exc)).info())
+        return result_of(run, terminal, backend=body.backend, visits=visits, text=tx.partial)
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
@@ -152,6 +151,15 @@ class Driver:
             timeout_s=self._config.run_timeout_s,
         )
 
+    async def _fail(self, tx: Transaction, error: ErrorInfo) -> ev.RolledBack:
+        """Roll back after a failure of the store, or of the engine itself."""
+        if not tx.state.terminal:
+            with contextlib.suppress(
+                StoreError
+            ):  # the terminal event is published, and written when the store recovers
+                return await tx.roll_back("failed", error)
+        return ev.RolledBack("failed", error, usage=tx.state.usage)
+
     async def _end(self, tx: Transaction, verdict: Verdict) -> ev.Body:
         """Commit or roll back, as the outcome table says."""
         if verdict.reason == "exit" and verdict.status in ("success", "fallback"):
@@ -199,9 +207,9 @@ async def _unless_stopped(run: Run, preparation: Coroutine[Any, Any, _Prepared])
         raise classify(exc) from exc
 
 
-def _partial_text(tx: Transaction) -> str:
-    """What there was of an answer when the run did not commit: the latest message that a model made."""
-    for message in reversed(tx.state.messages.values()):
-        if message.data.get("answered_by") and message.content:
-            return message.content
-    return ""
+def _first(exc: Exception) -> BaseException:
+    """The first error of a task group's; a group of its own says nothing."""
+    first: BaseException = exc
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -13,13 +13,17 @@ from engine.store.log import EventLog, TxStream
 class Transaction:
     """created -> executing -> committed | rolling_back -> rolled_back. Every change is an event first."""
 
-    __slots__ = ("_log", "_stream", "_targets", "state", "tx")
+    __slots__ = ("_log", "_quiet", "_stream", "_targets", "partial", "state", "tx")
 
     def __init__(self, log: EventLog, stream: TxStream) -> None:
         self._log = log
         self._stream = stream
         self.tx = stream.tx
         self.state = RunState()
+        self.partial = ""
+        """What there is of an answer: the latest text that a model showed and that was not taken back."""
+        self._quiet: set[tuple[str, int, int]] = set()
+        """(path, visit, step) of model calls whose text is not shown."""
         self._targets: dict[str, tuple[ev.Checkpoint, ev.RunSnapshot]] = {}
         """Node -> the checkpoint before its latest visit, for rewinds."""
 
@@ -31,7 +35,23 @@ class Transaction:
         """Log and publish `body`, and fold it into the state."""
         event = self._log.append(body, self._stream)
         apply(self.state, event)
+        self._note_text(body)
         return event
+
+    def _note_text(self, body: ev.Body) -> None:
+        match body:
+            case ev.ModelStarted(stream=False):
+                self._quiet.add((body.path, body.visit, body.step))
+            case ev.ModelFinished() if (body.path, body.visit, body.step) not in self._quiet:
+                self.partial = body.text
+            case ev.NodeFinished(outcome="ok") if body.data.get("answered_by") == body.path:
+                self.partial = body.content
+            case ev.AttemptFailed() if body.retry_in_ms is not None or body.fallback:
+                self.partial = ""
+            case ev.AttemptFailed() if body.partial and (body.path, body.visit, body.step) not in self._quiet:
+                self.partial = body.partial
+            case ev.Rewound():
+                self.partial = ""
 
     async def begin(self, body: ev.Begin) -> None:
         """Write the begin event and wait until it is durable.
