@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.scrollbar import ScrollBar
 
 from engine.errors import EngineError, classify
 from engine.view import View
@@ -22,6 +23,7 @@ from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.widgets.chat.pane import ChatPane
+from tinyllm_tui.widgets.lines import PlainScrollBar
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs, model_note
 
@@ -68,6 +70,8 @@ class CockpitApp(App[None]):
     ) -> None:
         super().__init__()
         restore_alt_digits()
+        if ascii_only:
+            ScrollBar.renderer = PlainScrollBar
         self.ascii_only = ascii_only
         self.signs = glyphs(ascii_only)
         self.graph_title = graph_name

@@ -1,8 +1,9 @@
 """Layered drawing of a graph on a character canvas: pure, cached by its caller, knowing no terminal library.
 
 Longest-path layers, dummy nodes for long edges, barycentre ordering, coordinates by isotonic regression (the
-least-squares positions that keep order and distance), orthogonal edges in tracks between the layers, back edges in lanes
-on the right. After Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures", 1981.
+least-squares positions that keep order and distance), orthogonal edges in tracks between the layers, back edges in
+lanes on the right. After Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System
+Structures", 1981.
 """
 
 from __future__ import annotations

@@ -52,13 +52,13 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("app.theme", "f9", "app.next_theme", "next theme"),
     ),
     "prompt": (
-        Key("prompt.send", "enter", "submit", "send the question", "send", shown="⏎"),
+        Key("prompt.send", "enter", "submit", "send the question", "send", shown="enter"),
         Key("prompt.newline", "ctrl+j,shift+enter,alt+enter", "newline", "begin a new line", shown="^j"),
-        Key("prompt.earlier", "ctrl+up", "earlier", "an earlier question (also: up on the first line)", shown="^↑"),
-        Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^↓"),
+        Key("prompt.earlier", "ctrl+up", "earlier", "an earlier question (also: up on the first line)", shown="^up"),
+        Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^down"),
     ),
     "cockpit": (
-        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom; else leave the prompt", "cancel", shown="esc"),
+        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom, or leave the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
@@ -78,7 +78,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     ),
     "transactions": (
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
-        Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="⏎"),
+        Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="enter"),
         Key("transactions.leave", "escape", "leave", "leave the filter, or the list", "back", shown="esc"),
     ),
     "replay": (

@@ -39,7 +39,8 @@ def sanitize(text: str) -> str:
     """`text` without anything that a terminal would obey.
 
     Escape sequences (also C1 forms), other control characters and direction controls are removed, every line break
-    becomes a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is returned as it is.
+    becomes a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is returned as it
+    is.
     """
     if _BAD.search(text) is None:
         return text

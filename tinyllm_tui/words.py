@@ -184,8 +184,16 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def wrapped(line: Line, width: int) -> list[Line]:
-    """`line` on as many rows of `width` columns as it takes, broken between words where that is possible."""
+def wrapped(line: Line, width: int, indent: int = 0) -> list[Line]:
+    """`line` on as many rows of `width` columns as it takes, broken between words where that is possible.
+
+    Rows after the first begin with `indent` spaces.
+    """
+    if sum(cell_len(text) for text, _ in line) <= width:
+        return [line]
+    if indent and width > 4 * indent:
+        first, *rest = wrapped(line, width - indent)
+        return [first, *(((" " * indent, "text"), *row) for row in rest)]
     rows: list[list[Span]] = [[]]
     used = 0
     for text, tone in line:

@@ -108,7 +108,8 @@ class ScriptedRun:
         self.emit(
             ev.ModelFinished(
                 path=path, visit=visit, step=1, attempt=attempt, model=MODEL, text=text, finish="stop",
-                prompt_tokens=61, completion_tokens=len(text) // 4, duration_ms=max(len(text) * 8, 1), first_token_ms=40,
+                prompt_tokens=61, completion_tokens=len(text) // 4, duration_ms=max(len(text) * 8, 1),
+                first_token_ms=40,
             )
         )  # fmt: skip
 
@@ -191,7 +192,8 @@ async def fails(run: ScriptedRun) -> None:
     run.emit(
         ev.ContextPruned(
             selection=f"math {MODEL}", reason="over 80 % of the window", tokens_before=1790, tokens_after=1228,
-            window=2048, removed=("history 402 What is the derivative of x squared?", "history 160 The derivative is 2x."),
+            window=2048,
+            removed=("history 402 What is the derivative of x squared?", "history 160 The derivative is 2x."),
         )
     )  # fmt: skip
     error = ErrorInfo(

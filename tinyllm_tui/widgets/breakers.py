@@ -58,6 +58,7 @@ def _block(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs) -> 
     elif breaker.failures:
         words += f" {breaker.failures} failed in a row"
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
+    words = cut(words, width - len(key) - 3, signs.ellipsis)
     pad = " " * max(width - len(key) - len(words) - 2, 1)
     block: list[Line] = [((f"{signs.breakers[breaker.state]} ", tone), (key, "strong"), (pad, "text"), (words, tone))]
     recent = breaker.recent[-20:]

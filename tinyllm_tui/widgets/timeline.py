@@ -72,4 +72,6 @@ class TimelinePane(LineView):
         if not self._shown:
             return EMPTY
         before = self._entries[y - 1] if y else None
-        return timeline_line(self._entries[y], before, self.size.width, self._lane, self._signs)
+        width = self.scrollable_content_region.width
+        lane = min(self._lane, max(width // 5, 6))
+        return timeline_line(self._entries[y], before, width, lane, self._signs)

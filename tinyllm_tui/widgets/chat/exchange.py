@@ -99,7 +99,7 @@ class AnswerFooter(LineView, can_focus=False):
         super().__init__(classes="exchange--footer")
 
     def show(self, lines: list[Line]) -> None:
-        self.make_lines(lambda width: [row for line in lines for row in wrapped(line, width or 80)])
+        self.make_lines(lambda width: [row for line in lines for row in wrapped(line, width or 80, indent=2)])
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         super().set_lines(lines)
