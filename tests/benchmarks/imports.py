@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from tests.benchmarks import bytecode
 from tests.benchmarks.measure import Figure, alternate, spread
 
 BUDGET = 0.150
@@ -35,7 +36,7 @@ def child_cpu(code: str) -> float:
     Raises:
         RuntimeError: it fails.
     """
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen([sys.executable, "-c", code], env=bytecode.environment())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -1,7 +1,7 @@
-"""A Textual driver that ends the program at its first frame, and writes down what it took until then.
+"""A Textual driver that ends the program when it has been painted, and writes down what it took until then.
 
-Chosen with `TEXTUAL_DRIVER=tests.benchmarks.paint_driver:FirstPaintDriver`; `PAINT_MARK` is text of the frame that is
-waited for (empty: any whole frame), `PAINT_REPORT` the file for the figures.
+Chosen with `TEXTUAL_DRIVER=tests.benchmarks.paint_driver:FirstPaintDriver`; `PAINT_MARKS` are texts, divided by
+commas, that are waited for one after the other (empty: any whole frame), `PAINT_REPORT` is the file for the figures.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import resource
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -19,15 +20,22 @@ FRAME = 120 * 40
 
 
 class FirstPaintDriver(LinuxDriver):
-    """The ordinary driver until the first frame."""
+    """The ordinary driver until all marks have been painted."""
+
+    _figures: ClassVar[list[dict[str, float]]] = []
 
     def write(self, data: str) -> None:
         super().write(data)
-        mark = os.environ["PAINT_MARK"]
-        if mark in data and (mark or len(data) >= FRAME):
-            figures = {"cpu": time.process_time(), "rss": resident_bytes()}
-            Path(os.environ["PAINT_REPORT"]).write_text(json.dumps(figures), encoding="utf-8")
+        marks = os.environ["PAINT_MARKS"].split(",")
+        while len(self._figures) < len(marks) and _shown(marks[len(self._figures)], data):
+            self._figures.append({"cpu": time.process_time(), "rss": resident_bytes()})
+        if len(self._figures) == len(marks):
+            Path(os.environ["PAINT_REPORT"]).write_text(json.dumps(self._figures), encoding="utf-8")
             os._exit(0)
+
+
+def _shown(mark: str, data: str) -> bool:
+    return mark in data if mark else len(data) >= FRAME
 
 
 def resident_bytes() -> int:

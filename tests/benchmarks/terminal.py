@@ -21,12 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import bytecode
+
 COLUMNS, LINES = 120, 40
 PATIENCE_S = 60.0
 """How long a program may take to show what is waited for."""
-
-_INHERITED = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-"""The environment without what would speak against the terminal's own size and colours (test runners set some)."""
 
 
 class Terminal:
@@ -38,7 +37,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdin=slave, stdout=slave, stderr=slave,
-            env={**_INHERITED, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**bytecode.environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
             pass_fds=pass_fds, start_new_session=True,
         )  # fmt: skip
         os.close(slave)
