@@ -89,6 +89,8 @@ class Executor:
         self._deadline = 0.0
         self._ready: deque[ev.Activation] = deque()
         self._in_flight: dict[asyncio.Task[None], ev.Activation] = {}
+        self._unstarted = 0
+        """Tasks in flight that have not taken their first step, so that the state does not count them yet."""
         self._done: deque[_Done] = deque()
         self._rewind: tuple[ev.Activation, Outcome] | None = None
         self._verdict: Verdict | None = None
@@ -156,7 +158,7 @@ class Executor:
                 return
             if activation.node in self.plan.rewind_targets:
                 self.tx.checkpoint_before(activation.node)
-            elif (self.tx.state.steps + 1) % self._checkpoint_every == 0:
+            elif (self.tx.state.steps + self._unstarted + 1) % self._checkpoint_every == 0:
                 self.tx.checkpoint()
             if activation.node in self.plan.inline:
                 self._visit_inline(activation)
@@ -166,6 +168,7 @@ class Executor:
             else:
                 task = group.create_task(self._visit_task(activation))
                 self._in_flight[task] = activation
+                self._unstarted += 1
                 task.add_done_callback(self._task_ended)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
@@ -173,7 +176,7 @@ class Executor:
         self._wake.set()
 
     def _may_step(self) -> bool:
-        if self.tx.state.steps < self._max_steps:
+        if self.tx.state.steps + self._unstarted < self._max_steps:
             return True
         error = EngineError(
             ErrorClass.BUDGET_EXHAUSTED,
@@ -214,6 +217,7 @@ class Executor:
         self._settle(_Done(activation, outcome, error, started))
 
     async def _visit_task(self, activation: ev.Activation) -> None:
+        self._unstarted -= 1
         started = self._now()
         try:
             done = await self._attempts(activation, started)
@@ -260,9 +264,11 @@ class Executor:
         if timeout_ms is None:
             return await self.plan.tasks[spec.id].run(context, message)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000) as limit:
                 return await self.plan.tasks[spec.id].run(context, message)
         except TimeoutError as exc:
+            if not limit.expired():
+                raise
             raise EngineError(
                 ErrorClass.TIMEOUT,
                 "node_deadline",
@@ -357,6 +363,9 @@ class Executor:
             taken = self._follow_edges(activation, activation.message, error)
             if taken or self._verdict is not None:
                 return
+        if self._now() >= self._deadline:  # what failed had no time left: the timer comes in a moment
+            self._deadline_reached()
+            return
         reason = "gate_exhausted" if error.code == "gate_exhausted" else "failed"
         self._verdict = Verdict(reason, error=error.info(node=activation.node))
 
@@ -408,6 +417,7 @@ class Executor:
         if tasks:
             await asyncio.wait(tasks)
         self._rewind = None
+        self._unstarted = 0
         self._ready.clear()
         self._done.clear()
         if self._verdict is not None:
