@@ -1,7 +1,8 @@
 """The environment of measured programs: as a person has it, with compiled modules kept.
 
 Where `PYTHONDONTWRITEBYTECODE` is set (containers, test runners), every start compiles every module again, which
-more than doubles the CPU time of a first paint. Compiled modules are kept in a folder of this process, filled by the warm-up round.
+more than doubles the CPU time of a first paint. Compiled modules are kept in a folder of this process, filled by the
+warm-up round.
 """
 
 from __future__ import annotations
