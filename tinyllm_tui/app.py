@@ -190,10 +190,8 @@ class CockpitApp(App[None]):
     async def _meet_backend(self, engine: CockpitEngine) -> None:
         """Make the graph's models ready, so that the first question does not wait, and say which they are."""
         state = self.backend_state
-        if self._graph is None:
-            return
         try:
-            answering = await engine.prepare(self._graph)
+            answering = {} if self._graph is None else await engine.prepare(self._graph)
             backend = await engine.backend()
             installed = {model.name: model for model in await engine.models()}
         except EngineError as error:
@@ -202,7 +200,7 @@ class CockpitApp(App[None]):
             names = list(dict.fromkeys(answering.values()))
             sizes = [model.parameters_b for name, model in installed.items() if name in names]
             state.status, state.name = "ready", backend.kind
-            state.model = names[0] if len(names) == 1 else f"{len(names)} models"
+            state.model = names[0] if len(names) == 1 else f"{len(names)} models" if names else ""
             state.note = model_note(max((size for size in sizes if size is not None), default=None))
         self.draw()
 

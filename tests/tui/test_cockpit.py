@@ -238,6 +238,7 @@ async def test_a_broken_graph_is_a_banner_and_the_engine_is_still_closed(tmp_pat
     app = app_of(engine, tmp_path, load_graph=load)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "There is no graph multi_domain. See `graph list`." in text_of(app))
+        await until(pilot, lambda: app.backend_state.status == "ready")
     assert engine.closed
 
 

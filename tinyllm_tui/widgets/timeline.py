@@ -9,7 +9,7 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import MARK_TONES, UNICODE, Glyphs, Line, Tone, cut, duration
 
-EMPTY: Line = (("Every step of a run is listed here as it happens.", "faint"),)
+EMPTY: Line = (("Every step of a run, as it happens.", "faint"),)
 
 
 def timeline_line(
