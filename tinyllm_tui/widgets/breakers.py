@@ -28,8 +28,7 @@ _ORDER = {"open": 0, "forced_open": 0, "half_open": 1, "disabled": 2, "closed": 
 
 EMPTY = (
     "All closed: no call has failed.",
-    "After 3 failures in a row a breaker opens: calls to that model or node fail at once, for 60 s. "  # noqa: ISC004
-    "Two good trials close it.",
+    "Three failures in a row open a breaker: its calls fail at once, for 60 s and until two trials succeed.",
 )
 
 
