@@ -14,6 +14,7 @@ from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.entry import check_schema
 from engine.nodes.json_values import parse_json
+from engine.nodes.notes import words_of
 
 
 class ModelNode:
@@ -83,8 +84,7 @@ class ModelNode:
             selection.add(MessageKind.UPSTREAM, "user", upstream)
         selection.add(MessageKind.QUESTION, "user", _question(ctx, message), pinned=True)
         for note in ctx.notes:
-            text = f"(An earlier answer was refused: {note.note}. This is attempt {note.ordinal + 1}.)"
-            selection.add(MessageKind.NOTE, "user", text, pinned=True)
+            selection.add(MessageKind.NOTE, "user", words_of(note), pinned=True)
         if correction:
             selection.add(MessageKind.NOTE, "user", correction, pinned=True)
         return selection

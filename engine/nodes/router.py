@@ -19,6 +19,7 @@ from engine.message import Message
 from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.classifier import Classifier, routing_examples
 from engine.nodes.context import NodeContext, Outcome
+from engine.nodes.notes import words_of
 from engine.nodes.route_rules import match_rule
 
 MODEL_TOKENS = 64
@@ -173,10 +174,11 @@ class RouterNode:
             "required": ["labels"],
             "additionalProperties": False,
         }
+        notes = [words_of(note) for note in ctx.notes]
         system = f"Choose the labels that fit the user's question. Labels:\n{described}\nAnswer with JSON only."
         return ChatRequest(
             model=model,
-            messages=(ChatMessage("system", system), ChatMessage("user", question[:2000])),
+            messages=(ChatMessage("system", system), ChatMessage("user", "\n\n".join((question[:2000], *notes)))),
             max_tokens=MODEL_TOKENS,
             window=ctx.window_of(model),
             schema=schema,

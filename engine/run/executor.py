@@ -343,11 +343,15 @@ class Executor:
             self._finish(activation, "failed", done.started, error=error)
             self._after_failure(activation, error)
             return
-        if outcome.rewind_to is not None:
-            self._rewind = (activation, outcome)
-            self._finish(activation, "ok", done.started, made=outcome)
-            return
         finished = self._finish(activation, "ok", done.started, made=outcome)
+        if outcome.rewind_to is not None:
+            assert outcome.retry is not None  # noqa: S101 - a gate that sends the run back says what is to change
+            if self.tx.can_rewind(outcome.rewind_to):
+                self._rewind = (activation, outcome)
+            else:
+                onward = self.tx.escalate(activation.node, outcome.rewind_to, finished.message, outcome.retry)
+                self._ready.append(onward)
+            return
         if outcome.exits:
             config = self.plan.specs[activation.node].config
             status = config.status if isinstance(config, ExitConfig) else "success"

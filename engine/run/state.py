@@ -106,7 +106,9 @@ def _rewound(state: RunState, body: ev.Rewound) -> None:
     state.outputs = dict(body.state.outputs)
     state.retries = {**state.retries, body.by: body.retry.ordinal}
     state.notes.append(body.retry)
-    state.excluded.append(body.excluded)
+    first, last = body.excluded
+    if first <= last:
+        state.excluded.append(body.excluded)
     state.changed = dict(state.variables)
 
 

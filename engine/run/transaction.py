@@ -79,6 +79,10 @@ class Transaction:
         snapshot = self.state.snapshot()
         self._targets[node] = (self.checkpoint(), snapshot)
 
+    def can_rewind(self, to: str) -> bool:
+        """Whether `to` has been visited, and its latest visit was not taken back."""
+        return to in self._targets
+
     def rewind(self, by: str, to: str, retry: ev.Retry) -> None:
         """Restore the state before the latest visit of `to`; what the retry changes is recorded with it.
 
@@ -86,20 +90,28 @@ class Transaction:
         """
         checkpoint, snapshot = self._targets[to]
         state = self.state
-        again = tuple(dataclasses.replace(a, visit=state.visits.get(a.node, 0) + 1) for a in snapshot.frontier)
-        kept = {**snapshot.visits}
+        again: list[ev.Activation] = []
+        used, kept = dict(state.visits), dict(snapshot.visits)
         for activation in snapshot.frontier:
-            kept[activation.node] = activation.visit - 1
-        self.emit(
-            ev.Rewound(
-                by=by,
-                to=to,
-                checkpoint=checkpoint.number,
-                excluded=(checkpoint.log_length + 1, self._stream.seq),
-                state=dataclasses.replace(snapshot, frontier=again, visits=kept),
-                retry=retry,
-            )
-        )
+            node = activation.node
+            used[node] = used.get(node, 0) + 1
+            again.append(dataclasses.replace(activation, visit=used[node]))
+            kept[node] = min(kept.get(node, 0), activation.visit - 1)
+        first = checkpoint.log_length + 1
+        restored = dataclasses.replace(snapshot, frontier=tuple(again), visits=kept)
+        self.emit(ev.Rewound(by, to, checkpoint.number, (first, self._stream.seq), restored, retry))
+        # what was visited in the part that is taken back has not been visited any more
+        self._targets = {node: target for node, target in self._targets.items() if target[0].log_length < first}
+
+    def escalate(self, by: str, to: str, message: int, retry: ev.Retry) -> ev.Activation:
+        """Go on at a node that has not been visited yet: a retry that takes nothing back, with the refused answer."""
+        state = self.state
+        snapshot = state.snapshot()
+        activation = ev.Activation(to, state.visits.get(to, 0) + 1, message, by)
+        onward = dataclasses.replace(snapshot, frontier=(*snapshot.frontier, activation))
+        nothing = (self._stream.seq + 1, self._stream.seq)
+        self.emit(ev.Rewound(by, to, state.checkpoint, nothing, onward, retry))
+        return activation
 
     async def commit(self, body: ev.Committed) -> None:
         """The run's effects are final; returns when that is durable.
