@@ -86,8 +86,13 @@ class NodeContext(Protocol):
     def available(self, node: str) -> bool:
         """Whether that node's circuit breaker lets a call pass."""
 
-    def selection(self, model: str) -> ContextSelection:
-        """An empty context selection for this node and a model, with the correction that the run has learnt."""
+    def selection(self, model: str, *, window: int | None = None) -> ContextSelection:
+        """An empty context selection for this node and a model, with the correction that the run has learnt.
+
+        Args:
+            model: the model.
+            window: in tokens; default: the model's own.
+        """
 
     def observe(self, selection: ContextSelection, reported: int) -> None:
         """Learn from the backend's count of the prompt's tokens, for this selection and later ones of its key."""

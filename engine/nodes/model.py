@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -17,6 +18,14 @@ from engine.nodes.json_values import parse_json
 from engine.nodes.notes import words_of
 
 
+class _TooLong(EngineError):
+    """The backend counted more tokens than the window holds; the next request must fit into `window` tokens."""
+
+    def __init__(self, error: EngineError, window: int) -> None:
+        super().__init__(error.error_class, error.code, error.message, remedy=error.remedy, attempt=error.attempt)
+        self.window = window
+
+
 class ModelNode:
     def __init__(self, config: ModelConfig) -> None:
         self._config = config
@@ -28,22 +37,23 @@ class ModelNode:
             EngineError: the call failed for good.
         """
         try:
-            return await self._ask(ctx, message, "")
+            return await self._ask(ctx, message)
+        except _TooLong as error:
+            return await self._ask(ctx, message, limit=error.window)
         except EngineError as error:
-            if error.error_class is ErrorClass.INVALID_OUTPUT:
-                correction = f"Your last answer was not usable: {error.message}"
-            elif error.error_class is ErrorClass.CONTEXT_OVERFLOW and error.code != "context_overflow":
-                correction = ""  # the backend has counted; the selection prunes by that count now
-            else:
+            if error.error_class is not ErrorClass.INVALID_OUTPUT:
                 raise
+            correction = f"Your last answer was not usable: {error.message}"
         return await self._ask(ctx, message, correction)
 
-    async def _ask(self, ctx: NodeContext, message: Message, correction: str) -> Outcome:
+    async def _ask(
+        self, ctx: NodeContext, message: Message, correction: str = "", *, limit: int | None = None
+    ) -> Outcome:
         config = self._config
         model = ctx.resolve(config.model)
         window = ctx.window_of(model)
         reserve = min(config.max_tokens, window // 2)
-        selection = self._select(ctx, message, model, correction)
+        selection = self._select(ctx, message, ctx.selection(model, window=limit), correction)
         pruned = selection.prune(reserve)
         if pruned is not None:
             ctx.emit(pruned.event(selection.key))
@@ -56,13 +66,13 @@ class ModelNode:
             temperature=config.temperature,
             schema=config.output_schema,
         )
-        fallbacks = [ctx.resolve(name) for name in config.fallback_models]
         try:
-            answer = await ctx.chat(request, fallbacks=fallbacks, stream=config.stream)
+            answer = await ctx.chat(request, fallbacks=self._fallbacks(ctx), stream=config.stream)
         except EngineError as error:
-            if error.error_class is ErrorClass.CONTEXT_OVERFLOW:
-                ctx.observe(selection, selection.total * 2)
-            raise
+            if error.error_class is not ErrorClass.CONTEXT_OVERFLOW or all(item.pinned for item in selection):
+                raise
+            ctx.observe(selection, selection.total * 2)  # the estimate was far off, and the next one will be better
+            raise _TooLong(error, selection.total - 1 + reserve) from error
         if answer.exact and answer.model == model:
             ctx.observe(selection, answer.prompt_tokens)
             ctx.emit(selection.measured(reserve, reported=answer.prompt_tokens))
@@ -70,8 +80,17 @@ class ModelNode:
             check_schema(_json_of(answer.text), config.output_schema, "The answer", ErrorClass.INVALID_OUTPUT)
         return Outcome(content=answer.text, data=_payload(ctx, answer))
 
-    def _select(self, ctx: NodeContext, message: Message, model: str, correction: str) -> ContextSelection:
-        selection = ctx.selection(model)
+    def _fallbacks(self, ctx: NodeContext) -> list[str]:
+        """The fallback models that are installed: one that is not is no reason not to ask the first."""
+        found = []
+        for name in self._config.fallback_models:
+            with contextlib.suppress(EngineError):
+                found.append(ctx.resolve(name))
+        return found
+
+    def _select(
+        self, ctx: NodeContext, message: Message, selection: ContextSelection, correction: str
+    ) -> ContextSelection:
         system = self._config.system_prompt.strip()
         if self._config.output_schema is not None:
             schema = json.dumps(self._config.output_schema, ensure_ascii=False)

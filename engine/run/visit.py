@@ -80,9 +80,9 @@ class Visit:
     def capable(self, model: str) -> bool:
         return model in self._run.services.capable
 
-    def selection(self, model: str) -> ContextSelection:
+    def selection(self, model: str, *, window: int | None = None) -> ContextSelection:
         key = f"{self.path} {model}"
-        return ContextSelection(key, self.window_of(model), factor=self._run.factors.get(key, 1.0))
+        return ContextSelection(key, window or self.window_of(model), factor=self._run.factors.get(key, 1.0))
 
     def observe(self, selection: ContextSelection, reported: int) -> None:
         self._run.factors[selection.key] = selection.observe(reported)
