@@ -220,7 +220,7 @@ class Engine:
         tx = uuid.uuid4().hex
         number = 0 if self.read_only else self._next_number
         self._next_number += 1
-        run = Run(tx, number, self.bus.subscribe(tx=tx), self._events_after)
+        run = Run(tx, number, self.bus, self._events_after)
         self._runs.add(run)
         driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
         asked = Asked(plan, replace_surrogates(question), session, given)

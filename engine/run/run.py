@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from engine import events as ev
-from engine.bus import Lagged, Subscription
+from engine.bus import EventBus, Lagged, Subscription
 from engine.errors import ErrorClass, ErrorInfo
 from engine.run.result import Result
 
@@ -25,12 +25,12 @@ class Run:
         self,
         transaction: str,
         number: int,
-        subscription: Subscription,
+        bus: EventBus,
         reread: Callable[[str, int], Awaitable[list[ev.Event]]],
     ) -> None:
         self.transaction = transaction
         self.number = number
-        self._subscription = subscription
+        self._subscription: Subscription = bus.subscribe(size=RING, tx=transaction)
         self._reread = reread
         self._task: asyncio.Task[Result] | None = None
         self._stop: Callable[[str, ErrorInfo], object] | None = None
