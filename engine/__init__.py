@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.graph.loader import load_graph as load_graph
     from engine.graph.spec import GraphSpec as GraphSpec
     from engine.run.engine import Engine as Engine
-    from engine.run.engine import open_engine as open  # noqa: A004, F401 - `engine.open` is the name of the face
+    from engine.run.engine import open as open  # noqa: A004
     from engine.run.result import Result as Result
     from engine.run.run import Run as Run
     from engine.view import View as View
@@ -40,7 +40,7 @@ _NAMES = {
     "Run": ("engine.run.run", "Run"),
     "View": ("engine.view", "View"),
     "load_graph": ("engine.graph.loader", "load_graph"),
-    "open": ("engine.run.engine", "open_engine"),
+    "open": ("engine.run.engine", "open"),
 }
 
 __all__ = sorted(_NAMES)

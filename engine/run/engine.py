@@ -330,7 +330,7 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(
+async def open(  # noqa: A001 - `engine.open` is the name of the face
     data_dir: Path | str | None = None,
     *,
     config: EngineConfig | None = None,

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import engine
-from engine.run.engine import Engine, open_engine
+from engine.run.engine import Engine
+from engine.run.engine import open as open_engine
 from engine.run.plan import Plan
 from engine.store.schema import PRAGMAS
 from tests.benchmarks.chains import plan_of

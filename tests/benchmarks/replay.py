@@ -14,7 +14,8 @@ import engine
 from engine import events as ev
 from engine.bus import EventBus
 from engine.graph.spec import GraphSpec
-from engine.run.engine import Engine, open_engine
+from engine.run.engine import Engine
+from engine.run.engine import open as open_engine
 from engine.store.database import FILE_NAME, Database
 from engine.store.log import EventLog
 from engine.view import fold
