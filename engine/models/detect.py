@@ -8,6 +8,7 @@ from collections.abc import Callable
 from engine.config import EngineConfig
 from engine.errors import ConfigurationError, EngineError
 from engine.events import BackendChanged, Body
+from engine.models.address import normalise_host
 from engine.models.catalogue import can_chat
 from engine.models.embedded import EmbeddedBackend, check_embedded
 from engine.models.ollama import OllamaBackend
@@ -44,7 +45,7 @@ async def _best(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBack
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             return await _ollama(config, emit)
     except TimeoutError:
-        tried = "Ollama did not answer in time."
+        tried = f"Ollama did not answer in time at {normalise_host(config.ollama_host)}."
     except EngineError as exc:
         if exc.code == "invalid_address":  # something that the person wrote; to pass over it would hide it
             raise

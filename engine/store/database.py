@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -200,7 +202,8 @@ def store_error(exc: BaseException, path: Path) -> StoreError:
     """The `StoreError` for what SQLite or the system said, by its error code."""
     code = getattr(exc, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
-    if primary == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) == 28:
+    full = primary == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) == errno.ENOSPC
+    if full or (primary == sqlite3.SQLITE_IOERR and _no_space(path.parent)):
         return StoreError(
             "disk_full",
             f"The disk that holds {path.parent} is full.",
@@ -221,9 +224,17 @@ def store_error(exc: BaseException, path: Path) -> StoreError:
     )
 
 
+def _no_space(folder: Path) -> bool:
+    """Whether the disk is full: SQLite reports a write-ahead index that cannot grow as an input/output error."""
+    try:
+        return shutil.disk_usage(folder).free < 65536
+    except OSError:
+        return False
+
+
 def _unusable(folder: Path, exc: BaseException) -> StoreError:
     why = getattr(exc, "strerror", None) or str(exc)
-    if getattr(exc, "errno", None) == 28:
+    if getattr(exc, "errno", None) == errno.ENOSPC:
         return store_error(exc, folder / FILE_NAME)
     return StoreError(
         "data_folder_unusable",
