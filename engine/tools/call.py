@@ -32,7 +32,9 @@ from engine.tools.protocol import (
 )
 
 MAX_OUTPUT = 65_536
-"""Characters of a result, as text and as JSON; what is longer is cut."""
+"""Characters of a result as text; what is longer is cut."""
+MAX_FIELDS = 2_000_000
+"""Characters of a result's fields as JSON; longer texts and lists in it are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ async def _limited(tool: Tool, work: Any) -> Any:
 
 
 def _bounded(output: BaseModel) -> tuple[str, dict[str, Any], bool]:
-    """The result as (text, fields, whether something was cut), within `MAX_OUTPUT`."""
+    """The result as (text, fields, whether something was cut), within `MAX_OUTPUT` and `MAX_FIELDS`."""
     try:
         fields: dict[str, Any] = clean(output.model_dump(mode="json"))
         size = len(json.dumps(fields, ensure_ascii=False))
@@ -228,14 +230,14 @@ def _bounded(output: BaseModel) -> tuple[str, dict[str, Any], bool]:
     if cut:
         note = "\n[cut: the result was longer]"
         text = text[: MAX_OUTPUT - len(note)] + note
-    if size > MAX_OUTPUT:
+    if size > MAX_FIELDS:
         fields, cut = _shortened(fields), True
     return text, fields, cut
 
 
 def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields with long texts and lists cut, so that together they fit."""
-    share = MAX_OUTPUT // (2 * max(len(fields), 1))
+    share = MAX_FIELDS // (2 * max(len(fields), 1))
     return {name: _fitting(value, share) for name, value in fields.items()}
 
 

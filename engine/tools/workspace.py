@@ -147,7 +147,8 @@ class Workspace:
         *,
         temporary: str,
         before_change: Callable[[], None],
-        state: FileState | None = None,
+        mode: int | None = None,
+        mtime_ns: int | None = None,
         new: bool = False,
     ) -> None:
         """Put a file in place at once, whole and flushed; there is never a part of it.
@@ -155,7 +156,8 @@ class Workspace:
         Args:
             temporary: name for the file until it is whole, in the same folder.
             before_change: called when the next step changes the file; may raise.
-            state: permission bits and time to give it; default: as for any new file.
+            mode: permission bits; default: as for any new file.
+            mtime_ns: time of modification, Unix time in nanoseconds; default: now.
             new: fail where a file is there already.
         """
         if len(content) > self.limits.max_file_bytes:
@@ -163,7 +165,7 @@ class Workspace:
         with self._place(path, create=True) as (here, name):
             _forget(here, temporary)
             try:
-                _write_temporary(here, temporary, content, state)
+                _write_temporary(here, temporary, content, mode, mtime_ns)
                 before_change()
                 if new:
                     os.link(temporary, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
@@ -336,16 +338,16 @@ def _read(here: int, name: str, path: str, limit: int) -> tuple[bytes, FileState
     )
 
 
-def _write_temporary(here: int, name: str, content: bytes, state: FileState | None) -> None:
+def _write_temporary(here: int, name: str, content: bytes, mode: int | None, mtime_ns: int | None) -> None:
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=here)
     try:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(handle, rest[:_CHUNK]) :]
-        if state is not None:
-            os.fchmod(handle, state.mode)
-            if state.mtime_ns:
-                os.utime(handle, ns=(state.mtime_ns, state.mtime_ns))
+        if mode is not None:
+            os.fchmod(handle, mode)
+        if mtime_ns is not None:
+            os.utime(handle, ns=(mtime_ns, mtime_ns))
         os.fsync(handle)
     finally:
         os.close(handle)
