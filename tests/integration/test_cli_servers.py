@@ -21,10 +21,12 @@ def ollama() -> Iterator[FakeOllama]:
 
 @pytest.fixture
 def home(tmp_path: Path, ollama: FakeOllama) -> Home:
-    return Home(tmp_path, {"OLLAMA_HOST": ollama.address, "TINYLLM_GRAPH": "quick"})
+    variables = {"OLLAMA_HOST": ollama.address, "TINYLLM_GRAPH": "quick", "TINYLLM_BACKEND": "ollama"}
+    return Home(tmp_path, variables)
 
 
 def test_auto_takes_an_ollama_that_answers(home: Home, ollama: FakeOllama) -> None:
+    home.variables["TINYLLM_BACKEND"] = "auto"
     ollama.script(Reply("Paris."))
     said = json.loads(home.call("run", "--json", "What is the capital of France?").out)
     assert (said["text"], said["backend"], said["model"]) == ("Paris.", "ollama", "qwen2.5:3b")

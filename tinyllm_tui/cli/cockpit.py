@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ def open_cockpit(ctx: click.Context) -> int:
         note(f"Error: The cockpit cannot be drawn: {which}.")
         note('Remedy: Use `tinyllm-tui run "question"` for one answer, or `tinyllm-tui chat --plain` for line by line.')
         return 1
+    for name in (
+        "COLUMNS",
+        "LINES",
+    ):  # left over from another program, they would hide the terminal's size and its changes
+        os.environ.pop(name, None)
     loaded = load(ctx)
     settings = loaded.settings
 
