@@ -28,7 +28,7 @@ def run(short: bool) -> list[Figure]:
     against = "a bare Textual app with one text area, no events"
     how = (
         "wall time from a byte written to a pseudo-terminal of 120x40 until the bytes that show it are read from it; "
-        "the cockpit on scripted runs, events through the real bus"
+        "the cockpit on a scripted run that also streams an answer, events through the real bus"
     )
     return [
         Figure("key to paint at 1000 events/s", "ms", spread(busy), how, 0.050, spread(alone), against, "p95"),

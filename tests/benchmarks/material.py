@@ -55,3 +55,27 @@ def busy_bodies(first: int, count: int) -> Iterator[ev.Body]:
             visit = number // VISIT
             bodies = visit_bodies(visit)
         yield bodies[number % VISIT]
+
+
+def storm_bodies(first: int, count: int) -> Iterator[ev.Body]:
+    """`count` bodies of nodes that decide at once, in the graph `multi_domain`: what comes by the hundreds a second."""
+    for number in range(first, first + count):
+        visit, step = divmod(number, 8)
+        path = ("router", "check")[visit % 2]
+        ordinal = visit // 2 + 1
+        if step == 0:
+            yield ev.NodeStarted(path, ordinal, visit + 1, "start")
+        elif step == 1:
+            yield ev.OpStarted(path, ordinal, 1, "classify", "0" * 64)
+        elif step == 2:
+            yield ev.OpFinished(path, ordinal, 1, "classify", {"label": "general", "score": 0.9})
+        elif step == 3:
+            yield ev.ContextMeasured(f"{path} {MODEL}", 600 + visit % 400, 2048, 7, {"system": 88, "question": 600})
+        elif step == 4:
+            yield ev.NodeFinished(path, ordinal, "ok", visit + 2, "on it goes", {"route": "general"}, {}, 1)
+        elif step == 5:
+            yield ev.EdgeTaken(path, "general", ordinal, visit + 2, "", True, ordinal)
+        elif step == 6:
+            yield ev.EdgeTaken(path, "answer", ordinal, visit + 2, "status != 'ok'", taken=False)
+        else:
+            yield ev.Checkpoint(visit + 1, 8 * visit, (ev.Activation(path, ordinal, visit + 1, "start"),))

@@ -18,7 +18,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Markdown, TextArea
 
 from engine import events as ev
-from tests.benchmarks.material import answer_text, busy_bodies
+from tests.benchmarks.material import answer_text, storm_bodies
 from tests.tui.scripted_engine import ScriptedEngine, ScriptedRun
 from tinyllm_tui.app import CockpitApp
 
@@ -34,7 +34,9 @@ class Theatre(Protocol):
 
     async def stream(self, seconds: float) -> tuple[float, float]: ...
 
-    async def events(self, rate: float, seconds: float) -> tuple[float, float]: ...
+    async def events(self, rate: float, seconds: float) -> tuple[float, float]:
+        """A stream, and beside it `rate` other events a second."""
+        ...
 
 
 class CockpitTheatre:
@@ -67,14 +69,19 @@ class CockpitTheatre:
         what, rate, seconds = self._do
         run.begin()
         cpu, wall = time.process_time(), time.perf_counter()
-        if what == "stream":
-            await self._streaming(run, seconds)
-        else:
-            async for count in _ticks(rate, seconds):
-                for body in busy_bodies(run.seq, count):
-                    run.emit(body)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._streaming(run, seconds))
+            if what == "events":
+                group.create_task(self._storm(run, rate, seconds))
         self._spent = (time.process_time() - cpu, time.perf_counter() - wall)
         run.emit(ev.Committed(exit="success", exit_node="answer", text="Done."))
+
+    async def _storm(self, run: ScriptedRun, rate: float, seconds: float) -> None:
+        sent = 0
+        async for count in _ticks(rate, seconds):
+            for body in storm_bodies(sent, count):
+                run.emit(body)
+            sent += count
 
     async def _streaming(self, run: ScriptedRun, seconds: float) -> None:
         run.emit(ev.NodeStarted(path="general", visit=1, message=1))
