@@ -86,7 +86,7 @@ class Conversation:
             known = classify(error)
             exchange.refuse(known.message, known.remedy)
 
-    async def _session_of(self, engine: CockpitEngine) -> str | None:
-        if self._session is None and engine.data_dir is not None and not engine.read_only:
+    async def _session_of(self, engine: CockpitEngine) -> str:
+        if self._session is None:
             self._session = (await engine.create_session()).id
         return self._session

@@ -97,6 +97,8 @@ class Pump:
             )
             if isinstance(body, ev.BreakerChanged):
                 self.live.breakers[body.breaker.key] = body.breaker
+            elif isinstance(body, ev.Begin):
+                self.live.breakers.update({b.key: b for b in body.breakers})
             elif isinstance(body, ev.BackendChanged):
                 self.live.backend = body
             if self._belongs(item):
