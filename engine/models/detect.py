@@ -15,7 +15,7 @@ from engine.models.ollama import OllamaBackend
 from engine.models.openai import OpenAIBackend
 from engine.models.protocol import ModelBackend
 
-PROBE_TIMEOUT_S = 1.5
+PROBE_TIMEOUT_S = 3.0
 """Seconds that `auto` waits for Ollama."""
 _INSTALL = (
     "Install Ollama (https://ollama.com/download) and run `ollama pull qwen2.5:3b`, "
