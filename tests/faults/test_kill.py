@@ -1,0 +1,131 @@
+"""A process that is killed in the middle of a run: a real one, with SIGKILL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine import events as ev
+from engine.run.state import RunState, apply
+from tests.graphs import chain, one_model
+from tests.running import run_in
+from tests.scripted_backend import ScriptedBackend, text_of
+
+CHILD = """
+import asyncio, sys
+import pytest
+import engine
+from tests.graphs import chain, node, one_model
+from tests.scripted_backend import ScriptedBackend
+
+async def main():
+    backend = ScriptedBackend()
+    backend.install(pytest.MonkeyPatch())
+    async with engine.open(sys.argv[1]) as eng:
+        session = (await eng.create_session("mine")).id
+        first = eng.start(one_model(), "the first", session=session)
+        await first.result()
+        backend.answers(["one"], ["partial text", asyncio.Event()])
+        run = eng.start(chain(node("a", "model"), node("b", "model")), "the second", session=session)
+        async for event in run.events():
+            if event.kind == "model_delta" and event.body.path == "b":
+                break
+        await eng._log.flush()
+        print(session, first.transaction, run.transaction, flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def killed_in_the_middle(folder: Path) -> list[str]:
+    """Run the child until its second run is half done, kill it, and give (session, first transaction, second)."""
+    child = subprocess.Popen(  # noqa: ASYNC220 - it is read in a thread
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert child.stdout is not None
+    try:
+        line = await asyncio.wait_for(asyncio.to_thread(child.stdout.readline), 60)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    return line.split()
+
+
+async def test_an_interrupted_run_is_rolled_back_at_the_next_start_and_shown(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    session, first, second = await killed_in_the_middle(tmp_path)
+    async with engine.open(tmp_path) as eng:
+        assert not eng.read_only, "a killed process keeps nothing locked"
+        (row,) = eng.recovered
+        assert (row.tx, row.question, row.status, row.reason) == (second, "the second", "rolled_back", "interrupted")
+        assert row.usage.model_calls == 1, "what it had cost is not forgotten"
+        assert row.error
+
+        view = await eng.view(second)
+        assert (view.status, view.reason, view.answer) == ("rolled_back", "interrupted", "partial text")
+        assert view.nodes["b"].state == "cancelled"
+        assert view.usage == row.usage
+        assert view.error is not None
+        assert view.error.remedy
+        events = await eng.events(second)
+        assert [event.seq for event in events if event.tx] == list(range(1, len(events) + 1))
+        times = [event.t_ms for event in events]
+        assert times == sorted(times), "the clock of the transaction goes on"
+        state = RunState()
+        for event in events:
+            apply(state, event)
+        assert state.terminal
+
+        assert (await eng.transaction(first)).status == "committed"
+        turns = await eng.session_messages(session)
+        assert [content for _, content, _ in turns] == ["the first", "Answer to: the first"]
+        await run_in(eng, one_model(), "the third", session=session)
+        assert "the second" not in text_of(scripted.requests[-1])
+    async with engine.open(tmp_path) as eng:
+        assert eng.recovered == (), "it is told once"
+
+
+async def test_a_run_that_was_killed_while_it_was_rolled_back_is_finished(tmp_path: Path) -> None:
+    _, _, second = await killed_in_the_middle(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def dies(*_args: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr("engine.store.log.EventLog.synced", dies)
+        with pytest.raises(KeyboardInterrupt):
+            async with engine.open(tmp_path):
+                pass
+    async with engine.open(tmp_path) as eng:
+        kinds = [event.kind for event in await eng.events(second)]
+        assert kinds.count("rolled_back") == 1
+        assert kinds[-1] == "rolled_back"
+        assert (await run_in(eng, chain())).result.status == "committed"
+
+
+async def test_a_damaged_interrupted_run_does_not_keep_the_engine_from_opening(tmp_path: Path) -> None:
+    _, first, second = await killed_in_the_middle(tmp_path)
+    connection = sqlite3.connect(tmp_path / "tinyllm.db")
+    connection.execute("UPDATE events SET body = '{}' WHERE tx = ? AND seq = 2", [second])
+    connection.commit()
+    connection.close()
+    async with engine.open(tmp_path) as eng:
+        (row,) = eng.recovered
+        assert (row.tx, row.status) == (second, "rolled_back")
+        assert (await eng.view(first)).status == "committed"
+        assert isinstance((await eng.events(first))[-1].body, ev.Committed)
