@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import tempfile
@@ -31,22 +32,26 @@ def run(short: bool) -> list[Figure]:
 async def _figures(folder: Path, rounds: int, most: int) -> list[Figure]:
     # the backend is one that refuses at once: no graph here calls a model
     config = engine.EngineConfig(backend="ollama", ollama_host="http://127.0.0.1:9", max_steps=10_000)
-    async with open_engine(folder / "store", config=config) as eng:
-        bare = _BareDatabase(folder / "bare.db")
-        try:
-            figures: list[Figure] = []
-            for tasks in (False, True):
-                figures += await _family(eng, bare, rounds, most, tasks=tasks)
-            return figures
-        finally:
-            bare.close()
+    figures: list[Figure] = []
+    for tasks in (False, True):
+        place = folder / f"tasks-{tasks}"
+        # two engines: a `begin` event carries every breaker of its engine, and each node of the long chain has one
+        async with (
+            open_engine(place / "short", config=config) as few,
+            open_engine(place / "long", config=config) as many,
+        ):
+            with contextlib.closing(_BareDatabase(place / "bare.db")) as bare:
+                figures += await _family(few, many, bare, rounds, most, tasks=tasks)
+    return figures
 
 
-async def _family(eng: Engine, bare: _BareDatabase, rounds: int, most: int, *, tasks: bool) -> list[Figure]:
+async def _family(
+    for_short: Engine, for_long: Engine, bare: _BareDatabase, rounds: int, most: int, *, tasks: bool
+) -> list[Figure]:
     short, long = plan_of(1, tasks=tasks), plan_of(most, tasks=tasks)
     takes: list[Callable[[], Awaitable[float]]] = [
-        lambda: _seconds_of_run(eng, short, 5),
-        lambda: _seconds_of_run(eng, long, 1),
+        lambda: _seconds_of_run(for_short, short, 5),
+        lambda: _seconds_of_run(for_long, long, 1),
         lambda: bare.seconds_of_commits(5),
     ]
     one, many, commit = await alternate_async(rounds, *takes)
