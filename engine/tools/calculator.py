@@ -223,7 +223,9 @@ class _Parser:
             self._expect(")")
             return value
         if token.text == "√":
-            value = self._primary(depth + 1) if depth < MAX_DEPTH else Number(Fraction(0))
+            if depth >= MAX_DEPTH:
+                raise CalculationError(f"it is nested more than {MAX_DEPTH} levels deep")
+            value = self._primary(depth + 1)
             self._spend(value)
             return numbers.root(value, Number(Fraction(2)))
         if token.kind == "name":

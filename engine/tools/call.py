@@ -219,7 +219,7 @@ async def _limited(tool: Tool, work: Any) -> Any:
 def _bounded(output: BaseModel) -> tuple[str, dict[str, Any], bool]:
     """The result as (text, fields, whether something was cut), within `MAX_OUTPUT` and `MAX_FIELDS`."""
     try:
-        fields: dict[str, Any] = clean(output.model_dump(mode="json"))
+        fields: dict[str, Any] = clean(output.model_dump())
         size = len(json.dumps(fields, ensure_ascii=False))
         as_text = getattr(output, "as_text", None)
         text = clean(as_text()) if callable(as_text) else json.dumps(fields, ensure_ascii=False)

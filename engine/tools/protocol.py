@@ -19,6 +19,7 @@ A call goes through these steps; `engine.tools.call.call_tool` takes them, and a
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,13 +46,13 @@ class Arguments(BaseModel):
 
 
 class Result(BaseModel):
-    """Base of the outputs of built-in tools."""
+    """Base of the outputs of built-in tools; every field is a JSON value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def as_text(self) -> str:
         """What a model or a person reads; the JSON form where a tool has nothing better."""
-        return self.model_dump_json()
+        return json.dumps(self.model_dump(), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ _KINDS: dict[Kind, regex.Pattern[str]] = {
     "emails": regex.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"),
     "urls": regex.compile(r"https?://[^\s<>\"'`]+(?<![.,;:!?)\]}])"),
     "dates": regex.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)|(?<!\d)\d{1,2}[./]\d{1,2}[./](?:\d{4}|\d{2})(?!\d)"),
-    "quoted": regex.compile(r"(?<=\")[^\"\n]+(?=\")|(?<=“)[^”\n]+(?=”)"),
+    "quoted": regex.compile(r"(?<=\")[^\"\n]{1,1000}(?=\")|(?<=“)[^“”\n]{1,1000}(?=”)"),
 }
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\n]*\n", re.MULTILINE)
 
