@@ -83,6 +83,7 @@ class ScriptedBackend:
         try:
             written = 0
             for step in self.script(request):
+                await asyncio.sleep(0)  # as with a network, others have their turn between two pieces
                 if isinstance(step, BaseException):
                     raise step
                 if isinstance(step, asyncio.Event):
