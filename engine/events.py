@@ -99,6 +99,33 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """Marks what runs in one branch of a scope; tokens are nested as scopes are, the innermost last."""
+
+    scope: str
+    """`node#visit` of the node that opened the scope."""
+    branch: int
+    """Ordinal of the branch in its scope, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Branches that run in parallel towards one join."""
+
+    join: str
+    """The node at which they come together."""
+    size: int
+    """Number of branches."""
+    outer: tuple[Token, ...] = ()
+    """Tokens of what goes on after the join."""
+    arrived: tuple[tuple[int, int], ...] = ()
+    """(branch, message id) in order of arrival."""
+    dead: tuple[int, ...] = ()
+    """Branches that ended without reaching the join."""
+    decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """A message that waits for, or is being worked on by, a node."""
 
@@ -109,6 +136,11 @@ class Activation:
     """Id of the message."""
     source: str = ""
     """The node that sent it; empty for the question."""
+    tokens: tuple[Token, ...] = ()
+    inputs: tuple[int, ...] = ()
+    """At a join: ids of the messages that it joins, in order of their branches."""
+    dead: int = 0
+    """At a join: branches that ended without arriving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +164,7 @@ class RunSnapshot:
     """Gate path -> retries that it has used."""
     outputs: dict[str, int]
     """Node -> id of its latest message."""
+    scopes: dict[str, Scope] = field(default_factory=dict)
 
 
 # -- the engine stream -------------------------------------------------------------------------------------------------
@@ -311,7 +344,65 @@ class EdgeTaken(Body):
     condition: str = ""
     taken: bool = True
     target_visit: int = 0
-    """Visit of the target that this message starts; 0 where not taken."""
+    """Visit of the target that this message starts; 0 where not taken, and for an arrival at a join."""
+    tokens: tuple[Token, ...] = ()
+    """Tokens of the branch in which the message travels."""
+    arrival: Token | None = None
+    """The branch that arrives at its join with this message."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded(Body):
+    """A message made beside a visit's own: one item of a fan-out over a list."""
+
+    KIND: ClassVar[str] = "message_added"
+    path: str
+    visit: int
+    message: int
+    content: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeOpened(Body):
+    """Branches begin to run in parallel towards one join."""
+
+    KIND: ClassVar[str] = "scope_opened"
+    scope: str
+    path: str
+    visit: int
+    join: str
+    branches: tuple[str, ...]
+    """The nodes with which the branches begin."""
+    outer: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BranchEnded(Body):
+    """A branch ended without reaching its join: the join counts it as dead."""
+
+    KIND: ClassVar[str] = "branch_ended"
+    token: Token
+    node: str
+    """Where it ended."""
+    reason: str
+    """failed, cancelled or ended (no edge was taken)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinDecided(Body):
+    """A join has what it waits for, or can no longer get it; it is visited now."""
+
+    KIND: ClassVar[str] = "join_decided"
+    path: str
+    scope: str
+    target_visit: int
+    satisfied: bool
+    inputs: tuple[int, ...]
+    """Ids of the messages that arrived, in order of their branches."""
+    dead: tuple[int, ...] = ()
+    cancelled: tuple[int, ...] = ()
+    """Branches that are cancelled because they are not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,6 +594,10 @@ BODIES: dict[str, type[Body]] = {
         NodeStarted,
         NodeFinished,
         EdgeTaken,
+        MessageAdded,
+        ScopeOpened,
+        BranchEnded,
+        JoinDecided,
         RouteDecided,
         GateDecided,
         OpStarted,

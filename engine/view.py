@@ -355,6 +355,23 @@ def _edge_taken(view: View, event: ev.Event, body: ev.EdgeTaken) -> None:  # noq
         edge.refused += 1
 
 
+def _scope_opened(view: View, event: ev.Event, body: ev.ScopeOpened) -> None:
+    _line(view, event, "info", body.path, f"{len(body.branches)} branches in parallel -> {body.join}")
+
+
+def _branch_ended(view: View, event: ev.Event, body: ev.BranchEnded) -> None:
+    _line(view, event, "warn", body.node, f"branch {body.token.branch + 1} of {body.token.scope} {body.reason}")
+
+
+def _join_decided(view: View, event: ev.Event, body: ev.JoinDecided) -> None:
+    words = f"{len(body.inputs)} arrived"
+    if body.dead:
+        words += f", {len(body.dead)} ended before"
+    if body.cancelled:
+        words += f", {len(body.cancelled)} not needed"
+    _line(view, event, "info" if body.satisfied else "warn", body.path, words)
+
+
 def _route_decided(view: View, event: ev.Event, body: ev.RouteDecided) -> None:
     visit = _visit(view, body.path, body.visit)
     if visit is not None:
@@ -480,6 +497,9 @@ _HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
     ev.NodeStarted: _node_started,
     ev.NodeFinished: _node_finished,
     ev.EdgeTaken: _edge_taken,
+    ev.ScopeOpened: _scope_opened,
+    ev.BranchEnded: _branch_ended,
+    ev.JoinDecided: _join_decided,
     ev.RouteDecided: _route_decided,
     ev.GateDecided: _gate_decided,
     ev.ModelStarted: _model_started,

@@ -85,6 +85,10 @@ class RouterConfig(NodeConfig):
     confidence_threshold: float = Field(default=0.5, ge=0, le=1)
     multi_label: bool = False
     max_labels: int = Field(default=3, ge=1)
+    fanout_enabled: bool = Field(
+        default=False,
+        description="with several labels and no compound route for them: all their routes at once, in parallel",
+    )
     method: Literal["auto", "rules", "model"] = Field(
         default="auto", description="auto: rules, then the classifier, then a capable model, then the default route"
     )
@@ -128,7 +132,34 @@ class TransformConfig(NodeConfig):
     path: str | None = Field(default=None, description="json_extract: dotted path")
 
 
-AnyConfig = EntryConfig | ExitConfig | RouterConfig | ModelConfig | GateConfig | TransformConfig
+class FanoutConfig(NodeConfig):
+    targets: list[NodeId] = Field(min_length=1, description="nodes that run in parallel, one branch each")
+    over: str | None = Field(
+        default=None, description="dotted path of a list in the message's data: one branch per item and target"
+    )
+    max_branches: int = Field(default=32, ge=1, le=1000, description="more branches than this are refused")
+
+
+JoinMode = Literal["all", "any", "quorum", "first_success", "majority_vote", "best_score"]
+
+
+class JoinConfig(NodeConfig):
+    mode: JoinMode = Field(default="all", description="which branches it waits for, and what it makes of them")
+    quorum: int | None = Field(default=None, ge=1, description="quorum: branches that must arrive")
+    on_dead: Literal["fail", "degrade"] = Field(
+        default="fail", description="all, majority_vote, best_score: what a branch that failed means"
+    )
+    success: str | None = Field(
+        default=None, description="first_success: condition that an arrival must fulfil; default: it is not empty"
+    )
+    score: str = Field(default="score", description="best_score: dotted path of the number in the message's data")
+    separator: str = Field(default="\n\n", description="stands between the texts of several branches")
+    cancel_siblings: bool = Field(default=True, description="branches that are not needed any more are cancelled")
+
+
+AnyConfig = (
+    EntryConfig | ExitConfig | RouterConfig | ModelConfig | GateConfig | TransformConfig | FanoutConfig | JoinConfig
+)
 
 CONFIGS: dict[str, type[NodeConfig]] = {
     "entry": EntryConfig,
@@ -137,10 +168,12 @@ CONFIGS: dict[str, type[NodeConfig]] = {
     "model": ModelConfig,
     "gate": GateConfig,
     "transform": TransformConfig,
+    "fanout": FanoutConfig,
+    "join": JoinConfig,
 }
 """Node type -> its config model."""
 
-NodeType = Literal["entry", "exit", "router", "model", "gate", "transform"]
+NodeType = Literal["entry", "exit", "router", "model", "gate", "transform", "fanout", "join"]
 
 
 class NodeSpec(Strict):

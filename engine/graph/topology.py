@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.graph.problems import Location
-from engine.graph.spec import GateConfig, GraphSpec, NodeSpec, RouterConfig
+from engine.graph.spec import FanoutConfig, GateConfig, GraphSpec, NodeSpec, RouterConfig
 
-LinkKind = Literal["edge", "route", "compound", "condition", "default"]
+LinkKind = Literal["edge", "route", "compound", "condition", "default", "branch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,9 @@ def _targets(node: NodeSpec, at: Location) -> Iterable[Link]:
             yield Link(node.id, compound.target, "compound", label, (*at, "compound_routes", index, "target"))
         if config.default_route is not None and config.default_route not in names:
             yield Link(node.id, config.default_route, "default", "otherwise", (*at, "default_route"))
+    elif isinstance(config, FanoutConfig):
+        for index, target in enumerate(config.targets):
+            yield Link(node.id, target, "branch", "", (*at, "targets", index))
     elif isinstance(config, GateConfig):
         for index, condition in enumerate(config.conditions):
             yield Link(

@@ -27,6 +27,8 @@ class Outcome:
     rewind_to: str | None = None
     """Node to run again (a gate's retry)."""
     retry: Retry | None = None
+    branches: tuple[tuple[str, str, Mapping[str, Any]], ...] | None = None
+    """(target, content, added data) of branches that are to run in parallel (fan-out over a list)."""
     exits: bool = False
     """The run ends here with this message."""
 
@@ -59,6 +61,14 @@ class NodeContext(Protocol):
 
     def emit(self, body: Body) -> None:
         """Log and publish an event."""
+
+    @property
+    def joined(self) -> Sequence[Message]:
+        """At a join: the messages that arrived, in order of their branches; the one message where no scope is open."""
+
+    @property
+    def dead(self) -> int:
+        """At a join: branches that ended without arriving."""
 
     def output_of(self, node: str) -> Message | None:
         """The latest output of a node that was not taken back."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from engine.graph.spec import (
     EntryConfig,
     ExitConfig,
+    FanoutConfig,
     GateConfig,
+    JoinConfig,
     ModelConfig,
     NodeSpec,
     RouterConfig,
@@ -13,7 +15,9 @@ from engine.graph.spec import (
 from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.entry import EntryNode
 from engine.nodes.exit import ExitNode
+from engine.nodes.fanout import FanoutNode
 from engine.nodes.gate import GateNode
+from engine.nodes.join import JoinNode
 from engine.nodes.model import ModelNode
 from engine.nodes.router import RouterNode
 from engine.nodes.transform import TransformNode
@@ -28,6 +32,10 @@ def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
         return ExitNode(config)
     if isinstance(config, GateConfig):
         return GateNode(config, back)
+    if isinstance(config, FanoutConfig):
+        return FanoutNode(config)
+    if isinstance(config, JoinConfig):
+        return JoinNode(config)
     if isinstance(config, RouterConfig | ModelConfig):
         return None
     return TransformNode(config)

@@ -25,6 +25,7 @@ from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import ChatRequest
 from engine.nodes.context import Outcome
+from engine.run.flow import Flow
 from engine.run.plan import Plan
 from engine.run.services import RunServices
 from engine.run.transaction import Transaction
@@ -87,7 +88,8 @@ class Executor:
         self._now = now
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._deadline = 0.0
-        self._ready: deque[ev.Activation] = deque()
+        self._flow = Flow(plan, tx)
+        self._ready = self._flow.ready
         self._in_flight: dict[asyncio.Task[None], ev.Activation] = {}
         self._unstarted = 0
         """Tasks in flight that have not taken their first step, so that the state does not count them yet."""
@@ -153,6 +155,8 @@ class Executor:
             if self.tx.log.blocked:
                 await self._pause()
                 continue
+            if self._flow.take_unneeded():
+                self._end_unneeded()
             activation = self._ready.popleft()
             if not self._may_step():
                 return
@@ -172,7 +176,10 @@ class Executor:
                 task.add_done_callback(self._task_ended)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.pop(task, None)
+        activation = self._in_flight.pop(task)
+        if (activation.node, activation.visit) in self.tx.state.frontier and task.cancelled():
+            self._unstarted -= 1  # it was cancelled before its first step, so it could not say so itself
+            self._finish(activation, "skipped", self._now())
         self._wake.set()
 
     def _may_step(self) -> bool:
@@ -204,7 +211,7 @@ class Executor:
     def _start_visit(self, activation: ev.Activation, attempt: int = 1) -> tuple[Visit, Message, float]:
         path, visit = activation.node, activation.visit
         self.tx.emit(ev.NodeStarted(path, visit, activation.message, activation.source, attempt))
-        return Visit(self, path, visit), self.tx.state.messages[activation.message], self._now()
+        return Visit(self, activation), self.tx.state.messages[activation.message], self._now()
 
     def _visit_inline(self, activation: ev.Activation) -> None:
         context, message, started = self._start_visit(activation)
@@ -338,6 +345,9 @@ class Executor:
     def _settle(self, done: _Done) -> None:
         """Decide what follows a visit that ended."""
         activation, outcome, error = done.activation, done.outcome, done.error
+        if self._flow.is_unneeded(activation):
+            self._finish(activation, "cancelled", done.started)
+            return
         if outcome is None:
             assert error is not None  # noqa: S101 - a visit has an outcome or an error
             self._finish(activation, "failed", done.started, error=error)
@@ -356,60 +366,34 @@ class Executor:
             config = self.plan.specs[activation.node].config
             status = config.status if isinstance(config, ExitConfig) else "success"
             self._verdict = Verdict("exit", activation.node, status, finished.content, finished.data)
-        elif outcome.targets is not None:
-            for target in outcome.targets:
-                self._send(activation, target, finished.message, "")
-        else:
-            self._follow_edges(activation, finished.message, None)
+            return
+        try:
+            self._flow.after(activation, outcome, finished.message)
+        except EngineError as problem:
+            self._verdict = Verdict("failed", error=failed(problem, activation.node).info())
 
     def _after_failure(self, activation: ev.Activation, error: EngineError) -> None:
-        if any(edge.handles_failure for edge in self.plan.edges[activation.node]):
-            taken = self._follow_edges(activation, activation.message, error)
-            if taken or self._verdict is not None:
+        try:
+            if self._flow.after_failure(activation, error):
                 return
+        except EngineError as problem:
+            self._verdict = Verdict("failed", error=failed(problem, activation.node).info())
+            return
         if self._now() >= self._deadline:  # what failed had no time left: the timer comes in a moment
             self._deadline_reached()
             return
         reason = "gate_exhausted" if error.code == "gate_exhausted" else "failed"
         self._verdict = Verdict(reason, error=error.info(node=activation.node))
 
-    def _follow_edges(self, activation: ev.Activation, message: int, error: EngineError | None) -> int:
-        """Evaluate each outgoing edge once and send the message along those that hold; how many did."""
-        taken = 0
-        for edge in self.plan.edges[activation.node]:
-            if error is not None and not edge.handles_failure:
-                continue
-            try:
-                holds = edge.condition is None or edge.condition.evaluate(self._scope(message, error))
-            except EngineError as problem:
-                self._verdict = Verdict("failed", error=failed(problem, activation.node).info())
-                return taken
-            if holds:
-                self._send(activation, edge.target, message, edge.text)
-                taken += 1
-            else:
-                self.tx.emit(
-                    ev.EdgeTaken(activation.node, edge.target, activation.visit, message, edge.text, taken=False)
-                )
-        return taken
-
-    def _scope(self, message: int, error: EngineError | None) -> dict[str, Any]:
-        state = self.tx.state
-        received = state.messages[message]
-        return {
-            **received.data,
-            "data": received.data,
-            "content": received.content,
-            "question": state.messages[1].content,
-            "vars": state.variables,
-            "status": "ok" if error is None else "failed",
-            "error": None if error is None else error.code,
-        }
-
-    def _send(self, activation: ev.Activation, target: str, message: int, condition: str) -> None:
-        visit = self.tx.state.visits.get(target, 0) + 1
-        self.tx.emit(ev.EdgeTaken(activation.node, target, activation.visit, message, condition, target_visit=visit))
-        self._ready.append(self.tx.state.frontier[target, visit])
+    def _end_unneeded(self) -> None:
+        """Cancel what runs, and skip what waits, in branches whose join was decided without them."""
+        for task, activation in self._in_flight.items():
+            if self._flow.is_unneeded(activation):
+                task.cancel()
+        waiting = [a for a in self._ready if self._flow.is_unneeded(a)]
+        for activation in waiting:
+            self._ready.remove(activation)
+            self._finish(activation, "skipped", self._now())
 
     async def _do_rewind(self) -> None:
         """A gate's retry: end what runs, take back what came after the checkpoint, go on from there."""

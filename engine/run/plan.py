@@ -11,6 +11,7 @@ from engine.graph.spec import GateConfig, GraphSpec, NodeSpec
 from engine.graph.topology import successors
 from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.factory import make_async, make_inline
+from engine.nodes.join import JoinNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Plan:
     tasks: Mapping[str, AsyncNode]
     """Nodes that run as tasks."""
     edges: Mapping[str, tuple[PlannedEdge, ...]]
+    joins: Mapping[str, JoinNode]
+    following: Mapping[str, tuple[str, ...]]
+    """Node -> the nodes that it can lead to."""
     rewind_targets: frozenset[str]
     """Nodes to which a gate may send the run back; a checkpoint is taken before each of their visits."""
 
@@ -72,6 +76,8 @@ def make_plan(graph: GraphSpec) -> Plan:
         inline=inline,
         tasks=tasks,
         edges=edges,
+        joins={name: node for name, node in inline.items() if isinstance(node, JoinNode)},
+        following=following,
         rewind_targets=frozenset(rewind_targets),
     )
 

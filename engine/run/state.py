@@ -6,7 +6,7 @@ It is a fold of the same events as the view, so that what a run decided can alwa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import events as ev
@@ -31,6 +31,9 @@ class RunState:
     checkpoint: int = 0
     changed: dict[str, Any] = field(default_factory=dict)
     """Variables changed since the last checkpoint."""
+    scopes: dict[str, ev.Scope] = field(default_factory=dict)
+    live: dict[ev.Token, int] = field(default_factory=dict)
+    """Branch -> activations in it; a branch without any has ended."""
     steps: int = 0
     usage: ev.Usage = field(default_factory=ev.Usage)
     terminal: bool = False
@@ -47,7 +50,22 @@ class RunState:
             variables=dict(self.variables),
             retries=dict(self.retries),
             outputs=dict(self.outputs),
+            scopes=dict(self.scopes),
         )
+
+    def enter(self, activation: ev.Activation) -> None:
+        """Put an activation on the frontier."""
+        self.visits[activation.node] = max(self.visits.get(activation.node, 0), activation.visit)
+        self.frontier[activation.node, activation.visit] = activation
+        for token in activation.tokens:
+            self.live[token] = self.live.get(token, 0) + 1
+
+    def leave(self, node: str, visit: int) -> None:
+        """Take an activation off the frontier."""
+        activation = self.frontier.pop((node, visit), None)
+        if activation is not None:
+            for token in activation.tokens:
+                self.live[token] -= 1
 
 
 def apply(state: RunState, event: ev.Event) -> RunState:
@@ -61,8 +79,7 @@ def apply(state: RunState, event: ev.Event) -> RunState:
 def _begin(state: RunState, body: ev.Begin) -> None:
     state.messages[1] = Message(1, body.question, body.inputs)
     for node in entry_points(body.graph):
-        state.visits[node] = 1
-        state.frontier[node, 1] = ev.Activation(node, 1, 1)
+        state.enter(ev.Activation(node, 1, 1))
 
 
 def entry_points(graph: dict[str, Any]) -> list[str]:
@@ -77,7 +94,7 @@ def _node_started(state: RunState, body: ev.NodeStarted) -> None:
 
 
 def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
-    state.frontier.pop((body.path, body.visit), None)
+    state.leave(body.path, body.visit)
     if body.message:
         state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
         state.outputs[body.path] = body.message
@@ -87,10 +104,32 @@ def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
 
 
 def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
-    if body.taken:
-        visit = body.target_visit
-        state.visits[body.target] = visit
-        state.frontier[body.target, visit] = ev.Activation(body.target, visit, body.message, body.source)
+    if body.arrival is not None:
+        scope = state.scopes[body.arrival.scope]
+        arrived = (*scope.arrived, (body.arrival.branch, body.message))
+        state.scopes[body.arrival.scope] = replace(scope, arrived=arrived)
+    elif body.target_visit:
+        state.enter(ev.Activation(body.target, body.target_visit, body.message, body.source, body.tokens))
+
+
+def _message_added(state: RunState, body: ev.MessageAdded) -> None:
+    state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
+
+
+def _scope_opened(state: RunState, body: ev.ScopeOpened) -> None:
+    state.scopes[body.scope] = ev.Scope(body.join, len(body.branches), body.outer)
+
+
+def _branch_ended(state: RunState, body: ev.BranchEnded) -> None:
+    scope = state.scopes[body.token.scope]
+    state.scopes[body.token.scope] = replace(scope, dead=(*scope.dead, body.token.branch))
+
+
+def _join_decided(state: RunState, body: ev.JoinDecided) -> None:
+    scope = replace(state.scopes[body.scope], decided=True)
+    state.scopes[body.scope] = scope
+    message = body.inputs[0] if body.inputs else 1
+    state.enter(ev.Activation(body.path, body.target_visit, message, "", scope.outer, body.inputs, len(body.dead)))
 
 
 def _checkpoint(state: RunState, body: ev.Checkpoint) -> None:
@@ -99,9 +138,10 @@ def _checkpoint(state: RunState, body: ev.Checkpoint) -> None:
 
 
 def _rewound(state: RunState, body: ev.Rewound) -> None:
-    state.frontier = {(a.node, a.visit): a for a in body.state.frontier}
+    state.frontier, state.live = {}, {}
     for activation in body.state.frontier:
-        state.visits[activation.node] = max(state.visits.get(activation.node, 0), activation.visit)
+        state.enter(activation)
+    state.scopes = dict(body.state.scopes)
     state.variables = dict(body.state.variables)
     state.outputs = dict(body.state.outputs)
     state.retries = {**state.retries, body.by: body.retry.ordinal}
@@ -124,7 +164,7 @@ def _model_finished(state: RunState, body: ev.ModelFinished) -> None:
 
 def _terminal(state: RunState, body: ev.Body) -> None:  # noqa: ARG001 - one shape for all handlers
     state.terminal = True
-    state.frontier = {}
+    state.frontier, state.live = {}, {}
 
 
 _HANDLERS: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
@@ -132,6 +172,10 @@ _HANDLERS: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.NodeStarted: _node_started,
     ev.NodeFinished: _node_finished,
     ev.EdgeTaken: _edge_taken,
+    ev.MessageAdded: _message_added,
+    ev.ScopeOpened: _scope_opened,
+    ev.BranchEnded: _branch_ended,
+    ev.JoinDecided: _join_decided,
     ev.Checkpoint: _checkpoint,
     ev.Rewound: _rewound,
     ev.ModelFinished: _model_finished,

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class Visit:
     """One visit of one node."""
 
-    __slots__ = ("_run", "_step", "path", "visit")
+    __slots__ = ("_activation", "_run", "_step", "path", "visit")
 
-    def __init__(self, run: Executor, path: str, visit: int) -> None:
+    def __init__(self, run: Executor, activation: ev.Activation) -> None:
         self._run = run
         self._step = 0
-        self.path = path
-        self.visit = visit
+        self._activation = activation
+        self.path = activation.node
+        self.visit = activation.visit
 
     # -- what a node may look at -------------------------------------------------------------------------------------
 
@@ -53,6 +54,15 @@ class Visit:
     @property
     def notes(self) -> Sequence[ev.Retry]:
         return self._run.tx.state.notes
+
+    @property
+    def joined(self) -> Sequence[Message]:
+        state, activation = self._run.tx.state, self._activation
+        return [state.messages[number] for number in activation.inputs or (activation.message,)]
+
+    @property
+    def dead(self) -> int:
+        return self._activation.dead
 
     def output_of(self, node: str) -> Message | None:
         state = self._run.tx.state

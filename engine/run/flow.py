@@ -1,0 +1,202 @@
+"""Flow: where messages go after a visit: along edges, into branches, to joins."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from engine import events as ev
+from engine.errors import EngineError
+from engine.nodes.context import Outcome
+from engine.run.plan import Plan
+from engine.run.scopes import in_branch_order, meeting_point, pending
+from engine.run.transaction import Transaction
+
+
+class _Sending(NamedTuple):
+    target: str
+    message: int
+    condition: str
+
+
+class Flow:
+    """Decides what follows a visit that ended, and says so in events.
+
+    A node that sends to several nodes opens a scope when these can come together at a join: one branch for each. A
+    branch in which nothing runs any more and that has not reached the join counts there as dead, so a join is always
+    decided.
+    """
+
+    def __init__(self, plan: Plan, tx: Transaction) -> None:
+        self._plan = plan
+        self._tx = tx
+        self._meetings: dict[tuple[str, ...], str | None] = {}
+        self.ready: deque[ev.Activation] = deque()
+        """Activations that can start now."""
+        self._unneeded: set[ev.Token] = set()
+        """Branches whose join is decided without them."""
+        self._to_end = False
+
+    def after(self, activation: ev.Activation, outcome: Outcome, message: int) -> None:
+        """Send on what a visit made.
+
+        Raises:
+            EngineError: a condition cannot be evaluated.
+        """
+        if outcome.branches is not None:
+            sendings = [
+                _Sending(target, self._add_message(activation, content, data), "")
+                for target, content, data in outcome.branches
+            ]
+        elif outcome.targets is not None:
+            sendings = [_Sending(target, message, "") for target in outcome.targets]
+        else:
+            sendings = self._along_edges(activation, message, None)
+        self._send_all(activation, sendings)
+        self.leave(activation, "ended")
+
+    def after_failure(self, activation: ev.Activation, error: EngineError) -> bool:
+        """Follow the edges that handle a failure; false when nobody does.
+
+        In a branch, a failure that no edge handles ends the branch, and its join decides what that means.
+
+        Raises:
+            EngineError: a condition cannot be evaluated.
+        """
+        sendings = self._along_edges(activation, activation.message, error)
+        self._send_all(activation, sendings)
+        self.leave(activation, "ended" if sendings else "failed")
+        return bool(sendings) or bool(activation.tokens)
+
+    def leave(self, activation: ev.Activation, reason: str) -> None:
+        """Tell the joins which branches ended with this visit; the innermost first."""
+        state = self._tx.state
+        for token in reversed(activation.tokens):
+            scope = state.scopes[token.scope]
+            if not scope.decided and not state.live.get(token) and token.branch in pending(scope):
+                self._tx.emit(ev.BranchEnded(token, activation.node, reason))
+                self._decide(token.scope)
+
+    def is_unneeded(self, activation: ev.Activation) -> bool:
+        """Whether the activation runs in a branch that nobody waits for."""
+        return bool(self._unneeded) and not self._unneeded.isdisjoint(activation.tokens)
+
+    def take_unneeded(self) -> bool:
+        """Whether branches became unneeded since this was last asked."""
+        to_end, self._to_end = self._to_end, False
+        return to_end
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def _along_edges(self, activation: ev.Activation, message: int, error: EngineError | None) -> list[_Sending]:
+        """Evaluate each outgoing edge once."""
+        sendings = []
+        for edge in self._plan.edges[activation.node]:
+            if error is not None and not edge.handles_failure:
+                continue
+            if edge.condition is None or edge.condition.evaluate(self._scope_of(message, error)):
+                sendings.append(_Sending(edge.target, message, edge.text))
+            else:
+                refused = ev.EdgeTaken(activation.node, edge.target, activation.visit, message, edge.text, taken=False)
+                self._tx.emit(refused)
+        return sendings
+
+    def _scope_of(self, message: int, error: EngineError | None) -> dict[str, Any]:
+        """The names that a condition can ask for."""
+        state = self._tx.state
+        received = state.messages[message]
+        return {
+            **received.data,
+            "data": received.data,
+            "content": received.content,
+            "question": state.messages[1].content,
+            "vars": state.variables,
+            "status": "ok" if error is None else "failed",
+            "error": None if error is None else error.code,
+        }
+
+    def _add_message(self, activation: ev.Activation, content: str, data: Any) -> int:
+        state = self._tx.state
+        received = state.messages[activation.message]
+        number = state.next_message
+        merged = {**received.data, **data}
+        self._tx.emit(ev.MessageAdded(activation.node, activation.visit, number, content, merged))
+        return number
+
+    def _send_all(self, activation: ev.Activation, sendings: Sequence[_Sending]) -> None:
+        tokens = activation.tokens
+        join = self._meeting(tuple(s.target for s in sendings)) if len(sendings) > 1 else None
+        if join is None:
+            for sending in sendings:
+                self._send(activation, sending, tokens)
+            return
+        scope = f"{activation.node}#{activation.visit}"
+        branches = tuple(sending.target for sending in sendings)
+        self._tx.emit(ev.ScopeOpened(scope, activation.node, activation.visit, join, branches, tokens))
+        for branch, sending in enumerate(sendings):
+            self._send(activation, sending, (*tokens, ev.Token(scope, branch)))
+
+    def _send(self, activation: ev.Activation, sending: _Sending, tokens: tuple[ev.Token, ...]) -> None:
+        target, message, condition = sending
+        arrival = self._arrival(target, tokens)
+        visit = 0 if arrival else self._tx.state.visits.get(target, 0) + 1
+        self._tx.emit(
+            ev.EdgeTaken(
+                activation.node,
+                target,
+                activation.visit,
+                message,
+                condition,
+                target_visit=visit,
+                tokens=tokens,
+                arrival=arrival,
+            )
+        )
+        if arrival is None:
+            self.ready.append(self._tx.state.frontier[target, visit])
+        else:
+            self._decide(arrival.scope)
+
+    # -- joins -------------------------------------------------------------------------------------------------------
+
+    def _meeting(self, targets: tuple[str, ...]) -> str | None:
+        if targets not in self._meetings:
+            joins = frozenset(self._plan.joins)
+            self._meetings[targets] = meeting_point(self._plan.following, joins, targets) if joins else None
+        return self._meetings[targets]
+
+    def _arrival(self, target: str, tokens: tuple[ev.Token, ...]) -> ev.Token | None:
+        """The branch that arrives at its join with a message to `target`."""
+        if target not in self._plan.joins:
+            return None
+        scopes = self._tx.state.scopes
+        return next((token for token in reversed(tokens) if scopes[token.scope].join == target), None)
+
+    def _decide(self, name: str) -> None:
+        """Let a join begin when it has what it waits for, or can no longer get it."""
+        state = self._tx.state
+        scope = state.scopes[name]
+        if scope.decided:
+            return
+        node = self._plan.joins[scope.join]
+        arrived = [state.messages[message] for _, message in scope.arrived]
+        satisfied = node.ready(scope.size, arrived, len(scope.dead))
+        if satisfied is None:
+            return
+        visit = state.visits.get(scope.join, 0) + 1
+        cancelled = pending(scope) if node.cancels_siblings else ()
+        self._tx.emit(
+            ev.JoinDecided(
+                path=scope.join,
+                scope=name,
+                target_visit=visit,
+                satisfied=satisfied,
+                inputs=in_branch_order(scope),
+                dead=scope.dead,
+                cancelled=cancelled,
+            )
+        )
+        self.ready.append(state.frontier[scope.join, visit])
+        self._unneeded.update(ev.Token(name, branch) for branch in cancelled)
+        self._to_end = self._to_end or bool(cancelled)
