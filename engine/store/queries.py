@@ -23,6 +23,8 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events
 WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
 ORDER BY gseq
 """
+ID_DIGITS = 6
+"""Digits from which on they may be the beginning of an id: fewer are meant as a number."""
 _DECODE_AT_ONCE = 400
 """Rows decoded between two turns of the event loop."""
 
@@ -52,9 +54,10 @@ async def transaction(database: Database, reference: str) -> TransactionRow:
         EngineError: not_found, or the beginning fits several.
     """
     text = reference.strip().removeprefix("#")
+    rows: list[Any] = []
     if text.isdecimal() and len(text) < 12:
         rows = list(await database.fetch(f"{_TRANSACTION} WHERE number = ?", [int(text)]))
-    else:
+    if not rows and (not text.isdecimal() or len(text) >= ID_DIGITS):
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         rows = list(await database.fetch(f"{_TRANSACTION} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
     if len(rows) == 1 and text:

@@ -92,11 +92,24 @@ async def test_a_transaction_is_found_by_number_id_or_the_beginning_of_its_id(tm
         assert (await queries.transaction(store.database, reference)).number == 42
 
 
-@pytest.mark.parametrize("reference", ["41", "#", "", "x", "a", "%", "_bcd1", "a' OR 1=1 --", "99999999999999999999"])
+async def test_a_number_goes_before_an_id_that_begins_with_it(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        start(store, 7, "42345678abcd")
+        await store.log.flush()
+        assert (await queries.transaction(store.database, "42345678")).number == 7
+        start(store, 42, "abcd1234")
+        await store.log.flush()
+        assert (await queries.transaction(store.database, "42")).number == 42
+
+
+@pytest.mark.parametrize(
+    "reference", ["41", "423", "#", "", "x", "a", "%", "_bcd1", "a' OR 1=1 --", "99999999999999999999"]
+)
 async def test_what_names_no_single_transaction_is_not_found(tmp_path: Path, reference: str) -> None:
     async with open_store(tmp_path) as store:
         start(store, 42, "abcd1234")
         start(store, 43, "abce1234")
+        start(store, 44, "4231234")
         await store.log.flush()
         with pytest.raises(EngineError) as caught:
             await queries.transaction(store.database, reference)
