@@ -49,9 +49,13 @@ class BreakerRegistry:
             self._breakers[key] = breaker
         return breaker
 
-    def snapshots(self) -> tuple[BreakerSnapshot, ...]:
-        """All breakers, sorted by key."""
-        return tuple(self._breakers[key].snapshot() for key in sorted(self._breakers))
+    def snapshots(self, *, graph: str | None = None) -> tuple[BreakerSnapshot, ...]:
+        """All breakers, sorted by key; with `graph` those of its nodes and of the endpoints."""
+        keys = sorted(self._breakers)
+        if graph is not None:
+            prefix = f"{graph}/"
+            keys = [key for key in keys if key.startswith(prefix) or self._breakers[key].scope == "endpoint"]
+        return tuple(self._breakers[key].snapshot() for key in keys)
 
     def restore(self, snapshots: Iterable[BreakerSnapshot]) -> None:
         """Take over the breakers of an earlier process, as `CircuitBreaker.restore` says."""

@@ -125,7 +125,7 @@ class Driver:
             models=resolved.models,
             digests=resolved.digests,
             windows=resolved.windows,
-            breakers=self._breakers.snapshots(),
+            breakers=self._breakers.snapshots(graph=asked.plan.graph.id),
             checkpoint_every=self._config.checkpoint_every,
             max_steps=self._config.max_steps,
             timeout_ms=round(self._config.run_timeout_s * 1000),

@@ -25,7 +25,7 @@ from engine.store.schema import APPLICATION_ID, MIGRATIONS, PRAGMAS, VERSION
 FILE_NAME = "tinyllm.db"
 
 _INSERT = """
-WITH row AS (
+WITH row AS MATERIALIZED (
     SELECT json_extract(value, '$[0]') AS gseq, json_extract(value, '$[1]') AS tx, json_extract(value, '$[2]') AS seq,
            json_extract(value, '$[3]') AS t_ms, json_extract(value, '$[4]') AS wall_ms,
            json_extract(value, '$[5]') AS kind, json_extract(value, '$[6]') AS v, json_extract(value, '$[7]') AS body,
