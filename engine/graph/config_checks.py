@@ -1,8 +1,7 @@
-"""Checks of a node's config that need more than its form: references, conditions, templates, schemas."""
+"""Checks of a node's config that need more than its form: references, conditions, schemas."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,13 +18,7 @@ from engine.graph.spec import (
     RouterConfig,
     TransformConfig,
 )
-
-_NEEDED = {"truncate": "length", "template": "template", "json_extract": "path"}
-"""Operation of a transform -> the field that it needs; no other operation uses that field."""
-
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
-"""What a transform node fills in; other braces are text."""
-_KNOWN_PLACEHOLDER = re.compile(r"^(?:content|question|(?:data|vars)(?:\.[A-Za-z0-9_]+)+)$")
+from engine.graph.transform_checks import check_transform
 
 
 def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
@@ -55,7 +48,7 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
                 place = (*at, "conditions", index, "expression")
                 yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode == "checks")
         case TransformConfig() as config:
-            yield from _transform(config, at, node)
+            yield from check_transform(config, at, node)
         case EntryConfig() as config:
             yield from _schema(config.input_schema, (*at, "input_schema"), node)
         case ExitConfig() as config:
@@ -135,26 +128,6 @@ def _router(config: RouterConfig, at: Location, node: NodeSpec) -> Iterator[Prob
     if config.compound_routes and not config.multi_label:
         message = f"The compound routes of node `{node.id}` can never be taken: it finds one label only."
         yield _problem((*at, "compound_routes"), message, "Set `multi_label: true`, or remove them.")
-
-
-def _transform(config: TransformConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
-    needed = _NEEDED.get(config.operation)
-    if needed is not None and getattr(config, needed) is None:
-        message = f"The operation `{config.operation}` of node `{node.id}` needs the field `{needed}`."
-        yield _problem((*at, "operation"), message, f"Add `{needed}:` to its config.")
-    for field in _NEEDED.values():
-        if field != needed and getattr(config, field) is not None:
-            message = f"The operation `{config.operation}` of node `{node.id}` does not use the field `{field}`."
-            yield _problem((*at, field), message, "Remove it, or choose another operation.")
-    if config.operation == "template" and config.template is not None:
-        for name in _PLACEHOLDER.findall(config.template):
-            if not _KNOWN_PLACEHOLDER.match(name):
-                message = f"The template of node `{node.id}` has the unknown placeholder `{{{shorten(name)}}}`."
-                known = ("content", "question", "data.name", "vars.name")
-                yield _problem((*at, "template"), message, choose_from(name, known))
-    if config.path is not None and not all(part.strip() for part in config.path.split(".")):
-        message = f"The path `{shorten(config.path)}` of node `{node.id}` has an empty part."
-        yield _problem((*at, "path"), message, "Write names with single dots between them, such as answer.text.")
 
 
 def _schema(schema: dict[str, Any] | None, at: Location, node: NodeSpec) -> Iterator[Problem]:

@@ -122,14 +122,69 @@ class GateConfig(NodeConfig):
     max_retries: int = Field(default=2, ge=0, le=20, description="how often the gate may send the run back")
 
 
-TransformOp = Literal["upper", "lower", "strip", "truncate", "template", "json_parse", "json_extract"]
+TransformOp = Literal[
+    "upper", "lower", "strip", "truncate", "json_extract", "json_wrap", "json_parse", "json_stringify",
+    "regex_extract", "regex_replace", "template", "split", "join",
+]  # fmt: skip
 
 
 class TransformConfig(NodeConfig):
-    operation: TransformOp
-    length: int | None = Field(default=None, ge=1, description="truncate: characters kept")
-    template: str | None = Field(default=None, description="template: text with {content}, {question} and {data.name}")
-    path: str | None = Field(default=None, description="json_extract: dotted path")
+    """Each operation takes only the fields that name it."""
+
+    operation: TransformOp = Field(
+        description="upper, lower, strip: the text in capitals, in small letters, without white space around it."
+        " truncate: its beginning. json_extract: a part of it, as JSON. json_wrap: an object with the text in it."
+        " json_parse: the text stays, and its JSON value is `data.json` from here on. json_stringify: a part of the"
+        " payload as JSON text. regex_extract: what a pattern finds. regex_replace: the text with what a pattern finds"
+        " replaced. template: a text with values filled in. split: the text stays, and its pieces are `data.items`."
+        " join: the texts of a list in the payload as one text"
+    )
+    length: int | None = Field(
+        default=None,
+        ge=1,
+        description="truncate (needed): characters kept. split: characters of the longest piece; neighbouring parts are"
+        " put together up to it, and longer ones are cut; default: every part is a piece",
+    )
+    template: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="template (needed): a Jinja2 template that may mention `content`, `question`, `data` and `vars`",
+    )
+    path: str | None = Field(
+        default=None,
+        description="dotted path, with numbers for the elements of lists. json_extract (needed): in the text."
+        " json_stringify, join: in the payload; default `json` and `items`",
+    )
+    key: str | None = Field(default=None, min_length=1, description="json_wrap (needed): name of the field")
+    indent: int | None = Field(
+        default=None, ge=1, le=8, description="json_stringify: spaces for each level; default: all on one line"
+    )
+    separator: str | None = Field(
+        default=None, description="split (not empty), join: what stands between the pieces; default: an empty line"
+    )
+    pattern: str | None = Field(
+        default=None,
+        max_length=500,
+        description="regex_extract, regex_replace (needed): a regular expression, without recursion; `^` and `$` match"
+        " at lines",
+    )
+    ignore_case: bool = Field(
+        default=False, description="regex_extract, regex_replace: capital and small letters are the same"
+    )
+    group: int | str | None = Field(
+        default=None,
+        description="regex_extract: number or name of the group that is taken; default: the first one, or all that was"
+        " found where the pattern has no groups",
+    )
+    replacement: str | None = Field(
+        default=None,
+        max_length=10_000,
+        description="regex_replace: `\\1` and `\\g<name>` stand for groups; default: empty",
+    )
+    default: str | None = Field(
+        default=None,
+        description="json_extract, regex_extract: the text when nothing is found; default: the node fails",
+    )
 
 
 class FanoutConfig(NodeConfig):

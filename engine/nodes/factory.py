@@ -11,6 +11,7 @@ from engine.graph.spec import (
     ModelConfig,
     NodeSpec,
     RouterConfig,
+    TransformConfig,
 )
 from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.entry import EntryNode
@@ -20,7 +21,7 @@ from engine.nodes.gate import GateNode
 from engine.nodes.join import JoinNode
 from engine.nodes.model import ModelNode
 from engine.nodes.router import RouterNode
-from engine.nodes.transform import TransformNode
+from engine.nodes.transform import make_transform_async, make_transform_inline
 
 
 def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
@@ -38,7 +39,7 @@ def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
         return JoinNode(config)
     if isinstance(config, RouterConfig | ModelConfig):
         return None
-    return TransformNode(config)
+    return make_transform_inline(config)
 
 
 def make_async(spec: NodeSpec) -> AsyncNode | None:
@@ -48,4 +49,6 @@ def make_async(spec: NodeSpec) -> AsyncNode | None:
         return RouterNode(config)
     if isinstance(config, ModelConfig):
         return ModelNode(config)
+    if isinstance(config, TransformConfig):
+        return make_transform_async(config)
     return None

@@ -9,7 +9,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.graph.spec import FanoutConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
-from engine.nodes.transform import dotted
+from engine.nodes.paths import dotted
 
 
 class FanoutNode:

@@ -1,22 +1,34 @@
-"""Transform: text and JSON transforms that need no model."""
+"""Transform: text and JSON transforms that need no model and decide at once."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from engine.errors import EngineError, ErrorClass
 from engine.graph.spec import TransformConfig
+from engine.graph.templates import compile_template
 from engine.message import Message
-from engine.nodes.context import NodeContext, Outcome
-from engine.nodes.json_values import parse_json
+from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
+from engine.nodes.templates import fill_names, scope_of
+from engine.nodes.transform_json import extract, parse, stringify, wrap
+from engine.nodes.transform_lists import join, split
+from engine.nodes.transform_regex import RegexNode
+from engine.nodes.transform_template import TemplateNode
 
-MAX_FILLED = 1_000_000
-"""Characters of a filled template: in a loop each filling could double the last."""
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+def make_transform_inline(config: TransformConfig) -> InlineNode | None:
+    """The node, where the operation cannot hold up the loop."""
+    return TransformNode(config) if config.operation in _OPERATIONS and not _is_rich(config) else None
+
+
+def make_transform_async(config: TransformConfig) -> AsyncNode | None:
+    """The node, where the operation runs a pattern or a program of the graph's author."""
+    if config.operation.startswith("regex_"):
+        return RegexNode(config)
+    return TemplateNode(config) if _is_rich(config) else None
+
+
+def _is_rich(config: TransformConfig) -> bool:
+    return config.operation == "template" and compile_template(config.template or "").rich
 
 
 class TransformNode:
@@ -32,64 +44,12 @@ class TransformNode:
         return _OPERATIONS[self._config.operation](self._config, ctx, message)
 
 
-def _truncate(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
+def _truncate(config: TransformConfig, _ctx: NodeContext, message: Message) -> Outcome:
     return Outcome(content=message.content[: config.length])
 
 
 def _template(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:
-    """Fill `{content}`, `{question}`, `{vars.name}` and `{data.name}`; one pass, so what is filled in is never
-    expanded."""
-    scope = {"content": message.content, "question": ctx.question, "data": message.data, "vars": ctx.variables}
-    pieces, size, end = list[str](), 0, 0
-    template = config.template or ""
-    for match in _PLACEHOLDER.finditer(template):
-        pieces += (template[end : match.start()], _text(dotted(scope, match[1])))
-        size, end = size + len(pieces[-2]) + len(pieces[-1]), match.end()
-        if size > MAX_FILLED:
-            raise EngineError(
-                ErrorClass.INVALID_OUTPUT,
-                "template_too_long",
-                f"The filled template is longer than {MAX_FILLED:,} characters.",
-                remedy="Fill in less, or truncate it before.",
-            )
-    return Outcome(content="".join((*pieces, template[end:])))
-
-
-def _parse(text: str) -> Any:
-    remedy = "Give the model node before it an output_schema."
-    return parse_json(text, code="not_json", message="The text is not JSON.", remedy=remedy)
-
-
-def _json_parse(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
-    return Outcome(content=message.content, data={"json": _parse(message.content)})
-
-
-def _json_extract(config: TransformConfig, ctx: NodeContext, message: Message) -> Outcome:  # noqa: ARG001
-    return Outcome(content=_text(dotted(_parse(message.content), config.path or "")))
-
-
-def dotted(value: Any, path: str) -> Any:
-    """The value at a dotted path through objects (by name) and lists (by number).
-
-    Raises:
-        EngineError: invalid_output when there is nothing at the path.
-    """
-    here = value
-    for part in filter(None, path.split(".")):
-        try:
-            here = here[int(part)] if isinstance(here, list) else here[part]
-        except (KeyError, IndexError, ValueError, TypeError) as exc:
-            raise EngineError(
-                ErrorClass.INVALID_OUTPUT,
-                "nothing_at_path",
-                f"There is nothing at {path!r} ({part!r} is missing).",
-                remedy="Correct the path in the graph.",
-            ) from exc
-    return here
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return Outcome(content=fill_names(compile_template(config.template or ""), scope_of(ctx, message)))
 
 
 _Operation = Callable[[TransformConfig, NodeContext, Message], Outcome]
@@ -100,6 +60,10 @@ _OPERATIONS: Mapping[str, _Operation] = {
     "strip": lambda _config, _ctx, message: Outcome(content=message.content.strip()),
     "truncate": _truncate,
     "template": _template,
-    "json_parse": _json_parse,
-    "json_extract": _json_extract,
+    "json_parse": lambda _config, _ctx, message: parse(message),
+    "json_extract": lambda config, _ctx, message: extract(config, message),
+    "json_wrap": lambda config, _ctx, message: wrap(config, message),
+    "json_stringify": lambda config, _ctx, message: stringify(config, message),
+    "split": lambda config, _ctx, message: split(config, message),
+    "join": lambda config, _ctx, message: join(config, message),
 }

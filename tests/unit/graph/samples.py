@@ -50,7 +50,7 @@ nodes:
     type: transform
     config:
       operation: template
-      template: "{content} ({question}) {data.route} {json: 1}"
+      template: "{{ content }} ({{ question }}) {{ data.route }} {json: 1}"
   - id: check
     type: gate
     config:

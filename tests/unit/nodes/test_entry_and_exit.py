@@ -64,7 +64,7 @@ async def test_inputs_are_fields_of_the_message() -> None:
     graph = make_graph(
         [
             node("start", "entry"),
-            node("t", "transform", operation="template", template="{data.name}"),
+            node("t", "transform", operation="template", template="{{ data.name }}"),
             node("end", "exit"),
         ],
         [("start", "t", 'data.name == "Ada"'), ("t", "end")],

@@ -29,7 +29,7 @@ def routed(*routes: dict[str, Any], extra: tuple[str, ...] = (), **config: Any) 
         [
             node("start", "entry"),
             node("router", "router", routes=list(routes), **config),
-            *(node(name, "transform", operation="template", template=name + ": {content}") for name in names),
+            *(node(name, "transform", operation="template", template=name + ": {{ content }}") for name in names),
             node("end", "exit"),
         ],
         [("start", "router"), *(("router", name) for name in names), *((name, "end") for name in names)],

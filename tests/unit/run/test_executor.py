@@ -148,7 +148,7 @@ def error_edges(**model: Any) -> GraphSpec:
         [
             node("start", "entry"),
             node("m", "model", **model),
-            node("mend", "transform", operation="template", template="mended: {content}"),
+            node("mend", "transform", operation="template", template="mended: {{ content }}"),
             node("end", "exit"),
         ],
         [("start", "m"), ("m", "end", 'status == "ok"'), ("m", "mend", 'status == "failed"'), ("mend", "end")],
