@@ -34,7 +34,7 @@ def clean_arguments(tool: str, arguments: Any) -> dict[str, Any]:
 
 
 def clean(value: Any, depth: int = 0) -> Any:
-    """A JSON value with U+FFFD for lone surrogates and NUL, lists for tuples and texts for numbers that JSON does not know.
+    """A JSON value with U+FFFD for what is no text (lone surrogates, NUL) and texts for numbers that JSON has not.
 
     Raises:
         ValueError: it is nested deeper than `MAX_DEPTH`.

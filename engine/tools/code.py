@@ -6,12 +6,17 @@ Each call gets a fresh worker process, which is killed when the call is cancelle
 from __future__ import annotations
 
 import asyncio
+import atexit
+import errno
 import math
-import os
 import shlex
+import shutil
+import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,13 +84,13 @@ class CodeTool:
         """
         printed = monty.CollectString(max_bytes=MAX_STDOUT)
         try:
-            with _quiet_binary() as binary:
-                pool = monty.AsyncMonty(
-                    binary_path=binary, max_processes=1, request_timeout=MAX_SECONDS + 2, feed_duration_limit_grace=0.5
-                )
-                async with pool, pool.checkout(limits=_LIMITS, os_policy=_POLICY) as session:
-                    value = await session.feed_run(arguments.code, print_callback=printed)
-                    result = await asyncio.to_thread(_plain, value)
+            program = await asyncio.to_thread(_started_program)
+            pool = monty.AsyncMonty(
+                binary_path=program, max_processes=1, request_timeout=MAX_SECONDS + 2, feed_duration_limit_grace=0.5
+            )
+            async with pool, pool.checkout(limits=_LIMITS, os_policy=_POLICY) as session:
+                value = await session.feed_run(arguments.code, print_callback=printed)
+                result = await asyncio.to_thread(_plain, value)
         except monty.MontyError as exc:
             return CodeResult(ok=False, stdout=printed.output, error=_said(exc))
         except FileNotFoundError as exc:
@@ -95,15 +100,40 @@ class CodeTool:
         return CodeResult(ok=True, result=result, stdout=printed.output)
 
 
-@contextmanager
-def _quiet_binary() -> Iterator[Path]:
-    """The sandbox's program, with its stderr closed: an overrun worker writes there, which is the person's screen."""
+_starting = threading.Lock()
+
+
+@cache
+def _quiet_program() -> Path:
+    """The sandbox's program without its stderr: a worker that overran its memory writes there, which is the person's
+    screen. Blocks for a few milliseconds the first time.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
     program = _program()
-    with tempfile.TemporaryDirectory(prefix="tinyllm-code-") as folder:
-        wrapper = Path(folder, "monty")
-        wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@" 2>/dev/null\n')
-        wrapper.chmod(0o700)
-        yield wrapper if os.access(wrapper, os.X_OK) else program  # a folder may forbid programs
+    folder = Path(tempfile.mkdtemp(prefix="tinyllm-code-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wrapper = folder / "monty"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@" 2>/dev/null\n')
+    wrapper.chmod(0o700)
+    for _ in range(100):
+        try:
+            subprocess.run([wrapper, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)  # noqa: S603
+        except PermissionError:  # programs are forbidden in that folder
+            return program
+        except OSError as exc:
+            if exc.errno != errno.ETXTBSY:  # a process that was forked meanwhile still has the file open
+                raise
+            time.sleep(0.01)
+        else:
+            return wrapper
+    return program
+
+
+def _started_program() -> Path:
+    with _starting:
+        return _quiet_program()
 
 
 def _program() -> Path:

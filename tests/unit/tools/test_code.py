@@ -144,7 +144,7 @@ async def test_a_sandbox_that_is_not_installed_is_named_with_its_remedy(monkeypa
     def nowhere() -> Path:
         raise FileNotFoundError("monty")
 
-    monkeypatch.setattr(code_module, "_program", nowhere)
+    monkeypatch.setattr(code_module, "_started_program", nowhere)
     with pytest.raises(ConfigurationError) as caught:
         await run("1")
     assert "pydantic-monty" in caught.value.remedy
