@@ -85,9 +85,18 @@ class LineView(ScrollView, can_focus=True):
         return self._lines[y]
 
     def _resized(self) -> None:
+        """Take over how many lines there are.
+
+        Assigning `virtual_size` would arrange the whole screen anew with every line that is added; what depends on it
+        is the scrolling of this view alone (a scroll bar that appears or goes still asks for a layout by itself).
+        """
         size = Size(self.scrollable_content_region.width, self.count())
-        if size != self.virtual_size:
-            self.virtual_size = size
+        if size == self.virtual_size:
+            return
+        self.set_reactive(ScrollView.virtual_size, size)
+        self._scroll_update(size)
+        if self._anchored and not self._anchor_released:
+            self.scroll_end(animate=False, immediate=True)
 
     def on_resize(self) -> None:
         if self._again is not None:
