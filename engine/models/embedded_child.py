@@ -41,7 +41,7 @@ def main() -> None:
     os.dup2(2, 1)
     line = sys.stdin.buffer.readline()
     if not line:
-        os._exit(0)
+        return
     try:
         import xllamacpp
 
@@ -51,11 +51,14 @@ def main() -> None:
         answer = {"error": str(exc)[:2000] or type(exc).__name__}
     out.write(json.dumps(answer) + "\n")
     out.flush()
-    if "error" not in answer:
-        while sys.stdin.buffer.read(4096):
-            pass
-    os._exit(1 if "error" in answer else 0)  # a graceful end would wait for running generations
+    while "error" not in answer and sys.stdin.buffer.read(4096):
+        pass
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        # whatever ended it, also that the parent is gone and nobody reads the answer: a graceful end of the interpreter
+        # would wait for the server, for ever
+        os._exit(0)
