@@ -123,6 +123,12 @@ class Scope:
     dead: tuple[int, ...] = ()
     """Branches that ended without reaching the join."""
     decided: bool = False
+    cancelled: tuple[int, ...] = ()
+    """Branches that are not needed any more since the join is decided."""
+
+    def awaits(self, branch: int) -> bool:
+        """Whether the branch has neither arrived nor ended."""
+        return branch not in self.dead and all(branch != there for there, _ in self.arrived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,8 @@ class Activation:
     """At a join: ids of the messages that it joins, in order of their branches."""
     dead: int = 0
     """At a join: branches that ended without arriving."""
+    size: int = 0
+    """At a join: branches of the scope that it closes; 0 where it closes none."""
 
 
 @dataclass(frozen=True, slots=True)

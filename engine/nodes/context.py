@@ -70,6 +70,10 @@ class NodeContext(Protocol):
     def dead(self) -> int:
         """At a join: branches that ended without arriving."""
 
+    @property
+    def branches(self) -> int:
+        """At a join: branches that began; 1 where no scope is open."""
+
     def output_of(self, node: str) -> Message | None:
         """The latest output of a node that was not taken back."""
 

@@ -45,7 +45,10 @@ class FanoutNode:
     def _items(self, message: Message) -> list[Any] | None:
         if self._config.over is None:
             return None
-        found = dotted(message.data, self._config.over)
+        try:
+            found = dotted(message.data, self._config.over)
+        except EngineError:
+            found = None
         if not isinstance(found, list) or not found:
             raise EngineError(
                 ErrorClass.INVALID_OUTPUT,

@@ -13,6 +13,9 @@ from engine.graph.spec import JoinConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
 
+_WANT_ALL = frozenset({"all", "majority_vote", "best_score"})
+"""Modes that want every branch: one that is missing makes the answer a partial one."""
+
 
 class JoinNode:
     """`ready` says when it need not wait any longer; `decide` makes the message."""
@@ -57,15 +60,9 @@ class JoinNode:
         """
         arrived = list(ctx.joined)
         dead = ctx.dead
-        if self.ready(len(arrived) + dead, arrived, dead) is not True:
-            raise EngineError(
-                ErrorClass.INVALID_OUTPUT,
-                "join_unsatisfied",
-                f"Of {len(arrived) + dead} branches {dead} ended without an answer; the join ({self._config.mode}) "
-                "cannot be satisfied.",
-                remedy="Look at the branches' errors, or let the join degrade (on_dead: degrade).",
-            )
-        counts = {"joined": len(arrived), "dead": dead, "partial": dead > 0}
+        if self.ready(ctx.branches, arrived, dead) is not True:
+            raise self._unsatisfied(ctx.branches, len(arrived), dead)
+        counts = {"joined": len(arrived), "dead": dead, "partial": dead > 0 and self._config.mode in _WANT_ALL}
         winner = self._winner(arrived)
         if winner is not None:
             return Outcome(content=winner.content, data={**winner.data, **counts})
@@ -74,6 +71,18 @@ class JoinNode:
         for found in arrived:
             merged.update(found.data)
         return Outcome(content=text, data={**merged, **counts, "answers": [found.content for found in arrived]})
+
+    def _unsatisfied(self, branches: int, arrived: int, dead: int) -> EngineError:
+        remedy = "Look at what the branches came to, or let the join wait for fewer of them (mode, quorum)."
+        if self._config.mode in _WANT_ALL and self._config.on_dead == "fail":
+            remedy = "Look at the branches' errors, or let the join do without them (on_dead: degrade)."
+        return EngineError(
+            ErrorClass.INVALID_OUTPUT,
+            "join_unsatisfied",
+            f"The join ({self._config.mode}) cannot be satisfied: of its branches ({branches}) {arrived} arrived and "
+            f"{dead} ended before.",
+            remedy=remedy,
+        )
 
     def _winner(self, arrived: Sequence[Message]) -> Message | None:
         """The one message that goes on; None where all of them do."""
@@ -86,9 +95,21 @@ class JoinNode:
                 favourite = _votes(arrived)[0][0]
                 return next(found for found in arrived if _ballot(found) == favourite)
             case "best_score":
-                return max(arrived, key=lambda found: _score(found.data, self._config.score))
+                return self._best(arrived)
             case _:
                 return None
+
+    def _best(self, arrived: Sequence[Message]) -> Message:
+        """The message with the highest score, the earliest branch among equals; those without a number come last."""
+        scored = [(score, found) for found in arrived if (score := _score(found.data, self._config.score)) is not None]
+        if not scored:
+            raise EngineError(
+                ErrorClass.INVALID_OUTPUT,
+                "no_score",
+                f"No branch brought a number at {self._config.score!r}.",
+                remedy="Let the branches put one there, or correct `score` in the join.",
+            )
+        return max(scored, key=lambda each: each[0])[1]
 
     def _succeeded(self, message: Message) -> bool:
         if self._success is None:
@@ -102,12 +123,14 @@ def _ballot(message: Message) -> str:
 
 
 def _votes(arrived: Sequence[Message]) -> list[tuple[str, int]]:
-    """(ballot, votes), most votes first; among equals the earliest arrival."""
+    """(ballot, votes), most votes first; among equals the earliest in the order of `arrived`."""
     return Counter(map(_ballot, arrived)).most_common()
 
 
-def _score(data: Mapping[str, Any], path: str) -> float:
+def _score(data: Mapping[str, Any], path: str) -> int | float | None:
     here: Any = data
     for part in path.split("."):
         here = here.get(part) if isinstance(here, Mapping) else None
-    return float(here) if isinstance(here, int | float) and not isinstance(here, bool) else -math.inf
+    if not isinstance(here, int | float) or isinstance(here, bool):
+        return None
+    return None if isinstance(here, float) and math.isnan(here) else here

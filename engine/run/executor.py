@@ -91,8 +91,8 @@ class Executor:
         self._flow = Flow(plan, tx)
         self._ready = self._flow.ready
         self._in_flight: dict[asyncio.Task[None], ev.Activation] = {}
-        self._unstarted = 0
-        """Tasks in flight that have not taken their first step, so that the state does not count them yet."""
+        self._unstarted: set[ev.Activation] = set()
+        """Those in flight that have not taken their first step, so that the state does not count them yet."""
         self._done: deque[_Done] = deque()
         self._rewind: tuple[ev.Activation, Outcome] | None = None
         self._verdict: Verdict | None = None
@@ -158,11 +158,14 @@ class Executor:
             if self._flow.take_unneeded():
                 self._end_unneeded()
             activation = self._ready.popleft()
+            if self._flow.is_unneeded(activation):
+                self._skip(activation)
+                continue
             if not self._may_step():
                 return
             if activation.node in self.plan.rewind_targets:
-                self.tx.checkpoint_before(activation.node)
-            elif (self.tx.state.steps + self._unstarted + 1) % self._checkpoint_every == 0:
+                self.tx.checkpoint_before(activation)
+            elif (self.tx.state.steps + len(self._unstarted) + 1) % self._checkpoint_every == 0:
                 self.tx.checkpoint()
             if activation.node in self.plan.inline:
                 self._visit_inline(activation)
@@ -172,18 +175,18 @@ class Executor:
             else:
                 task = group.create_task(self._visit_task(activation))
                 self._in_flight[task] = activation
-                self._unstarted += 1
+                self._unstarted.add(activation)
                 task.add_done_callback(self._task_ended)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         activation = self._in_flight.pop(task)
         if (activation.node, activation.visit) in self.tx.state.frontier and task.cancelled():
-            self._unstarted -= 1  # it was cancelled before its first step, so it could not say so itself
+            self._unstarted.discard(activation)  # cancelled before its first step: it could not say so itself
             self._finish(activation, "skipped", self._now())
         self._wake.set()
 
     def _may_step(self) -> bool:
-        if self.tx.state.steps + self._unstarted < self._max_steps:
+        if self.tx.state.steps + len(self._unstarted) < self._max_steps:
             return True
         error = EngineError(
             ErrorClass.BUDGET_EXHAUSTED,
@@ -224,12 +227,14 @@ class Executor:
         self._settle(_Done(activation, outcome, error, started))
 
     async def _visit_task(self, activation: ev.Activation) -> None:
-        self._unstarted -= 1
+        self._unstarted.discard(activation)
         started = self._now()
         try:
             done = await self._attempts(activation, started)
         except asyncio.CancelledError:
             self._finish(activation, "cancelled", started)
+            if self._verdict is None and self._rewind is None and self._flow.is_unneeded(activation):
+                self._flow.leave(activation, "cancelled")
             raise
         self._done.append(done)
         self._wake.set()
@@ -347,6 +352,7 @@ class Executor:
         activation, outcome, error = done.activation, done.outcome, done.error
         if self._flow.is_unneeded(activation):
             self._finish(activation, "cancelled", done.started)
+            self._flow.leave(activation, "cancelled")
             return
         if outcome is None:
             assert error is not None  # noqa: S101 - a visit has an outcome or an error
@@ -356,10 +362,10 @@ class Executor:
         finished = self._finish(activation, "ok", done.started, made=outcome)
         if outcome.rewind_to is not None:
             assert outcome.retry is not None  # noqa: S101 - a gate that sends the run back says what is to change
-            if self.tx.can_rewind(outcome.rewind_to):
+            if self.tx.can_rewind(outcome.rewind_to, activation.tokens):
                 self._rewind = (activation, outcome)
             else:
-                onward = self.tx.escalate(activation.node, outcome.rewind_to, finished.message, outcome.retry)
+                onward = self.tx.escalate(activation, outcome.rewind_to, finished.message, outcome.retry)
                 self._ready.append(onward)
             return
         if outcome.exits:
@@ -386,14 +392,18 @@ class Executor:
         self._verdict = Verdict(reason, error=error.info(node=activation.node))
 
     def _end_unneeded(self) -> None:
-        """Cancel what runs, and skip what waits, in branches whose join was decided without them."""
+        """Cancel what runs in branches whose join was decided without them."""
         for task, activation in self._in_flight.items():
-            if self._flow.is_unneeded(activation):
-                task.cancel()
-        waiting = [a for a in self._ready if self._flow.is_unneeded(a)]
-        for activation in waiting:
-            self._ready.remove(activation)
-            self._finish(activation, "skipped", self._now())
+            if task.cancelling() or not self._flow.is_unneeded(activation):
+                continue
+            task.cancel()
+            if activation in self._unstarted:  # it takes no step any more
+                self._unstarted.discard(activation)
+                self._skip(activation)
+
+    def _skip(self, activation: ev.Activation) -> None:
+        self._finish(activation, "skipped", self._now())
+        self._flow.leave(activation, "cancelled")
 
     async def _do_rewind(self) -> None:
         """A gate's retry: end what runs, take back what came after the checkpoint, go on from there."""
@@ -405,14 +415,14 @@ class Executor:
         if tasks:
             await asyncio.wait(tasks)
         self._rewind = None
-        self._unstarted = 0
+        self._unstarted.clear()
         self._ready.clear()
         self._done.clear()
         if self._verdict is not None:
             return
         assert outcome.rewind_to is not None  # noqa: S101 - as above
         assert outcome.retry is not None  # noqa: S101 - as above
-        self.tx.rewind(activation.node, outcome.rewind_to, outcome.retry)
+        self.tx.rewind(activation, outcome.rewind_to, outcome.retry)
         self._ready.extend(self.tx.state.frontier.values())
 
 

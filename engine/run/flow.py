@@ -34,8 +34,6 @@ class Flow:
         self._meetings: dict[tuple[str, ...], str | None] = {}
         self.ready: deque[ev.Activation] = deque()
         """Activations that can start now."""
-        self._unneeded: set[ev.Token] = set()
-        """Branches whose join is decided without them."""
         self._to_end = False
 
     def after(self, activation: ev.Activation, outcome: Outcome, message: int) -> None:
@@ -53,7 +51,7 @@ class Flow:
             sendings = [_Sending(target, message, "") for target in outcome.targets]
         else:
             sendings = self._along_edges(activation, message, None)
-        self._send_all(activation, sendings)
+        self._send_all(activation, sendings, fanned_out=outcome.branches is not None)
         self.leave(activation, "ended")
 
     def after_failure(self, activation: ev.Activation, error: EngineError) -> bool:
@@ -74,13 +72,14 @@ class Flow:
         state = self._tx.state
         for token in reversed(activation.tokens):
             scope = state.scopes[token.scope]
-            if not scope.decided and not state.live.get(token) and token.branch in pending(scope):
+            if not scope.decided and not state.live.get(token) and scope.awaits(token.branch):
                 self._tx.emit(ev.BranchEnded(token, activation.node, reason))
                 self._decide(token.scope)
 
     def is_unneeded(self, activation: ev.Activation) -> bool:
-        """Whether the activation runs in a branch that nobody waits for."""
-        return bool(self._unneeded) and not self._unneeded.isdisjoint(activation.tokens)
+        """Whether the activation runs in a branch whose join was decided without it."""
+        scopes = self._tx.state.scopes
+        return any(token.branch in scopes[token.scope].cancelled for token in activation.tokens)
 
     def take_unneeded(self) -> bool:
         """Whether branches became unneeded since this was last asked."""
@@ -124,10 +123,12 @@ class Flow:
         self._tx.emit(ev.MessageAdded(activation.node, activation.visit, number, content, merged))
         return number
 
-    def _send_all(self, activation: ev.Activation, sendings: Sequence[_Sending]) -> None:
-        tokens = activation.tokens
-        join = self._meeting(tuple(s.target for s in sendings)) if len(sendings) > 1 else None
-        if join is None:
+    def _send_all(self, activation: ev.Activation, sendings: Sequence[_Sending], *, fanned_out: bool = False) -> None:
+        tokens, scopes = activation.tokens, self._tx.state.scopes
+        several = len(sendings) > 1 or fanned_out  # a list with one item is joined as longer ones are
+        join = self._meeting(tuple(s.target for s in sendings)) if several else None
+        if join is None or any(scopes[token.scope].join == join for token in tokens):
+            # where they only meet at the join of their own branch, the first that arrives there counts
             for sending in sendings:
                 self._send(activation, sending, tokens)
             return
@@ -181,7 +182,11 @@ class Flow:
             return
         node = self._plan.joins[scope.join]
         arrived = [state.messages[message] for _, message in scope.arrived]
-        satisfied = node.ready(scope.size, arrived, len(scope.dead))
+        try:
+            satisfied = node.ready(scope.size, arrived, len(scope.dead))
+        except EngineError as error:
+            error.node = scope.join
+            raise
         if satisfied is None:
             return
         visit = state.visits.get(scope.join, 0) + 1
@@ -198,5 +203,4 @@ class Flow:
             )
         )
         self.ready.append(state.frontier[scope.join, visit])
-        self._unneeded.update(ev.Token(name, branch) for branch in cancelled)
         self._to_end = self._to_end or bool(cancelled)

@@ -106,8 +106,9 @@ def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
 def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
     if body.arrival is not None:
         scope = state.scopes[body.arrival.scope]
-        arrived = (*scope.arrived, (body.arrival.branch, body.message))
-        state.scopes[body.arrival.scope] = replace(scope, arrived=arrived)
+        if not scope.decided and scope.awaits(body.arrival.branch):  # else it is too late, or there already
+            arrived = (*scope.arrived, (body.arrival.branch, body.message))
+            state.scopes[body.arrival.scope] = replace(scope, arrived=arrived)
     elif body.target_visit:
         state.enter(ev.Activation(body.target, body.target_visit, body.message, body.source, body.tokens))
 
@@ -126,10 +127,11 @@ def _branch_ended(state: RunState, body: ev.BranchEnded) -> None:
 
 
 def _join_decided(state: RunState, body: ev.JoinDecided) -> None:
-    scope = replace(state.scopes[body.scope], decided=True)
+    scope = replace(state.scopes[body.scope], decided=True, cancelled=body.cancelled)
     state.scopes[body.scope] = scope
     message = body.inputs[0] if body.inputs else 1
-    state.enter(ev.Activation(body.path, body.target_visit, message, "", scope.outer, body.inputs, len(body.dead)))
+    dead = len(body.dead)
+    state.enter(ev.Activation(body.path, body.target_visit, message, "", scope.outer, body.inputs, dead, scope.size))
 
 
 def _checkpoint(state: RunState, body: ev.Checkpoint) -> None:

@@ -24,8 +24,8 @@ class Transaction:
         """What there is of an answer: the latest text that a model showed and that was not taken back."""
         self._quiet: set[tuple[str, int, int]] = set()
         """(path, visit, step) of model calls whose text is not shown."""
-        self._targets: dict[str, tuple[ev.Checkpoint, ev.RunSnapshot]] = {}
-        """Node -> the checkpoint before its latest visit, for rewinds."""
+        self._targets: dict[tuple[str, tuple[ev.Token, ...]], tuple[ev.Checkpoint, ev.RunSnapshot]] = {}
+        """Node and branch -> the checkpoint before its latest visit there, for rewinds."""
 
     @property
     def log(self) -> EventLog:
@@ -74,21 +74,32 @@ class Transaction:
         self.emit(body)
         return body
 
-    def checkpoint_before(self, node: str) -> None:
+    def checkpoint_before(self, activation: ev.Activation) -> None:
         """Take the checkpoint to which a gate can send the run back."""
         snapshot = self.state.snapshot()
-        self._targets[node] = (self.checkpoint(), snapshot)
+        self._targets[activation.node, activation.tokens] = (self.checkpoint(), snapshot)
 
-    def can_rewind(self, to: str) -> bool:
-        """Whether `to` has been visited, and its latest visit was not taken back."""
-        return to in self._targets
+    def can_rewind(self, to: str, tokens: tuple[ev.Token, ...] = ()) -> bool:
+        """Whether `to` has been visited on the way to a gate in this branch, and the visit was not taken back."""
+        return self._target(to, tokens) is not None
 
-    def rewind(self, by: str, to: str, retry: ev.Retry) -> None:
+    def _target(self, to: str, tokens: tuple[ev.Token, ...]) -> tuple[ev.Checkpoint, ev.RunSnapshot] | None:
+        """The checkpoint before the latest visit of `to` in this branch, around it or inside it: not beside it."""
+        found = [
+            target
+            for (node, there), target in self._targets.items()
+            if node == to and there[: len(tokens)] == tokens[: len(there)]
+        ]
+        return max(found, key=lambda target: target[0].log_length, default=None)
+
+    def rewind(self, by: ev.Activation, to: str, retry: ev.Retry) -> None:
         """Restore the state before the latest visit of `to`; what the retry changes is recorded with it.
 
         Visits that start again get new numbers, and messages keep theirs: nothing in the log is ever ambiguous.
         """
-        checkpoint, snapshot = self._targets[to]
+        target = self._target(to, by.tokens)
+        assert target is not None  # noqa: S101 - `can_rewind` was asked before
+        checkpoint, snapshot = target
         state = self.state
         again: list[ev.Activation] = []
         used, kept = dict(state.visits), dict(snapshot.visits)
@@ -99,18 +110,18 @@ class Transaction:
             kept[node] = min(kept.get(node, 0), activation.visit - 1)
         first = checkpoint.log_length + 1
         restored = dataclasses.replace(snapshot, frontier=tuple(again), visits=kept)
-        self.emit(ev.Rewound(by, to, checkpoint.number, (first, self._stream.seq), restored, retry))
+        self.emit(ev.Rewound(by.node, to, checkpoint.number, (first, self._stream.seq), restored, retry))
         # what was visited in the part that is taken back has not been visited any more
-        self._targets = {node: target for node, target in self._targets.items() if target[0].log_length < first}
+        self._targets = {place: target for place, target in self._targets.items() if target[0].log_length < first}
 
-    def escalate(self, by: str, to: str, message: int, retry: ev.Retry) -> ev.Activation:
+    def escalate(self, by: ev.Activation, to: str, message: int, retry: ev.Retry) -> ev.Activation:
         """Go on at a node that has not been visited yet: a retry that takes nothing back, with the refused answer."""
         state = self.state
         snapshot = state.snapshot()
-        activation = ev.Activation(to, state.visits.get(to, 0) + 1, message, by)
+        activation = ev.Activation(to, state.visits.get(to, 0) + 1, message, by.node, by.tokens)
         onward = dataclasses.replace(snapshot, frontier=(*snapshot.frontier, activation))
         nothing = (self._stream.seq + 1, self._stream.seq)
-        self.emit(ev.Rewound(by, to, state.checkpoint, nothing, onward, retry))
+        self.emit(ev.Rewound(by.node, to, state.checkpoint, nothing, onward, retry))
         return activation
 
     async def commit(self, body: ev.Committed) -> None:

@@ -58,11 +58,16 @@ class Visit:
     @property
     def joined(self) -> Sequence[Message]:
         state, activation = self._run.tx.state, self._activation
-        return [state.messages[number] for number in activation.inputs or (activation.message,)]
+        numbers = activation.inputs if activation.size else (activation.message,)
+        return [state.messages[number] for number in numbers]
 
     @property
     def dead(self) -> int:
         return self._activation.dead
+
+    @property
+    def branches(self) -> int:
+        return self._activation.size or 1
 
     def output_of(self, node: str) -> Message | None:
         state = self._run.tx.state
