@@ -42,7 +42,7 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
                 yield from _known(
                     source, [each.id for each in spec.nodes], (*at, "input", index), node, "input", "node"
                 )
-            yield from _schema(config.output_schema, (*at, "output_schema"), node)
+            yield from check_schema(config.output_schema, (*at, "output_schema"), f"node `{node.id}`")
         case GateConfig() as config:
             for index, condition in enumerate(config.conditions):
                 place = (*at, "conditions", index, "expression")
@@ -50,9 +50,9 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
         case TransformConfig() as config:
             yield from check_transform(config, at, node)
         case EntryConfig() as config:
-            yield from _schema(config.input_schema, (*at, "input_schema"), node)
+            yield from check_schema(config.input_schema, (*at, "input_schema"), f"node `{node.id}`")
         case ExitConfig() as config:
-            yield from _schema(config.output_schema, (*at, "output_schema"), node)
+            yield from check_schema(config.output_schema, (*at, "output_schema"), f"node `{node.id}`")
 
 
 def check_condition(text: str, at: Location, owner: str, checks: bool = True) -> Iterator[Problem]:
@@ -130,7 +130,14 @@ def _router(config: RouterConfig, at: Location, node: NodeSpec) -> Iterator[Prob
         yield _problem((*at, "compound_routes"), message, "Set `multi_label: true`, or remove them.")
 
 
-def _schema(schema: dict[str, Any] | None, at: Location, node: NodeSpec) -> Iterator[Problem]:
+def check_schema(schema: dict[str, Any] | None, at: Location, owner: str) -> Iterator[Problem]:
+    """The problems of a JSON Schema.
+
+    Args:
+        schema: the schema, where there is one.
+        at: its location.
+        owner: whose it is, in words.
+    """
     if schema is None:
         return
     from jsonschema import SchemaError  # slow to import, and few graphs have a schema
@@ -138,7 +145,7 @@ def _schema(schema: dict[str, Any] | None, at: Location, node: NodeSpec) -> Iter
 
     name = str(at[-1])
     if any(not reference.startswith("#") for reference in _references(schema)):
-        message = f"The `{name}` of node `{node.id}` refers to a schema elsewhere (`$ref`)."
+        message = f"The `{name}` of {owner} refers to a schema elsewhere (`$ref`)."
         yield _problem(at, message, "Put the schema under `$defs` and refer to it with `#/$defs/name`.")
         return
     try:
@@ -146,7 +153,7 @@ def _schema(schema: dict[str, Any] | None, at: Location, node: NodeSpec) -> Iter
     except SchemaError as exc:
         inside = ".".join(str(part) for part in exc.path)
         detail = f"`{shorten(inside)}`: {shorten(exc.message, 120)}" if inside else shorten(exc.message, 120)
-        message = f"The `{name}` of node `{node.id}` is no valid JSON Schema: {detail}."
+        message = f"The `{name}` of {owner} is no valid JSON Schema: {detail}."
         yield _problem((*at, *(part for part in exc.path)), message, "Correct the schema.")
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.graph.files import read_file
 from engine.graph.problems import GraphError, Problem, choose_from, shorten
+from engine.graph.prompts import PROMPTS, available_prompts, prompt_ids, with_prompts
 from engine.graph.schema_errors import schema_problems
-from engine.graph.shipped import SUFFIXES, graphs_in, shipped_graphs
+from engine.graph.shipped import SUFFIXES, graphs_in, shipped_folder, shipped_graphs
 from engine.graph.spec import GraphSpec
 from engine.graph.validation import STANDARD_NAMES, Names, validate
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from engine.graph.source import Document
 
 _PREFIX = "graph."
-_MAX_FILE_BYTES = 1_000_000
 
 
 def load_graph(
@@ -35,7 +36,8 @@ def load_graph(
         GraphError: there is no such graph, or it is wrong. The message says where and what to do.
     """
     path = path_or_name if isinstance(path_or_name, Path) else _find(path_or_name, search)
-    return parse_graph(_read(path), str(path), names=names)
+    prompts = [path.parent / PROMPTS, *(folder / PROMPTS for folder in search)]
+    return parse_graph(read_file(path), str(path), names=names, prompts=prompts)
 
 
 def available_graphs(search: Sequence[Path] = ()) -> dict[str, Path]:
@@ -46,13 +48,16 @@ def available_graphs(search: Sequence[Path] = ()) -> dict[str, Path]:
     return found
 
 
-def parse_graph(text: str, source: str = "", *, names: Names | None = STANDARD_NAMES) -> GraphSpec:
+def parse_graph(
+    text: str, source: str = "", *, names: Names | None = STANDARD_NAMES, prompts: Sequence[Path] = ()
+) -> GraphSpec:
     """Parse and validate the YAML text of a graph.
 
     Args:
         text: the YAML text.
         source: what messages call it; usually the path of the file.
         names: what a graph may refer to; None: references to roles are not checked.
+        prompts: folders looked in for prompts before the shipped ones.
 
     Raises:
         GraphError: the text is no valid graph; all problems are listed.
@@ -66,7 +71,12 @@ def parse_graph(text: str, source: str = "", *, names: Names | None = STANDARD_N
         problems += [] if problems else [_no_mapping(document.data, source)]
     else:
         spec, wrong = _specification(document.data)
-        problems += _located(wrong if spec is None else validate(spec, names), document, source)
+        if spec is not None:
+            files = available_prompts([*prompts, shipped_folder() / PROMPTS]) if any(prompt_ids(spec)) else {}
+            spec, broken = with_prompts(spec, files)
+            problems += broken
+            wrong = [] if broken else validate(spec, names, prompts=files)
+        problems += _located(wrong, document, source)
     if spec is None or problems:
         raise GraphError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return spec
@@ -109,34 +119,3 @@ def _find(name: str, search: Sequence[Path]) -> Path:
         problem = Problem("", 0, 0, message, f"{remedy} A file is given as a path, such as ./my.yaml.")
         raise GraphError([problem], code="unknown_graph")
     return found
-
-
-def _read(path: Path) -> str:
-    name = str(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise _unreadable(
-            name, "There is no such file.", "Check the path; `graph list` shows the graphs by name."
-        ) from None
-    except IsADirectoryError:
-        raise _unreadable(name, "It is a folder.", "Name a file in it.") from None
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise _unreadable(
-            name, f"It cannot be read ({shorten(reason)}).", "Check the path and its permissions."
-        ) from None
-    if len(raw) > _MAX_FILE_BYTES:
-        raise _unreadable(name, "It is larger than 1 MB.", "Shorten it, or split the graph.")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = raw[: exc.start].count(b"\n") + 1
-        column = exc.start - (raw.rfind(b"\n", 0, exc.start) + 1) + 1
-        problem = Problem(name, line, column, "It is not UTF-8 text.", "Save the file as UTF-8.")
-        raise GraphError([problem], code="graph_unreadable") from None
-
-
-def _unreadable(name: str, message: str, remedy: str) -> GraphError:
-    return GraphError([Problem(name, 0, 0, message, remedy)], code="graph_unreadable")

@@ -41,14 +41,17 @@ _REMEDIES = {
 }
 
 
-def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """The problems that a validation error of a `GraphSpec` stands for; locations are paths into `data`."""
+def schema_problems(
+    error: ValidationError, data: Mapping[str, Any], root: type[BaseModel] = GraphSpec
+) -> list[Problem]:
+    """The problems that a validation error of a graph (or of another `root`) stands for; locations are paths into
+    `data`."""
     problems = []
     for detail in error.errors(include_url=False, include_context=True):
         location = tuple(detail["loc"])
         if _follows_from_unknown_type(location, data):
             continue
-        problems.append(_problem(detail, location, data))
+        problems.append(_problem(detail, location, data, root))
     return list(dict.fromkeys(problems))
 
 
@@ -60,16 +63,17 @@ def _follows_from_unknown_type(location: Location, data: Mapping[str, Any]) -> b
     return isinstance(node, dict) and not (isinstance(node.get("type"), str) and node["type"] in CONFIGS)
 
 
-def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any]) -> Problem:
+def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any], root: type[BaseModel]) -> Problem:
     kind, value, context = detail["type"], detail.get("input"), detail.get("ctx", {})
-    where = describe(location, data)
+    owner = describe(location[:-1], data, root)
+    where = describe(location, data, root)
     name = str(location[-1]) if location else "graph"
     if kind == "extra_forbidden":
-        fields = _fields_at(location[:-1], data)
+        fields = _fields_at(location[:-1], data, root)
         remedy = choose_from(name, fields) if nearest(name, fields) else f"Remove it. {choose_from(name, fields)}"
-        return _at(location, f"{describe(location[:-1], data)} has no field `{shorten(name)}`.", remedy)
+        return _at(location, f"{owner} has no field `{shorten(name)}`.", remedy)
     if kind == "missing":
-        return _at(location, f"{describe(location[:-1], data)} needs the field `{name}`.", f"Add `{name}:`.")
+        return _at(location, f"{owner} needs the field `{name}`.", f"Add `{name}:`.")
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return _at(location, f"{where} cannot be `{shorten(value)}`.", choose_from(value, choices))
@@ -108,7 +112,7 @@ def _quoted(value: Any) -> str:
     return f"{word}{value}" if word.endswith(" ") else word
 
 
-def describe(location: Location, data: Any) -> str:
+def describe(location: Location, data: Any, root: type[BaseModel] = GraphSpec) -> str:
     """A location in words: ``The field `target` of route `code` of node `router` ``; the graph itself at the root."""
     owners: list[str] = []
     fields: list[str] = []
@@ -123,7 +127,7 @@ def describe(location: Location, data: Any) -> str:
             fields.append(part)
     subject = [f"field `{'.'.join(map(shorten, fields))}`"] if fields else []
     text = " of ".join(subject + owners[::-1])
-    return f"The {text}" if text else "The graph"
+    return f"The {text}" if text else f"The {root.__name__.removesuffix('Spec').lower()}"
 
 
 def _item_name(list_name: str, ordinal: int, value: Any) -> str:
@@ -146,9 +150,9 @@ def _step(value: Any, part: str | int) -> Any:
         return None
 
 
-def _fields_at(location: Location, data: Mapping[str, Any]) -> list[str]:
+def _fields_at(location: Location, data: Mapping[str, Any], root: type[BaseModel]) -> list[str]:
     """Names of the fields that the model at a location has."""
-    model: type[BaseModel] | None = GraphSpec
+    model: type[BaseModel] | None = root
     value: Any = data
     for part in location:
         if model is NodeSpec and part == "config":

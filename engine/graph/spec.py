@@ -96,12 +96,19 @@ class RouterConfig(NodeConfig):
 
 class ModelConfig(NodeConfig):
     model: str = Field(default="@general", description="a model name, or a role such as `@code`")
-    system_prompt: str = ""
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    max_tokens: int = Field(default=512, ge=1, le=131_072)
+    prompt_id: str | None = Field(
+        default=None,
+        description="name of a prompt, or `name@1.0.0` for one version of it: from `prompts` of the graph, from the"
+        " folder `prompts` beside the graph's file, or a shipped one; instead of `system_prompt`",
+    )
+    system_prompt: str = Field(default="", description="what the model is told before the question")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="0: always the likeliest word; more: more varied")
+    max_tokens: int = Field(default=512, ge=1, le=131_072, description="tokens of the longest answer")
     stream: bool = Field(default=True, description="false: the text is shown when it is whole")
     fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
-    output_schema: dict[str, JsonValue] | None = Field(default=None, description="JSON Schema of the answer")
+    output_schema: dict[str, JsonValue] | None = Field(
+        default=None, description="JSON Schema of the answer, enforced; default: the prompt's, where it has one"
+    )
     input: list[NodeId] | None = Field(
         default=None,
         description="nodes whose outputs it sees besides the question; default: the message that reached it",
@@ -262,6 +269,37 @@ class EdgeSpec(Strict):
     weight: float = Field(default=1.0, description="among edges with equal conditions the heaviest is taken")
 
 
+class ExampleSpec(Strict):
+    user: str = Field(min_length=1, description="what a person could ask")
+    assistant: str = Field(min_length=1, description="the answer that is wanted")
+
+
+class PromptSpec(Strict):
+    """A prompt: a file in a folder `prompts`, named after its id, or an entry of `prompts` in a graph."""
+
+    id: NodeId = Field(description="name of its file, up to an `@`")
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$", description="x.y.z")
+    description: str = Field(default="", description="for the reader")
+    system: str = Field(default="", description="what the model is told before the question")
+    user: str = Field(
+        default="{{ question }}",
+        min_length=1,
+        max_length=20_000,
+        description="Jinja2 template of what stands for the question; it may mention `content`, `question`, `data` and"
+        " `vars`. One that mentions `content` takes the place of the message that reached the node",
+    )
+    examples: list[ExampleSpec] = Field(
+        default_factory=list, max_length=50, description="shown to the model as earlier turns"
+    )
+    output_schema: dict[str, JsonValue] | None = Field(
+        default=None, description="JSON Schema of the answer, enforced; a node's own wins"
+    )
+
+    @property
+    def title(self) -> str:
+        return f"{self.id}@{self.version}"
+
+
 class GraphSpec(Strict):
     id: Identifier
     version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
@@ -274,6 +312,10 @@ class GraphSpec(Strict):
     exit_points: list[NodeId] = Field(default_factory=list)
     protected: bool = Field(default=False, description="true: the program never changes this graph on its own")
     allow_cycles: bool = False
+    prompts: dict[str, PromptSpec] = Field(
+        default_factory=dict,
+        description="prompts by the name that `prompt_id` gives; those from files are added when the graph is loaded",
+    )
 
     @property
     def title(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.graph.config_checks import check_condition, check_config
 from engine.graph.problems import Location, Problem, choose_from
+from engine.graph.prompts import check_prompts
 from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
 from engine.graph.topology import Link, entry_nodes, find_cycles, links, reachable, successors
 
@@ -25,12 +26,13 @@ class Names:
 STANDARD_NAMES = Names()
 
 
-def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES) -> list[Problem]:
+def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: Iterable[str] = ()) -> list[Problem]:
     """Everything that is wrong with a graph; empty where it can run.
 
     Args:
         spec: the graph.
         names: what it may refer to; None: references to roles are not checked.
+        prompts: names of prompts that are there besides its own, for remedies.
 
     Returns:
         Problems without file and line; `location` is the path of the value inside the graph.
@@ -39,6 +41,7 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES) -> list[Prob
     problems = list(unsound)
     for index, node in enumerate(spec.nodes):
         problems += check_config(node, ("nodes", index, "config"), spec, None if names is None else names.roles)
+    problems += check_prompts(spec, prompts)
     for index, edge in enumerate(spec.edges):
         if edge.condition is not None:
             problems += check_condition(edge.condition, ("edges", index, "condition"), f"edge `{_arrow(edge)}`")

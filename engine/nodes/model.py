@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
-from engine.graph.spec import ModelConfig
+from engine.graph.spec import ModelConfig, PromptSpec
+from engine.graph.templates import compile_template
 from engine.memory.context import ContextItem, ContextSelection
 from engine.message import Message, MessageKind
 from engine.models.caller import ModelRound
@@ -16,6 +17,7 @@ from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.entry import check_schema
 from engine.nodes.json_values import parse_json
 from engine.nodes.notes import words_of
+from engine.nodes.templates import fill, scope_of
 
 
 class _TooLong(EngineError):
@@ -29,6 +31,7 @@ class _TooLong(EngineError):
 class ModelNode:
     def __init__(self, config: ModelConfig) -> None:
         self._config = config
+        self._own = PromptSpec(id="own", system=config.system_prompt, output_schema=config.output_schema)
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
         """Ask the model; once more with a changed request after an unusable answer or an overflow of its window.
@@ -53,7 +56,9 @@ class ModelNode:
         model = ctx.resolve(config.model)
         window = ctx.window_of(model)
         reserve = min(config.max_tokens, window // 2)
-        selection = self._select(ctx, message, ctx.selection(model, window=limit), correction)
+        prompt = self._prompt(ctx)
+        asked = await self._asked(ctx, message, prompt)
+        selection = self._select(ctx, message, ctx.selection(model, window=limit), prompt, asked, correction)
         pruned = selection.prune(reserve)
         if pruned is not None:
             ctx.emit(pruned.event(selection.key))
@@ -64,7 +69,7 @@ class ModelNode:
             max_tokens=reserve,
             window=window,
             temperature=config.temperature,
-            schema=config.output_schema,
+            schema=prompt.output_schema,
         )
         try:
             answer = await ctx.chat(request, fallbacks=self._fallbacks(ctx), stream=config.stream)
@@ -76,8 +81,8 @@ class ModelNode:
         if answer.exact and answer.model == model:
             ctx.observe(selection, answer.prompt_tokens)
             ctx.emit(selection.measured(reserve, reported=answer.prompt_tokens))
-        if config.output_schema is not None:
-            check_schema(_json_of(answer.text), config.output_schema, "The answer", ErrorClass.INVALID_OUTPUT)
+        if prompt.output_schema is not None:
+            check_schema(_json_of(answer.text), prompt.output_schema, "The answer", ErrorClass.INVALID_OUTPUT)
         return Outcome(content=answer.text, data=_payload(ctx, answer))
 
     def _fallbacks(self, ctx: NodeContext) -> list[str]:
@@ -88,31 +93,61 @@ class ModelNode:
                 found.append(ctx.resolve(name))
         return found
 
+    def _prompt(self, ctx: NodeContext) -> PromptSpec:
+        """The prompt that the node names, with the node's own schema where it has one; else what the node says."""
+        if self._config.prompt_id is None:
+            return self._own
+        prompt = ctx.graph.prompts[self._config.prompt_id]
+        own = self._config.output_schema
+        return prompt if own is None else prompt.model_copy(update={"output_schema": own})
+
+    async def _asked(self, ctx: NodeContext, message: Message, prompt: PromptSpec) -> str:
+        """What stands for the question.
+
+        Raises:
+            EngineError: the prompt's template cannot be filled.
+        """
+        question = _question(ctx, message)
+        if prompt is self._own:
+            return question
+        return await fill(compile_template(prompt.user), scope_of(ctx, message, question))
+
     def _select(
-        self, ctx: NodeContext, message: Message, selection: ContextSelection, correction: str
+        self,
+        ctx: NodeContext,
+        message: Message,
+        selection: ContextSelection,
+        prompt: PromptSpec,
+        asked: str,
+        correction: str,
     ) -> ContextSelection:
-        system = self._config.system_prompt.strip()
-        if self._config.output_schema is not None:
-            schema = json.dumps(self._config.output_schema, ensure_ascii=False)
+        system = prompt.system.strip()
+        if prompt.output_schema is not None:
+            schema = json.dumps(prompt.output_schema, ensure_ascii=False)
             system = f"{system}\nAnswer with JSON that fulfils this schema: {schema}".strip()
         if system:
             selection.add(MessageKind.SYSTEM, "system", system, pinned=True)
+        for example in prompt.examples:
+            selection.add(MessageKind.SYSTEM, "user", example.user, pinned=True)
+            selection.add(MessageKind.SYSTEM, "assistant", example.assistant, pinned=True)
         for role, content in ctx.history:
             selection.add(MessageKind.HISTORY, "assistant" if role == "assistant" else "user", content)
-        for upstream in self._upstream(ctx, message):
+        for upstream in self._upstream(ctx, message, prompt):
             selection.add(MessageKind.UPSTREAM, "user", upstream)
-        selection.add(MessageKind.QUESTION, "user", _question(ctx, message), pinned=True)
+        selection.add(MessageKind.QUESTION, "user", asked, pinned=True)
         for note in ctx.notes:
             selection.add(MessageKind.NOTE, "user", words_of(note), pinned=True)
         if correction:
             selection.add(MessageKind.NOTE, "user", correction, pinned=True)
         return selection
 
-    def _upstream(self, ctx: NodeContext, message: Message) -> list[str]:
+    def _upstream(self, ctx: NodeContext, message: Message, prompt: PromptSpec) -> list[str]:
         """Outputs of other nodes that the model sees besides the question."""
         if self._config.input is not None:
             outputs = (ctx.output_of(node) for node in self._config.input)
             return [output.content for output in outputs if output is not None]
+        if "content" in compile_template(prompt.user).names:  # it is there already
+            return []
         made_here = message.path and message.content not in (ctx.question, _question(ctx, message))
         return [message.content] if made_here else []
 
