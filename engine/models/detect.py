@@ -51,9 +51,15 @@ async def _best(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBack
             raise
         tried = exc.message
     try:
-        return await _embedded(config, emit)
+        backend = await _embedded(config, emit)
     except EngineError as exc:
         raise ConfigurationError("no_backend", f"No model can answer. {tried} {exc.message}", remedy=_INSTALL) from exc
+    if (
+        config.ollama_host.strip()
+    ):  # named by the person, who would otherwise take the small model's answers for its own
+        host = normalise_host(config.ollama_host)
+        emit(BackendChanged(host, "ollama", "offline", tried, "The embedded model answers instead."))
+    return backend
 
 
 async def _ollama(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBackend:

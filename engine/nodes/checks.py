@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+from engine.events import Retry
 from engine.message import Message
+from engine.nodes.notes import echoes
 
 REPEATED_WORDS = 6
 """Length in words of the phrase whose repetition counts."""
@@ -12,12 +15,13 @@ REPEATED_TIMES = 4
 """How often the same phrase may stand in an answer before it counts as a loop."""
 
 
-def run_checks(message: Message) -> tuple[dict[str, bool], list[str]]:
-    """(check -> passed, reasons of those that failed). `ok` is true when all passed."""
+def run_checks(message: Message, notes: Sequence[Retry]) -> tuple[dict[str, bool], list[str]]:
+    """(check -> passed, reasons of those that failed). `ok` is true when all passed; `notes` are the retries so far."""
     text = message.content.strip()
     found = {
         "not_empty": (bool(text), "the answer was empty"),
         "not_cut_off": (message.data.get("finish") != "length", "the answer was cut off; give a shorter one"),
+        "not_echo": (not echoes(text, notes), "the answer only repeated these instructions; answer the question"),
         "not_repetitive": (not _repeats(text), "the answer repeated itself; say each thing once"),
     }
     checks = {name: passed for name, (passed, _) in found.items()}

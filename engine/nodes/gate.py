@@ -37,7 +37,7 @@ class GateNode:
             when a
                 condition cannot be evaluated or nothing holds and there is no default target.
         """
-        checks, reasons = run_checks(message) if self._config.mode == "checks" else ({}, [])
+        checks, reasons = run_checks(message, ctx.notes) if self._config.mode == "checks" else ({}, [])
         retries = ctx.retries_of(ctx.path)
         target = self._target(self._scope(ctx, message, checks, retries))
         reason = "; ".join(reasons) or "the gate's conditions asked for another attempt"

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.events import Retry
+
+REMARK = "An earlier answer was refused"
 
 
 def words_of(note: Retry) -> str:
     """One retry in words; no two retries of a gate have the same."""
-    return f"(An earlier answer was refused: {note.note}. This is attempt {note.ordinal + 1}.)"
+    return f"({REMARK}: {note.note}. This is attempt {note.ordinal + 1}.)"
+
+
+def echoes(answer: str, notes: Sequence[Retry]) -> bool:
+    """Whether an answer only hands back what the model was told about a retry, as the smallest models like to do."""
+    said = answer.casefold()
+    return any(REMARK.casefold() in said or note.note.casefold() in said for note in notes)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.config import EngineConfig
-from engine.events import Body
+from engine.events import BackendChanged, Body
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.detect import choose_backend
@@ -27,10 +27,13 @@ class Connected:
 class Connection:
     """Finds the backend once; looks again when there was none."""
 
-    def __init__(self, config: EngineConfig, breakers: BreakerRegistry, emit: Callable[[Body], None]) -> None:
+    def __init__(
+        self, config: EngineConfig, breakers: BreakerRegistry, emit: Callable[[Body], None], notices: list[str]
+    ) -> None:
         self._config = config
         self._breakers = breakers
         self._emit = emit
+        self._notices = notices
         self._connected: Connected | None = None
         self._lock = asyncio.Lock()
 
@@ -42,12 +45,18 @@ class Connection:
         """
         async with self._lock:
             if self._connected is None:
-                backend = await choose_backend(self._config, emit=self._emit)
+                backend = await choose_backend(self._config, emit=self._heard)
                 caller = ModelCaller(
                     backend, self._breakers, self._config.retry, concurrency=_concurrency(backend, self._config)
                 )
                 self._connected = Connected(backend, ModelDirectory(backend), caller)
             return self._connected
+
+    def _heard(self, body: Body) -> None:
+        """What the search says goes to everybody; a backend that was passed over also to the person."""
+        if isinstance(body, BackendChanged) and body.status == "offline" and self._connected is None:
+            self._notices.append(f"{body.detail} {body.remedy}".strip())
+        self._emit(body)
 
     async def aclose(self) -> None:
         if self._connected is not None:

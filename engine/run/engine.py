@@ -48,13 +48,13 @@ class Engine:
         self.data_dir = data_dir
         self.bus = EventBus()
         self.notices: list[str] = []
-        """Sentences for the person about what opening found."""
+        """Sentences for the person about what opening found, and later about a backend that was passed over."""
         self.recovered: tuple[TransactionRow, ...] = ()
         """Transactions found unfinished at start-up; they were rolled back."""
         self._database: Database | None = None
         self._log = EventLog(self.bus, None)
         self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
-        self._connection = Connection(config, self._breakers, self._emit)
+        self._connection = Connection(config, self._breakers, self._emit, self.notices)
         self._turns: dict[str, list[tuple[str, str, str]]] = {}
         """Session -> (role, content, transaction) of turns that are kept in memory only."""
         self._plans: dict[str, Plan] = {}

@@ -17,7 +17,8 @@ import pytest
 from engine.config import EmbeddedConfig
 from engine.errors import EngineError, ErrorClass
 from engine.events import BackendChanged, Body
-from engine.models.embedded import EmbeddedBackend
+from engine.models import embedded_child
+from engine.models.embedded import EmbeddedBackend, bundled_model
 from engine.models.protocol import ChatMessage, ChatRequest, Chunk, ModelBackend
 
 pytestmark = pytest.mark.embedded
@@ -326,7 +327,8 @@ async def test_a_folder_named_engine_where_the_person_is_does_not_matter(
 _PARENT = """
 import asyncio
 from engine.config import EmbeddedConfig
-from engine.models.embedded import EmbeddedBackend
+from engine.models import embedded_child
+from engine.models.embedded import EmbeddedBackend, bundled_model
 
 async def main():
     backend = EmbeddedBackend(EmbeddedConfig(window=1024), emit=lambda _: None)
@@ -346,6 +348,25 @@ async def test_the_child_ends_with_its_parent_even_when_that_is_killed() -> None
     parent.kill()
     await parent.wait()
     await until(lambda: not running(pid))
+
+
+def test_the_child_ends_when_its_parent_is_gone_before_it_could_answer() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-P", str(Path(embedded_child.__file__))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        settings = {"path": str(bundled_model()), "alias": "x", "slots": 1, "window": 512, "threads": 1}
+        child.stdout.close()  # nobody reads the address
+        child.stdin.write((json.dumps({**settings, "batch_threads": 1, "api_key": "k"}) + "\n").encode())
+        child.stdin.close()
+        try:
+            child.wait(60)
+        finally:
+            child.kill()
 
 
 def running(pid: int) -> bool:

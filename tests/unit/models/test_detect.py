@@ -53,6 +53,15 @@ async def test_auto_takes_the_embedded_model_where_no_ollama_answers(nobody) -> 
     assert await kind_of(EngineConfig(ollama_host=nobody)) == "embedded"
 
 
+async def test_an_ollama_that_the_person_named_is_not_passed_over_in_silence(nobody) -> None:
+    events: list[Body] = []
+    await kind_of(EngineConfig(ollama_host=nobody), events)
+    (passed_over,) = events
+    assert isinstance(passed_over, BackendChanged)
+    assert (passed_over.status, passed_over.backend) == ("offline", "ollama")
+    assert nobody in passed_over.detail
+
+
 async def test_auto_takes_the_embedded_model_where_ollama_only_embeds() -> None:
     with FakeOllama(["nomic-embed-text"]) as server:
         assert await kind_of(EngineConfig(ollama_host=server.address)) == "embedded"

@@ -71,10 +71,26 @@ async def test_a_condition_that_cannot_be_decided_is_a_failure_that_names_the_ga
     ],
 )
 def test_checks_find_what_can_be_known_without_a_model(text: str, data: dict[str, Any], failed: set[str]) -> None:
-    checks, reasons = run_checks(Message(1, text, data))
+    checks, reasons = run_checks(Message(1, text, data), ())
     assert {name for name, passed in checks.items() if not passed} - {"ok"} == failed
     assert checks["ok"] == (not failed)
     assert len(reasons) == len(failed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "passed"),
+    [
+        ("(An earlier answer was refused: it was empty. This is attempt 2.)", False),
+        ("Sure! an EARLIER answer was refused, so here it is.", False),
+        ("It Was Empty", False),
+        ("The sea is blue.", True),
+    ],
+)
+def test_an_answer_that_hands_back_the_remark_about_a_retry_is_refused(answer: str, passed: bool) -> None:
+    checks, reasons = run_checks(Message(1, answer), (ev.Retry("it was empty"),))
+    assert checks["not_echo"] is passed
+    assert run_checks(Message(1, answer), ())[0]["not_echo"], "without a retry there is nothing to hand back"
+    assert bool(reasons) is not passed
 
 
 async def test_the_mode_decides_whether_checks_are_run() -> None:
