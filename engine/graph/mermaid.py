@@ -12,8 +12,11 @@ _SHAPES = {
     "gate": ("{{", "}}"),
     "model": ("[", "]"),
     "transform": ("[/", "/]"),
+    "fanout": ("[/", "\\]"),
+    "join": ("[\\", "/]"),
 }
 """Node type -> brackets around its label: https://mermaid.js.org/syntax/flowchart.html#node-shapes"""
+_ROUNDED = ("(", ")")
 
 _ESCAPES = {ord(char): f"#{ord(char)};" for char in '"#&<>`\\|{}[]()'}
 """Entity codes for characters that mean something to Mermaid or to HTML."""
@@ -37,7 +40,7 @@ def escape(text: str) -> str:
 
 
 def _node(node: NodeSpec) -> str:
-    opening, closing = _SHAPES[node.type]
+    opening, closing = _SHAPES.get(node.type, _ROUNDED)
     detail = getattr(node.config, "model", "")
     label = escape(node.title) + (f"<br/>{escape(detail)}" if detail else "")
     return f'{opening}"{label}"{closing}'

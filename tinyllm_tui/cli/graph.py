@@ -81,7 +81,7 @@ def validate(ctx: click.Context, graphs: tuple[str, ...], as_json: bool) -> int:
 
 @graph.command()
 @click.argument("name", metavar="NAME|FILE")
-@click.option("--format", "form", type=click.Choice(["text", "mermaid"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "mermaid", "dot"]), default="text", show_default=True)
 @setting_options("ascii")
 @common_options
 @click.pass_context
@@ -93,6 +93,11 @@ def show(ctx: click.Context, name: str, form: str) -> int:
         from engine.graph.mermaid import to_mermaid
 
         output.say(to_mermaid(spec))
+        return 0
+    if form == "dot":
+        from engine.graph.dot import to_dot
+
+        output.say(to_dot(spec))
         return 0
     from tinyllm_tui.graph_layout import draw_graph
 

@@ -166,6 +166,7 @@ def test_show_draws_every_node(call: Call) -> None:
         assert node in drawn
         assert node in plain
     assert mermaid.startswith("flowchart")
+    assert call("graph", "show", "multi_domain", "--format", "dot").out.startswith("digraph")
 
 
 def test_an_output_without_unicode_gets_a_drawing_in_ascii(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

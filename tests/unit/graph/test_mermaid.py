@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+from engine.graph.dot import to_dot
 from engine.graph.loader import parse_graph
 from engine.graph.mermaid import to_mermaid
+from engine.graph.spec import CONFIGS, EntryConfig, GraphSpec, NodeSpec
 from tests.unit.graph.samples import good, small
 
 
@@ -31,3 +35,12 @@ def test_control_characters_do_not_reach_the_text() -> None:
     text = to_mermaid(parse_graph(small().replace("id: talk, type", f"id: talk, name: {name}, type")))
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+def test_a_node_of_every_type_can_be_drawn() -> None:
+    nodes = [NodeSpec.model_construct(id=kind, type=kind, name="", config=EntryConfig()) for kind in CONFIGS]
+    spec = GraphSpec.model_construct(id="g", name="", nodes=nodes, edges=[])
+    brackets = {kind: line.strip() for kind, line in zip(CONFIGS, to_mermaid(spec).splitlines()[1:], strict=True)}
+    for kind, line in brackets.items():
+        assert re.fullmatch(rf"n\d+[\[({{/\\]+\"{kind}\"[\])}}/\\]+", line), line
+    assert all(f'label="{kind}"' in to_dot(spec) for kind in CONFIGS)
