@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,18 @@ async def test_an_overrun_of_memory_writes_nothing_on_the_person_s_screen(capfd:
 
 
 def _workers() -> set[int]:
-    """The processes that this one has, started by any of its threads."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for each in lists for pid in each.read_text().split()}
+    """The running processes that any thread of this one started; one that ended may wait to be reaped for a while."""
+    found = set()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {int(pid) for pid in each.read_text().split() if _runs(pid)}
+    return found
+
+
+def _runs(pid: str) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
