@@ -429,7 +429,7 @@ class Executor:
 def _visit_policy(spec: NodeSpec) -> RetryPolicy:
     """Retries of a whole visit: only where the node asks for them and its model call does not use them already."""
     retry = spec.config.retry
-    if retry is None or spec.type == "model" or not spec.config.idempotent:
+    if retry is None or spec.type in ("model", "router") or not spec.config.idempotent:
         return RetryPolicy(attempts=1, base_s=0.0, cap_s=0.0)
     return RetryPolicy(attempts=retry.attempts, base_s=retry.base_delay_ms / 1000, cap_s=30.0)
 

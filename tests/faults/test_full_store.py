@@ -66,6 +66,27 @@ async def test_a_run_pauses_while_the_disk_is_full_and_goes_on_when_there_is_roo
         assert (await eng.view(run.transaction)).paused == ""
 
 
+async def test_a_pause_that_lasts_too_long_ends_the_run_with_a_clear_error(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    go_on = asyncio.Event()
+    scripted.answers(["part", go_on])
+    async with engine.open(tmp_path) as eng:
+        eng._log._patience = 0.5
+        run = eng.start(chain(node("m", "model"), node("strip", "transform", operation="strip")), "Why?")
+        await scripted.busy.wait()
+        await fill_up(eng)
+        eng._log.append(ev.BackendChanged("e", "b", "ready", LONG))
+        await until(lambda: eng._log.error)
+        go_on.set()
+        kinds = [event.kind async for event in run.events()]
+        result = await run.result()
+        await make_room(eng)
+    assert result.error is not None
+    assert (result.status, result.error.code, result.text) == ("rolled_back", "disk_full", "part")
+    assert kinds[-3:] == ["paused", "rolling_back", "rolled_back"]
+
+
 def bodies(subscription: object) -> list[ev.Body]:
     return [item.body for item in subscription.drain() if isinstance(item, ev.Event)]  # type: ignore[attr-defined]
 

@@ -7,7 +7,7 @@ import typing
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import events as ev
@@ -53,6 +53,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
 def test_every_body_comes_back_from_its_json_as_it_was(kind: str) -> None:
     cls = ev.BODIES[kind]
 
+    @settings(max_examples=50)
     @given(values_of(cls))
     def round_trip(body: ev.Body) -> None:
         text = ev.encode(body)

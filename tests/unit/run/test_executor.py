@@ -10,6 +10,8 @@ from engine import events as ev
 from engine.config import BreakerConfig, EngineConfig
 from engine.errors import ErrorClass
 from engine.graph.spec import GraphSpec
+from engine.nodes.context import Outcome
+from engine.nodes.factory import make_inline
 from tests.graphs import chain, make_graph, node, one_model, parallel
 from tests.running import Ran, ask, run_in
 from tests.scripted_backend import ScriptedBackend, fault, model, system_of
@@ -333,3 +335,91 @@ async def test_fallback_models_answer_when_the_first_fails(scripted: ScriptedBac
     ran = await ask(one_model(model="small", fallback_models=["big"]))
     assert (ran.result.text, ran.result.model) == ("from the big one", "big")
     assert system_of(scripted.requests[0]) == system_of(scripted.requests[-1])
+
+
+async def test_the_retry_of_a_router_is_that_of_its_model_call(scripted: ScriptedBackend) -> None:
+    scripted.answers([fault(ErrorClass.OVERLOADED)])
+    graph = make_graph(
+        [
+            node("start", "entry"),
+            node(
+                "router",
+                "router",
+                method="model",
+                routes=[{"name": "one", "target": "end"}],
+                retry={"attempts": 2, "base_delay_ms": 0},
+            ),
+            node("end", "exit"),
+        ],
+        [("start", "router"), ("router", "end")],
+    )
+    ran = await ask(graph)
+    assert (ran.result.status, len(scripted.requests)) == ("rolled_back", 2)
+
+
+class Flaky:
+    """A node that waits for something, and fails so often."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        self.failures = failures
+
+    async def run(self, ctx: Any, message: Any) -> Outcome:
+        if self.failures:
+            raise self.failures.pop(0)
+        return Outcome(content=f"visit {ctx.visit}")
+
+
+@pytest.mark.parametrize(
+    ("failures", "status", "attempts"),
+    [
+        ([], "committed", [1]),
+        ([fault(ErrorClass.SERVER)], "committed", [1, 2]),
+        ([TimeoutError(), ConnectionResetError()], "committed", [1, 2, 3]),
+        ([fault(ErrorClass.SERVER)] * 3, "rolled_back", [1, 2, 3]),
+        ([fault(ErrorClass.AUTH)], "rolled_back", [1]),
+        ([ZeroDivisionError()], "rolled_back", [1]),
+    ],
+)
+async def test_a_node_that_calls_no_model_is_visited_again_as_its_retry_says(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception], status: str, attempts: list[int]
+) -> None:
+    flaky = Flaky(list(failures))
+    monkeypatch.setattr("engine.run.plan.make_inline", lambda s, back: None if s.id == "t" else make_inline(s, back))
+    monkeypatch.setattr("engine.run.plan.make_async", lambda s: flaky if s.id == "t" else None)
+    ran = await ask(chain(node("t", "transform", operation="strip", retry={"attempts": 3, "base_delay_ms": 0})))
+    assert ran.result.status == status
+    started = [body for body in ran.all(ev.NodeStarted) if body.path == "t"]
+    assert [body.attempt for body in started] == attempts
+    assert {body.visit for body in started} == {1}
+    if status == "committed":
+        assert ran.result.text == "visit 1"
+        assert len(ran.view.nodes["t"].visits) == 1
+
+
+async def test_an_error_edge_that_cannot_be_decided_is_a_failure_of_its_own(scripted: ScriptedBackend) -> None:
+    scripted.answers([fault()])
+    graph = make_graph(
+        [node("start", "entry"), node("m", "model"), node("end", "exit")],
+        [("start", "m"), ("m", "end", 'status == "failed" and data.nothing == 1')],
+    )
+    ran = await ask(graph)
+    assert ran.result.error is not None
+    assert (ran.result.error.code, ran.result.error.node) == ("condition_failed", "m")
+
+
+async def test_a_long_line_of_quick_nodes_leaves_the_loop_its_turns() -> None:
+    graph = chain(*(node(f"t{i}", "transform", operation="strip") for i in range(150)))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with engine.open() as eng:
+        run = eng.start(graph, "Why?")
+        beside = asyncio.create_task(other())
+        assert (await run.result()).status == "committed"
+        beside.cancel()
+    assert turns > 2
