@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import platformdirs
 from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -181,13 +183,27 @@ def setting_names() -> list[str]:
     return _names(Settings, "")
 
 
+def section(info: FieldInfo) -> type[BaseModel] | None:
+    """The model of a setting that is a section of others; None for any other."""
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
 def _names(model: type[BaseModel], prefix: str) -> list[str]:
     found: list[str] = []
     for name, info in model.model_fields.items():
         found.append(prefix + name)
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found.extend(_names(info.annotation, f"{prefix}{name}."))
+        group = section(info)
+        if group is not None:
+            found.extend(_names(group, f"{prefix}{name}."))
     return found
+
+
+def _without_empty_sections(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of which every line is commented out reads as null; it says nothing."""
+    fields = Settings.model_fields
+    sections = {name for name, info in fields.items() if section(info) or get_origin(info.annotation) is dict}
+    return {name: value for name, value in values.items() if value is not None or name not in sections}
 
 
 # -- sources --------------------------------------------------------------------------------
@@ -195,7 +211,7 @@ def _names(model: type[BaseModel], prefix: str) -> list[str]:
 
 def _from_environment() -> dict[str, Any]:
     try:
-        return EnvSettingsSource(Settings)()
+        return _without_empty_sections(EnvSettingsSource(Settings)())
     except SettingsError as error:
         for name in ("roles", "embedded", "breaker", "retry"):
             value = os.environ.get(PREFIX + name.upper())
@@ -236,6 +252,7 @@ def _from_file(path: Path, *, must_exist: bool) -> _Layer:
             "config_invalid", message, remedy="`tinyllm-tui init --force` writes one with every setting."
         )
     values = {name: value for name, value in values.items() if name not in _FALLBACKS or value not in ("", None)}
+    values = _without_empty_sections(values)
     _resolve_paths(values, path.parent)
     return _Layer(values, "file", path, document)
 
@@ -268,7 +285,7 @@ def _fallbacks() -> dict[str, Any]:
 
 
 def _unknown_variables() -> list[str]:
-    known = [PREFIX + name.upper().replace(".", "__") for name in setting_names()]
+    known = [_variable_name(name) for name in setting_names()]
     notes = []
     for name in sorted(os.environ):
         upper = name.upper()
@@ -279,9 +296,34 @@ def _unknown_variables() -> list[str]:
             or upper.startswith(f"{PREFIX}ROLES__")
         ):
             continue
-        close = difflib.get_close_matches(upper, known, 1)
-        notes.append(f"{name} is not a setting{f'; did you mean {close[0]}?' if close else '.'}")
+        close = _nearest_variable(upper)
+        notes.append(f"{name} is not a setting{f'; did you mean {close}?' if close else '.'}")
     return notes
+
+
+def _variable_name(setting: str) -> str:
+    return PREFIX + setting.upper().replace(".", "__")
+
+
+def _nearest_variable(name: str) -> str:
+    """The variable that was probably meant; for a part of a section a part of a section."""
+    head, nested, tail = name.removeprefix(PREFIX).partition("__")
+    names = [setting.upper().replace(".", "__") for setting in setting_names()] + ["ROLES__CODE"]
+    if nested:
+        parts = [known.partition("__") for known in names if "__" in known]
+        sections = difflib.get_close_matches(head, {part[0] for part in parts}, 1)
+        within = [part[2] for part in parts if part[0] in sections]
+        if sections and sections[0] == "ROLES":  # any role will do
+            return f"{PREFIX}ROLES__{tail}"
+        if within:
+            return f"{PREFIX}{sections[0]}__{_nearest(tail, within, least=0.0)}"
+    close = _nearest(f"{head}{nested}{tail}", names)
+    return PREFIX + close if close else ""
+
+
+def _nearest(name: str, known: Sequence[str], *, least: float = 0.6) -> str:
+    """The most similar name, if it is at least that similar (0 to 1); else nothing."""
+    return next(iter(difflib.get_close_matches(name, known, 1, least)), "")
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,6 +336,9 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 # -- mistakes -------------------------------------------------------------------------------
 
+_SECTION_ERRORS = frozenset({"model_type", "model_attributes_type", "dict_type"})
+"""What pydantic calls a value where a section must be; its own words name classes."""
+
 
 def _explain(error: ValidationError, layers: tuple[_Layer, ...]) -> ConfigurationError:
     """One sentence for the first mistake, where it is, and the remedy."""
@@ -302,12 +347,31 @@ def _explain(error: ValidationError, layers: tuple[_Layer, ...]) -> Configuratio
     layer = next((layer for layer in layers if layer.holds(place)), layers[-1])
     called, remedy = layer.call(place) if place and layer.holds(place) else ("A setting", "Correct it.")
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(".".join(place), setting_names(), 1)
-        message = f"{called} is not a setting{f'; did you mean {close[0]}?' if close else '.'}"
+        close = _nearest(".".join(place), setting_names())
+        if close and layer.kind == "env":
+            close = _variable_name(close)
+        message = f"{called} is not a setting{f'; did you mean {close}?' if close else '.'}"
     else:
-        what = str(first["msg"])
-        value = "(not shown)" if place and place[-1] in SECRETS else f"{first.get('input')!r}"[:80]
-        message = f"{called} is {value}: {what[:1].lower()}{what[1:]}."
+        value = "(not shown)" if place and place[-1] in SECRETS else _shown(first.get("input"))
+        message = f"{called} is {value}: {_demand(first['type'], str(first['msg']), place)}."
     if others:
         message += f" ({len(others)} more)"
     return ConfigurationError("setting_invalid", message, remedy=remedy)
+
+
+def _demand(kind: str, words: str, place: tuple[str, ...]) -> str:
+    """What a value must be."""
+    if kind in _SECTION_ERRORS:
+        names = [name for name in setting_names() if name.startswith(f"{place[0]}.")]
+        example = names[0].removeprefix(f"{place[0]}.") if names else "name"
+        return f"it is a section, with settings of its own such as `{example}`"
+    return f"{words[:1].lower()}{words[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as the person wrote it, or near enough."""
+    if value is None:
+        return "empty"
+    if isinstance(value, str):
+        return repr(value)[:80]
+    return json.dumps(value, ensure_ascii=False, default=str)[:80]

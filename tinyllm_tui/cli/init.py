@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 STARTER = "quick"
+EXAMPLE_MODEL = "qwen2.5:3b"
 
 
 @click.command()
@@ -54,7 +55,11 @@ def _write(file: Path, text: str, *, force: bool) -> bool:
 
 
 def commented_config() -> str:
-    """A configuration file that says every setting, its meaning and its default, and changes none."""
+    """A configuration file that says every setting, its meaning and its default, and changes none.
+
+    The names of sections stand there uncommented, so that dropping the # of any one line sets
+    that setting, and no other.
+    """
     from tinyllm_tui.settings import Settings
 
     head = [
@@ -66,21 +71,33 @@ def commented_config() -> str:
 
 
 def _settings(model: type[BaseModel], indent: str, prefix: str) -> Iterator[str]:
-    """Lines for the fields of a model: `# words` and `#name: default`, so that dropping the first # sets it."""
-    from pydantic import BaseModel
+    """Lines for the fields of a model: `# words` and `#name: default`; a section's name is not commented out."""
+    from tinyllm_tui.settings import section
 
     for name, info in model.model_fields.items():
         variable = f"{prefix}{name.upper()}"
-        inner = info.annotation if isinstance(info.annotation, type) else None
-        group = inner if inner is not None and issubclass(inner, BaseModel) else None
+        group = section(info)
         words = info.description or (group and group.__doc__) or name.replace("_", " ")
+        parts = name == "roles" or group is not None
         yield ""
-        yield f"#{indent}# {words.strip().rstrip('.')} ({variable}{'__...' if group else ''})".replace("## ", "# ")
+        yield f"{indent}# {words.strip().rstrip('.')} ({variable}{'__...' if parts else ''})"
         if group is not None:
-            yield f"#{indent}{name}:"
+            yield f"{indent}{name}:"
             yield from _settings(group, indent + "  ", variable + "__")
+        elif parts:
+            yield f"{indent}{name}:"
+            yield from _roles(indent + "  ")
         else:
-            yield f"#{indent}{name}: {_yaml(info.get_default(call_default_factory=True))}"
+            yield f"{indent}#{name}: {_yaml(info.get_default(call_default_factory=True))}"
+
+
+def _roles(indent: str) -> Iterator[str]:
+    """Lines for the roles; they have no default to show, so they show an example."""
+    from engine.models.catalogue import ROLES
+
+    yield f"{indent}# these are examples; without them the best installed model answers for each role"
+    for name in ROLES:
+        yield f"{indent}#{name}: {_yaml(EXAMPLE_MODEL)}"
 
 
 def _yaml(value: Any) -> str:

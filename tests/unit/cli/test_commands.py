@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import EngineConfig
+from engine.models.catalogue import ROLES
 from tests.unit.cli.conftest import Call
-from tinyllm_tui.settings import Settings, load
+from tinyllm_tui.cli.init import EXAMPLE_MODEL, commented_config
+from tinyllm_tui.settings import Settings, load, setting_names
 
 WRONG_GRAPH = "id: g\nnodes:\n  - {id: a, type: entry}\n  - {id: b, type: modle}\nedges: [{from_node: a, to_node: c}]\n"
 
@@ -103,18 +104,60 @@ def test_init_keeps_what_is_there_unless_forced(call: Call, home: Path) -> None:
     assert "theme: mine" not in (home / "config.yaml").read_text()
 
 
-def test_every_line_of_the_written_file_can_be_turned_on_and_says_the_default(call: Call, home: Path) -> None:
+def settings_in(text: str) -> dict[str, str]:
+    """Dotted name -> the commented line that sets it, of a written configuration file."""
+    found, section = {}, ""
+    for line in text.splitlines():
+        if match := re.fullmatch(r"(\w+):", line):
+            section = f"{match[1]}."
+        elif match := re.fullmatch(r"( *)#(\w+): .+", line):
+            found[(section if match[1] else "") + match[2]] = line
+    return found
+
+
+WRITTEN = settings_in(commented_config())
+OTHER = {"backend": "openai", "ascii": "true", "embedded.threads": "7", "embedded.slots": "7", "retry.attempts": "7"}
+"""A value that is not the default, for settings that take neither any text nor any number."""
+
+
+def dumped() -> dict[str, object]:
+    """Dotted name -> value of every setting, and of every role."""
+    found = load().settings.model_dump()
+    flat = {name: value for name, value in found.items() if not isinstance(value, dict)}
+    groups = {name: value for name, value in found.items() if isinstance(value, dict)}
+    return flat | {f"{name}.{part}": value for name, parts in groups.items() for part, value in parts.items()}
+
+
+def test_the_written_file_has_every_setting_and_every_role(home: Path) -> None:
+    groups = {"roles", "embedded", "breaker", "retry"}
+    assert set(WRITTEN) == {name for name in setting_names() if name not in groups} | {f"roles.{r}" for r in ROLES}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_uncommenting_one_line_of_the_written_file_sets_exactly_that_setting(home: Path, name: str) -> None:
+    home.mkdir(parents=True)
+    before = dumped()
+    line = WRITTEN[name]
+    text = commented_config()
+    assert text.count(f"\n{line}\n") == 1
+
+    def with_line(new: str) -> dict[str, object]:
+        (home / "config.yaml").write_text(text.replace(f"\n{line}\n", f"\n{new}\n"))
+        return dumped()
+
+    uncommented = with_line(line.replace("#", "", 1))
+    assert uncommented == (before | {name: EXAMPLE_MODEL} if name.startswith("roles.") else before)
+    other = "other" if line.endswith(('"', "null")) else "777"
+    changed = with_line(line.replace("#", "", 1).partition(":")[0] + ": " + OTHER.get(name, other))
+    assert {key for key in changed if key not in before or changed[key] != before[key]} == {name}
+
+
+def test_all_lines_of_the_written_file_can_be_turned_on_at_once(call: Call, home: Path) -> None:
     call("init")
     file = home / "config.yaml"
-    text = file.read_text()
-    on = re.sub(r"(?m)^#(?=\w|  )", "", text)
-    file.write_text(on)
     assert load().settings == Settings(ollama_host="http://127.0.0.1:9")
-    names = set(re.findall(r"\(TINYLLM_(\w+?)(?:__\.\.\.)?\)", text))
-    assert names >= {name.upper() for name in Settings.model_fields}
-    assert "EMBEDDED__MODEL_PATH" in names
-    for name in EngineConfig.model_fields:
-        assert re.search(rf"(?m)^#{name}:", text), name
+    file.write_text(re.sub(r"(?m)^( *)#(?=\w)", r"\1", file.read_text()))
+    assert load().settings == Settings(ollama_host="http://127.0.0.1:9", roles=dict.fromkeys(ROLES, EXAMPLE_MODEL))
 
 
 def test_init_in_a_folder_that_cannot_be_made_says_so(call: Call, tmp_path: Path) -> None:

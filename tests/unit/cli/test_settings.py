@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,11 @@ def test_a_tilde_is_the_home(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("backend: wrong\n", ["line 1", "backend", "'wrong'", "'ollama'"]),
         ("\n\nembedded:\n  windw: 3\n", ["line 4", "embedded.windw", "did you mean embedded.window?"]),
         ("window: many\n", ["line 1", "window", "'many'", "integer"]),
-        ("breaker: 3\n", ["line 1", "breaker", "3"]),
+        ("breaker: 3\n", ["line 1", "breaker", "is 3: it is a section", "`failure_threshold`"]),
+        ("embedded: [1]\n", ["line 1", "embedded", "is [1]: it is a section", "`model_path`"]),
+        ("roles: x\n", ["line 1", "roles", "is 'x': it is a section"]),
+        ("window:\n", ["line 1", "window", "is empty", "integer"]),
+        ("window: {a: true}\n", ["line 1", 'is {"a": true}', "integer"]),
         ("embedded: [\n", ["line 2", "not YAML"]),
         ("- a list\n", ["no settings", "name: value"]),
         ("just words\n", ["no settings"]),
@@ -123,7 +128,17 @@ def test_a_mistake_in_the_file_is_named_with_its_place_and_remedy(home: Path, te
     assert str(file) in caught.value.message
     for words in says:
         assert words in str(caught.value)
+    assert not re.search(r"Config\b|instance|dictionary|None|True", caught.value.message)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["embedded", "breaker", "retry", "roles"])
+def test_an_empty_section_is_its_defaults(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    defaults = load().settings
+    write(home, f"{name}:\n")
+    assert load().settings == defaults
+    monkeypatch.setenv(f"TINYLLM_{name.upper()}", "null")
+    assert load().settings == defaults
 
 
 def test_a_file_that_is_no_text_is_told(home: Path) -> None:
@@ -144,6 +159,8 @@ def test_an_empty_file_changes_nothing(home: Path) -> None:
         ("TINYLLM_EMBEDDED__WINDOW", "12", "greater than or equal to 512"),
         ("TINYLLM_ROLES", "code=x", "not a JSON object"),
         ("TINYLLM_RETRY", '{"attempts": 0}', "greater than or equal to 1"),
+        ("TINYLLM_RETRY", "3", "it is a section"),
+        ("TINYLLM_RETRY__ATEMPTS", "3", "did you mean TINYLLM_RETRY__ATTEMPTS?"),
     ],
 )
 def test_a_wrong_variable_is_named_with_value_and_remedy(
@@ -164,11 +181,28 @@ def test_keys_are_never_shown(home: Path) -> None:
     assert "secret-1" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("BAKEND", "BACKEND"),
+        ("BREAKR__COOLDOWN_S", "BREAKER__COOLDOWN_S"),
+        ("BREAKR__X", "BREAKER__MAX_PROBES"),
+        ("EMBEDED__WINDW", "EMBEDDED__WINDOW"),
+        ("RETRY_ATTEMPTS", "RETRY__ATTEMPTS"),
+        ("ROLE__CODE", "ROLES__CODE"),
+        ("ROLE__MATH", "ROLES__MATH"),
+    ],
+)
 def test_a_variable_that_is_no_setting_is_noted_with_the_nearest_name(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, meant: str
 ) -> None:
-    monkeypatch.setenv("TINYLLM_BAKEND", "ollama")
-    assert load().notes == ("TINYLLM_BAKEND is not a setting; did you mean TINYLLM_BACKEND?",)
+    monkeypatch.setenv(f"TINYLLM_{wrong}", "3")
+    assert load().notes == (f"TINYLLM_{wrong} is not a setting; did you mean TINYLLM_{meant}?",)
+
+
+def test_a_variable_like_no_setting_is_noted_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYLLM_QQQQ__ZZZZ", "3")
+    assert load().notes == ("TINYLLM_QQQQ__ZZZZ is not a setting.",)
 
 
 def test_a_named_file_must_be_there(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
