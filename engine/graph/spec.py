@@ -24,6 +24,8 @@ class Strict(BaseModel):
 
 
 class RetrySpec(Strict):
+    """Waits are random between 0 and a bound that doubles from attempt to attempt (full jitter)."""
+
     attempts: int = Field(default=3, ge=1, le=20, description="attempts in all, the first included")
     base_delay_ms: int = Field(default=500, ge=0, le=60_000, description="upper bound of the first back-off")
 
@@ -40,6 +42,8 @@ class NodeConfig(Strict):
 
 
 class EntryConfig(NodeConfig):
+    """Where a run begins: takes the question and its inputs, and refuses what is missing or has the wrong form."""
+
     required_fields: list[str] = Field(
         default_factory=list, description="input fields that must be there and not empty"
     )
@@ -47,6 +51,8 @@ class EntryConfig(NodeConfig):
 
 
 class ExitConfig(NodeConfig):
+    """Where a run ends: the text that reaches it is the answer."""
+
     status: ExitStatus = Field(default="success", description="success and fallback commit, error rolls back")
     output_schema: dict[str, JsonValue] | None = Field(
         default=None, description="JSON Schema that the answer, parsed as JSON, must fulfil"
@@ -54,9 +60,9 @@ class ExitConfig(NodeConfig):
 
 
 class RouteSpec(Strict):
-    name: Identifier
-    description: str = ""
-    target: NodeId
+    name: Identifier = Field(description="what the route is called; conditions see it as `route`")
+    description: str = Field(default="", description="what belongs to it, for the reader and for the model stage")
+    target: NodeId = Field(description="node that its questions go to")
     priority: int = Field(default=0, description="among several labels the highest wins")
     domains: list[str] = Field(
         default_factory=list,
@@ -70,7 +76,7 @@ class RouteSpec(Strict):
 
 class CompoundRouteSpec(Strict):
     domains: list[str] = Field(min_length=2, description="names of the routes that must all be found")
-    target: NodeId
+    target: NodeId = Field(description="node that such questions go to")
     priority: int = Field(default=0, description="among several compound routes the highest wins")
     utterances: list[str] = Field(
         default_factory=list, description="example questions that belong to all of the routes"
@@ -78,13 +84,18 @@ class CompoundRouteSpec(Strict):
 
 
 class RouterConfig(NodeConfig):
+    """Finds what a question is about, and sends it to the node for that: by explicit rules, by a classifier that is
+    learnt from the routes' `utterances`, by a capable model, and else to the default route."""
+
     model: str = Field(default="@router", description="model or role for the model stage")
-    routes: list[RouteSpec] = Field(min_length=1)
-    compound_routes: list[CompoundRouteSpec] = Field(default_factory=list)
+    routes: list[RouteSpec] = Field(min_length=1, description="where questions can go")
+    compound_routes: list[CompoundRouteSpec] = Field(
+        default_factory=list, description="routes for questions that are about several things at once; they win"
+    )
     default_route: NodeId | None = Field(default=None, description="name of a route, or a node id, when nothing fits")
-    confidence_threshold: float = Field(default=0.5, ge=0, le=1)
-    multi_label: bool = False
-    max_labels: int = Field(default=3, ge=1)
+    confidence_threshold: float = Field(default=0.5, ge=0, le=1, description="score from which a label counts as found")
+    multi_label: bool = Field(default=False, description="true: a question may have several labels")
+    max_labels: int = Field(default=3, ge=1, description="multi_label: at most so many, those with the best scores")
     fanout_enabled: bool = Field(
         default=False,
         description="with several labels and no compound route for them: all their routes at once, in parallel",
@@ -95,6 +106,9 @@ class RouterConfig(NodeConfig):
 
 
 class ModelConfig(NodeConfig):
+    """Asks a language model: it sees the system text, the session's earlier messages as far as they fit, the outputs
+    it is wired to, and the question."""
+
     model: str = Field(default="@general", description="a model name, or a role such as `@code`")
     prompt_id: str | None = Field(
         default=None,
@@ -117,14 +131,17 @@ class ModelConfig(NodeConfig):
 
 class GateConditionSpec(Strict):
     expression: str = Field(description="condition; the first true one decides")
-    target: NodeId
+    target: NodeId = Field(description="node to go to; one that leads back to the gate is a retry")
 
 
 class GateConfig(NodeConfig):
+    """Decides where a message goes on to. A target that leads back to the gate is a retry: the run goes back to before
+    that node, with the gate's reason in the next prompts."""
+
     mode: Literal["expression", "checks"] = Field(
         default="expression", description="checks: run the programmatic checks first; `checks.*` is then known"
     )
-    conditions: list[GateConditionSpec] = Field(default_factory=list)
+    conditions: list[GateConditionSpec] = Field(default_factory=list, description="looked at in this order")
     default_target: NodeId | None = Field(default=None, description="where to go when no condition is true")
     max_retries: int = Field(default=2, ge=0, le=20, description="how often the gate may send the run back")
 
@@ -136,7 +153,7 @@ TransformOp = Literal[
 
 
 class TransformConfig(NodeConfig):
-    """Each operation takes only the fields that name it."""
+    """Changes a text, or makes data of it, without a model. Each operation takes only the fields that name it."""
 
     operation: TransformOp = Field(
         description="upper, lower, strip: the text in capitals, in small letters, without white space around it."
@@ -195,6 +212,8 @@ class TransformConfig(NodeConfig):
 
 
 class FanoutConfig(NodeConfig):
+    """Begins branches that run in parallel; a `join` puts them together again."""
+
     targets: list[NodeId] = Field(min_length=1, description="nodes that run in parallel, one branch each")
     over: str | None = Field(
         default=None, description="dotted path of a list in the message's data: one branch per item and target"
@@ -206,6 +225,9 @@ JoinMode = Literal["all", "any", "quorum", "first_success", "majority_vote", "be
 
 
 class JoinConfig(NodeConfig):
+    """Waits for the branches of a fan-out (or of a router with `fanout_enabled`), and makes one message of them.
+    The only node that waits: every other runs once for each message that reaches it."""
+
     mode: JoinMode = Field(default="all", description="which branches it waits for, and what it makes of them")
     quorum: int | None = Field(default=None, ge=1, description="quorum: branches that must arrive")
     on_dead: Literal["fail", "degrade"] = Field(
@@ -239,11 +261,11 @@ NodeType = Literal["entry", "exit", "router", "model", "gate", "transform", "fan
 
 
 class NodeSpec(Strict):
-    id: NodeId
-    type: NodeType
-    name: str = ""
-    description: str = ""
-    config: AnyConfig
+    id: NodeId = Field(description="what edges and targets call it; letters, digits, `_`, `-` and `.`")
+    type: NodeType = Field(description="what it does")
+    name: str = Field(default="", description="what people see; default: the id")
+    description: str = Field(default="", description="for the reader")
+    config: AnyConfig = Field(description="the fields of its type; may be left out where none is needed")
 
     @property
     def title(self) -> str:
@@ -263,9 +285,9 @@ class NodeSpec(Strict):
 
 
 class EdgeSpec(Strict):
-    from_node: NodeId
-    to_node: NodeId
-    condition: str | None = None
+    from_node: NodeId = Field(description="node that the message comes from")
+    to_node: NodeId = Field(description="node that it goes to")
+    condition: str | None = Field(default=None, description="it goes only where this is true; default: always")
     weight: float = Field(default=1.0, description="among edges with equal conditions the heaviest is taken")
 
 
@@ -301,17 +323,21 @@ class PromptSpec(Strict):
 
 
 class GraphSpec(Strict):
-    id: Identifier
-    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
-    name: str = ""
-    description: str = ""
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
-    nodes: list[NodeSpec] = Field(min_length=1)
-    edges: list[EdgeSpec] = Field(default_factory=list)
-    entry_points: list[NodeId] = Field(default_factory=list)
-    exit_points: list[NodeId] = Field(default_factory=list)
+    id: Identifier = Field(description="`graph.` and a name of your own")
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$", description="x.y.z")
+    name: str = Field(default="", description="what people see; default: the id")
+    description: str = Field(default="", description="one sentence on when to use it")
+    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="anything that you want to keep with it")
+    nodes: list[NodeSpec] = Field(min_length=1, description="what is done")
+    edges: list[EdgeSpec] = Field(default_factory=list, description="where messages go")
+    entry_points: list[NodeId] = Field(
+        default_factory=list, description="the nodes of type `entry`; default: all of them"
+    )
+    exit_points: list[NodeId] = Field(
+        default_factory=list, description="the nodes of type `exit`; default: all of them"
+    )
     protected: bool = Field(default=False, description="true: the program never changes this graph on its own")
-    allow_cycles: bool = False
+    allow_cycles: bool = Field(default=False, description="true: a way back is meant; else it is an error")
     prompts: dict[str, PromptSpec] = Field(
         default_factory=dict,
         description="prompts by the name that `prompt_id` gives; those from files are added when the graph is loaded",
