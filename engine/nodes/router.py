@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
@@ -43,7 +43,9 @@ class _Found:
 @dataclass(frozen=True, slots=True)
 class _Choice:
     name: str
-    target: str
+    targets: tuple[str, ...]
+    labels: frozenset[str] = frozenset()
+    """The labels that it covers; none for the default route where nothing was found."""
     reason: str = ""
     compound: bool = False
 
@@ -54,7 +56,7 @@ class RouterNode:
         self._routes: Mapping[str, RouteSpec] = {route.name: route for route in config.routes}
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
-        """The route for the question.
+        """The route for the question, or with `fanout_enabled` the routes of all its labels at once.
 
         Raises:
             EngineError: no route fits and there is no default route.
@@ -67,7 +69,7 @@ class RouterNode:
                 path=ctx.path,
                 visit=ctx.visit,
                 labels=tuple(found.labels),
-                target=choice.target,
+                target="+".join(choice.targets),
                 route=choice.name,
                 stage=found.stage,
                 scores=found.scores,
@@ -84,7 +86,7 @@ class RouterNode:
         }
         if found.asked:
             data["asked"] = found.asked
-        return Outcome(content=found.asked or message.content, data=data, targets=(choice.target,))
+        return Outcome(content=found.asked or message.content, data=data, targets=choice.targets)
 
     # -- the cascade -------------------------------------------------------------------------------------------------
 
@@ -196,31 +198,44 @@ class RouterNode:
                 "No route fits the question, and the router has no default_route.",
                 remedy="Add a default_route to the router.",
             )
-        open_to = [c for c in candidates if c.name not in excluded and ctx.available(c.target)]
+        open_to = [c for c in candidates if c.name not in excluded and all(map(ctx.available, c.targets))]
         if not open_to:
             return candidates[0]
-        best = open_to[0]
-        if best is candidates[0]:
-            return best
-        first = candidates[0].name
-        why = f"{first} was refused before" if first in excluded else f"the breaker of {first} is open"
-        return _Choice(best.name, best.target, why, best.compound)
+        best = self._all_at_once(found, open_to, excluded) or open_to[0]
+        wanted = [c for c in candidates if c.labels] if len(best.targets) > 1 else candidates[:1]
+        why = [
+            f"{c.name} was refused before" if c.name in excluded else f"the breaker of {c.name} is open"
+            for c in wanted
+            if c not in open_to
+        ]
+        return replace(best, reason=", ".join(why))
+
+    def _all_at_once(self, found: _Found, open_to: list[_Choice], excluded: frozenset[str]) -> _Choice | None:
+        """The routes of all labels in parallel; None where that is not wanted, not possible, or was refused before."""
+        if not self._config.fanout_enabled or any(c.compound and c.labels.issuperset(found.labels) for c in open_to):
+            return None
+        routes = [c for c in open_to if len(c.labels) == 1]
+        targets = tuple(dict.fromkeys(target for c in routes for target in c.targets))
+        name = "+".join(c.name for c in routes)
+        if len(targets) < 2 or any(sorted(name.split("+")) == sorted(each.split("+")) for each in excluded):
+            return None
+        return _Choice(name, targets, frozenset(c.name for c in routes))
 
     def _candidates(self, found: _Found) -> list[_Choice]:
         labels = set(found.labels)
         compounds = [c for c in self._config.compound_routes if labels.issuperset(c.domains)]
         compounds.sort(key=lambda c: (-len(c.domains), -c.priority))
-        chosen = [_Choice("+".join(c.domains), c.target, compound=True) for c in compounds]
+        chosen = [_Choice("+".join(c.domains), (c.target,), frozenset(c.domains), compound=True) for c in compounds]
         singles = sorted(
             (self._routes[name] for name in found.labels),
             key=lambda route: (-route.priority, -found.scores.get(route.name, 0.0)),
         )
-        chosen += [_Choice(route.name, route.target) for route in singles]
+        chosen += [_Choice(route.name, (route.target,), frozenset({route.name})) for route in singles]
         default = self._config.default_route
         if default is not None:
             route = self._routes.get(default)
-            choice = _Choice(route.name, route.target) if route else _Choice(default, default)
-            chosen += [] if any(c.target == choice.target for c in chosen) else [choice]
+            choice = _Choice(route.name, (route.target,)) if route else _Choice(default, (default,))
+            chosen += [] if any(c.targets == choice.targets for c in chosen) else [choice]
         return chosen
 
 
