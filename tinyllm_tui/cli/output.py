@@ -114,23 +114,31 @@ def one_line(text: str, width: int | None = None) -> str:
     return set_cell_size(line, max(width - 3, 0)).rstrip() + "..."
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    piped_width: int | None = None,
+) -> None:
     """Print aligned columns. The last column takes the rest of the line; on a terminal it is cut there.
 
     Args:
         headings: one for each column.
         rows: cells; made harmless and one line each.
         right: numbers of the columns that are aligned to the right.
+        piped_width: cells of a line where stdout is no terminal; None for lines of any length.
     """
     import shutil
 
     from rich.cells import cell_len
 
-    cells = [[one_line(cell) for cell in row] for row in (headings, *rows)]
+    line_width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else piped_width
+    cells = [[one_line(cell, line_width) for cell in row] for row in (headings, *rows)]
     last = len(headings) - 1
     widths = [max(cell_len(row[column]) for row in cells) for column in range(last)]
-    if is_terminal(sys.stdout):
-        room = max(shutil.get_terminal_size().columns - sum(widths) - 2 * last, 10)
+    if line_width is not None:
+        room = max(line_width - sum(widths) - 2 * last, 10)
         for row in cells:
             row[last] = one_line(row[last], room)
     for row in cells:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from engine.store.rows import TransactionRow
     from engine.view import View
 
+PIPED_WIDTH = 120
+"""Cells of a line of the list where stdout is no terminal: a question may be megabytes."""
+GRAPH_WIDTH = 14
+
 
 @click.group()
 def tx() -> None:
@@ -44,15 +48,16 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
         from tinyllm_tui.cli.run import find_session
 
         rows = await eng.transactions(limit=limit, session=await find_session(eng, session))
+        now = datetime.now().astimezone()
         if as_json:
             output.print_json([row_json(row) for row in rows])
         elif rows:
             cells = [
-                [f"#{r.number}", _when(r.started_ms), how(r), f"{r.duration_ms / 1000:.1f} s", r.graph_id, r.question]
+                [f"#{r.number}", _short_when(r.started_ms, now), short_how(r), _took(r), _short_graph(r), r.question]
                 for r in rows
             ]
             headings = ("TX", "STARTED", "STATUS", "TOOK", "GRAPH", "QUESTION")
-            output.print_table(headings, cells, right=frozenset({0, 3}))
+            output.print_table(headings, cells, right=frozenset({0, 3}), piped_width=PIPED_WIDTH)
         else:
             output.note("There are no transactions yet.")
         return 0
@@ -61,15 +66,15 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
 
 
 @tx.command()
-@click.argument("transaction")
+@click.argument("transaction", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
-def show(ctx: click.Context, transaction: str, as_json: bool) -> int:
-    """One transaction: question, answer, and every step."""
+def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
+    """One transaction, or the latest: question, answer, and every step."""
 
     async def work(eng: Engine) -> int:
-        row = await eng.transaction(transaction)
+        row = await _find(eng, transaction)
         view = await eng.view(row.tx)
         if as_json:
             output.print_json(row_json(row) | view_json(view))
@@ -81,15 +86,15 @@ def show(ctx: click.Context, transaction: str, as_json: bool) -> int:
 
 
 @tx.command()
-@click.argument("transaction")
+@click.argument("transaction", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
-def events(ctx: click.Context, transaction: str, as_json: bool) -> int:
-    """Every event of one transaction, in order, with the engine's own events of its time."""
+def events(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
+    """Every event of one transaction, or the latest, in order, with the engine's own events of its time."""
 
     async def work(eng: Engine) -> int:
-        row = await eng.transaction(transaction)
+        row = await _find(eng, transaction)
         found = [event_json(event) for event in await eng.events(row.tx)]
         if as_json:
             output.print_json(found)
@@ -108,6 +113,32 @@ def events(ctx: click.Context, transaction: str, as_json: bool) -> int:
         return 0
 
     return _with_engine(ctx, work)
+
+
+async def _find(eng: Engine, reference: str | None) -> TransactionRow:
+    """The transaction that is meant; without a reference the latest.
+
+    Raises:
+        ConfigurationError: there are none yet.
+        EngineError: there is none such.
+    """
+    if reference is not None:
+        return await eng.transaction(reference)
+    rows = await eng.transactions(limit=1)
+    if not rows:
+        from engine.errors import ConfigurationError
+
+        raise ConfigurationError(
+            "no_transactions", "There are no transactions yet.", remedy='Make one: tinyllm-tui run "Hello".'
+        )
+    return rows[0]
+
+
+def short_how(row: TransactionRow) -> str:
+    """How a transaction ended, in a word: success, fallback, failed, cancelled, interrupted ..."""
+    if row.status == "committed":
+        return row.exit or "success"
+    return (row.reason or "rolled back" if row.status == "rolled_back" else row.status).replace("_", " ")
 
 
 def how(row: TransactionRow) -> str:
@@ -201,6 +232,20 @@ def _indented(text: str) -> str:
 
 def _when(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _short_when(wall_ms: int, now: datetime) -> str:
+    """The time of a day; of another year, the day with its year."""
+    when = datetime.fromtimestamp(wall_ms / 1000).astimezone()
+    return when.strftime("%d %b %H:%M" if when.year == now.year else "%d %b %Y")
+
+
+def _took(row: TransactionRow) -> str:
+    return f"{row.duration_ms / 1000:.1f} s"
+
+
+def _short_graph(row: TransactionRow) -> str:
+    return output.one_line(row.graph_id.removeprefix("graph."), GRAPH_WIDTH)
 
 
 def _with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:

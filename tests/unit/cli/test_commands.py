@@ -26,7 +26,8 @@ def test_version(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["run", "--backend", "gpu", "hi"], ["tx", "show"], ["run", "--no-such-flag", "hi"]]
+    "arguments",
+    [["nonsense"], ["run", "--backend", "gpu", "hi"], ["tx", "show", "1", "2"], ["run", "--no-such-flag", "hi"]],
 )
 def test_wrong_usage_is_status_2_and_said_on_stderr(call: Call, arguments: list[str]) -> None:
     done = call(*arguments)

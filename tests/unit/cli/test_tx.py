@@ -1,0 +1,104 @@
+"""Lists of past transactions: one line each, whatever the question was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.events import Usage
+from engine.store.rows import TransactionRow
+from tests.unit.cli.conftest import Call
+from tinyllm_tui.cli.tx import _short_when, short_how
+
+ECHO = """\
+id: graph.echo_echo
+nodes: [{id: start, type: entry}, {id: answer, type: exit}]
+edges: [{from_node: start, to_node: answer}]
+"""
+ROW = TransactionRow(
+    1, "t", "committed", None, "graph.g", "Why?", "So.", "success", "", "", "embedded", 0, 0, 1, Usage()
+)
+
+
+@pytest.fixture
+def ask(home: Path, tmp_path: Path) -> object:
+    """Asks questions of a graph that needs no model, in the store of the command line."""
+    (tmp_path / "echo.yaml").write_text(ECHO)
+
+    async def run(questions: tuple[str, ...]) -> None:
+        async with engine.open(data_dir=tmp_path / "data" / "tinyllm-tui") as eng:
+            for question in questions:
+                await eng.start(engine.load_graph(tmp_path / "echo.yaml"), question).result()
+
+    return lambda *questions: asyncio.run(run(questions))
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_", "reason", "word"),
+    [
+        ("committed", "success", "", "success"),
+        ("committed", None, "", "success"),
+        ("committed", "fallback", "", "fallback"),
+        ("rolled_back", None, "failed", "failed"),
+        ("rolled_back", None, "cancelled", "cancelled"),
+        ("rolled_back", None, "interrupted", "interrupted"),
+        ("rolled_back", None, "", "rolled back"),
+        ("rolling_back", None, "", "rolling back"),
+        ("executing", None, "", "executing"),
+    ],
+)
+def test_a_word_says_how_a_transaction_ended(status: str, exit_: str | None, reason: str, word: str) -> None:
+    assert short_how(replace(ROW, status=status, exit=exit_, reason=reason)) == word
+
+
+def test_a_date_of_this_year_has_its_time_and_another_its_year() -> None:
+    now = datetime(2026, 11, 23, 12, 48, tzinfo=UTC).astimezone()
+    assert _short_when(int(now.timestamp() * 1000), now) == now.strftime("%d Nov %H:%M")
+    before = now - timedelta(days=365)
+    assert _short_when(int(before.timestamp() * 1000), now) == before.strftime("%d Nov 2025")
+
+
+def test_on_a_terminal_of_80_columns_every_row_is_one_line_and_most_of_a_question_is_there(
+    call: Call, ask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(ask)
+    ask("What is the capital of France, and why?\nSay it briefly. " * 10)
+    monkeypatch.setattr("tinyllm_tui.cli.output.is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    heading, row = call("tx", "list").out.splitlines()
+    assert len(heading) <= len(row) <= 80
+    assert row.split()[0] == "#1"
+    assert " success " in row
+    assert " echo_echo " in row
+    assert "What is the capital of France" in row
+    assert row.endswith("...")
+
+
+def test_a_question_of_a_megabyte_is_one_bounded_line_in_a_pipe_and_whole_in_json(call: Call, ask: object) -> None:
+    assert callable(ask)
+    question = "Why? " * 200_000
+    ask(question)
+    _, row = call("tx", "list").out.splitlines()
+    assert 100 < len(row) <= 120
+    (found,) = json.loads(call("tx", "list", "--json").out)
+    assert found["question"] == question
+    assert found["graph_id"] == "graph.echo_echo"
+    assert found["status"] == "committed"
+
+
+@pytest.mark.parametrize("command", ["show", "events"])
+def test_without_an_argument_the_latest_transaction_is_meant(call: Call, ask: object, command: str) -> None:
+    assert callable(ask)
+    empty = call("tx", command)
+    assert (empty.status, empty.out) == (1, "")
+    assert "no transactions yet" in empty.err
+    ask("first?", "second?")
+    latest = call("tx", command)
+    assert latest.status == 0
+    assert latest.out == call("tx", command, "2").out != call("tx", command, "1").out
