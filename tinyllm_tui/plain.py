@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 MAX_LINE = 4_000_000
 """Characters of one question."""
+ENDS = ("/quit", "/exit")
+"""Lines that end the conversation."""
 
 
 async def converse(loaded: Loaded, interrupt: Interrupt, session: str | None) -> int:
-    """Answer stdin line by line until it ends or a line says `/quit`; the exit status is that of the last question.
+    """Answer stdin line by line until it ends or a line is one of `ENDS`; the exit status is that of the last question.
 
     A failed question does not end the conversation. A signal cancels the answer in progress; on a terminal the
     conversation goes on after SIGINT.
@@ -57,7 +59,7 @@ class Conversation:
         self._prompt()
         async for line in lines:
             question = line.strip()
-            if question == "/quit":
+            if question in ENDS:
                 break
             if question:
                 status = await self._answer(question)

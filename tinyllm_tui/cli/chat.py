@@ -17,9 +17,9 @@ from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, load, setting_o
 def chat(ctx: click.Context, plain: bool, session: str | None) -> int:
     """Talk. Without --plain this is the cockpit.
 
-    With --plain every line of stdin is a question, and its answer goes to stdout. A failed question does not end the
-    conversation; the exit status is that of the last one. The lines share a session: later questions see earlier
-    answers.
+    With --plain every line of stdin is a question, and its answer goes to stdout; /quit or /exit ends it. A failed
+    question does not end the conversation; the exit status is that of the last one. The lines share a session: later
+    questions see earlier answers.
     """
     if not plain:
         if session is not None:
