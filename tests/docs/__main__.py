@@ -1,0 +1,7 @@
+"""Write the generated parts of the documents: `uv run python -m tests.docs`."""
+
+from __future__ import annotations
+
+from tests.docs.graph_reference import GRAPHS_MD, with_reference
+
+GRAPHS_MD.write_text(with_reference(GRAPHS_MD.read_text("utf-8")), "utf-8")
