@@ -12,7 +12,7 @@ from engine.view import AttemptView, NodeState, NodeView, View
 
 Tone = Literal[
     "text", "dim", "faint", "strong", "title", "accent", "primary", "info", "ok", "warn", "error", "running",
-    "kind1", "kind2", "kind3", "kind4", "kind5",
+    "kind1", "kind2", "kind3", "kind4", "kind5", "code", "inline",
 ]  # fmt: skip
 """What a piece of text means; the theme says how it looks."""
 

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Markdown, Static
+from textual.widgets import Static
 
 from engine.view import View
 from tinyllm_tui.sanitize import one_line, sanitize
+from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, answer_attempt, count, duration, speed, wrapped
 
 QUESTION_SHOWN = 1_500
 ANSWER_SHOWN = 40_000
 """Characters that are drawn; copying takes everything."""
-
-
-@lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
-    # without HTML (which Textual would leave out silently) and without guessing links in a model's text
-    return MarkdownIt("gfm-like", {"html": False, "linkify": False})
-
-
-class Answer(Markdown):
-    """Markdown of a model: nothing in it opens anything by itself."""
-
-    def __init__(self) -> None:
-        super().__init__(parser_factory=_parser, open_links=False)
-
-    def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
-        event.stop()
-        self.app.notify(one_line(event.href, 300), title="Link written by the model (not opened)", markup=False)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -114,8 +96,6 @@ class Exchange(Vertical):
     Exchange > .exchange--question {
         color: $foreground; padding: 0 1; margin: 0 0 1 0; background: $panel; border-left: outer $primary;
     }
-    Exchange > Answer { padding: 0 1 0 2; margin: 0; background: transparent; }
-    Exchange > Answer.-empty { display: none; }
     Exchange.-partial > Answer { opacity: 75%; border-left: outer $warning; padding-left: 1; }
     """
 
@@ -125,23 +105,18 @@ class Exchange(Vertical):
         self._signs = signs
         self._answer = Answer()
         self._footer = AnswerFooter()
-        self._wanted = ""
-        self._shown = ""
-        self._writing = False
-        self._composed = False
         self.answer_text = ""
         """The whole answer so far, as it may be copied."""
 
     def compose(self) -> ComposeResult:
         yield Static(Content(self._question), markup=False, classes="exchange--question")
-        self._answer.add_class("-empty")
         yield self._answer
         yield self._footer
 
     def show(self, view: View, number: int | None, now_ms: float) -> None:
         """Bring the exchange up to `view`."""
         self.answer_text = sanitize(view.answer)
-        self._write(shortened(self.answer_text, ANSWER_SHOWN))
+        self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
         self._footer.show(footer_lines(view, number, now_ms, self._signs))
         self.set_class(view.status == "rolled_back" and bool(view.answer), "-partial")
 
@@ -156,27 +131,3 @@ class Exchange(Vertical):
         if remedy:
             lines.append(((f"  {one_line(remedy)}", "text"),))
         self._footer.show(lines)
-
-    def on_mount(self) -> None:
-        self._composed = True
-        self._write(self._wanted)
-
-    def _write(self, text: str) -> None:
-        self._wanted = text
-        if text != self._shown and not self._writing and self._composed:
-            self._writing = True
-            self.run_worker(self._catch_up(), group="write")
-
-    async def _catch_up(self) -> None:
-        """Append what is new, or begin anew where the text was taken back; one writer at a time."""
-        try:
-            while self._shown != self._wanted and self.is_attached:
-                wanted = self._wanted
-                self._answer.set_class(not wanted, "-empty")
-                if wanted.startswith(self._shown) and self._shown:
-                    await self._answer.append(wanted[len(self._shown) :])
-                else:
-                    await self._answer.update(wanted)
-                self._shown = wanted
-        finally:
-            self._writing = False

@@ -22,7 +22,7 @@ _ABOUT = (
     "A graph of small language models answers, on this machine alone. The panes show every step: which specialist the "
     "router picked, what it was given to read, how fast it writes, what failed and was tried again."
 )
-_TRY = ("What is the capital of France?", "12 * (3 + 4)", "/code reverse a list in Python")
+_TRY = ("What is the capital of France?", "Who wrote Hamlet?", "/code reverse a string in Python")
 
 
 def welcome() -> Content:

@@ -1,0 +1,132 @@
+"""An answer as it grows: finished blocks as Markdown, and below them the block that is being written."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from markdown_it import MarkdownIt
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Markdown
+
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.chat.draft import Draft, finished_until
+
+STEP = 4
+"""Rows by which an answer grows while it is written: each growth arranges the whole screen anew."""
+
+
+@lru_cache(maxsize=1)
+def _parser() -> MarkdownIt:
+    # without HTML (which Textual would leave out silently) and without guessing links in a model's text
+    return MarkdownIt("gfm-like", {"html": False, "linkify": False})
+
+
+class Document(Markdown):
+    """Markdown of a model: nothing in it opens anything by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(parser_factory=_parser, open_links=False)
+
+    def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
+        event.stop()
+        self.app.notify(one_line(event.href, 300), title="Link written by the model (not opened)", markup=False)
+
+
+class Answer(Vertical):
+    """Shows any text that it is told, by the least change from what it shows; a text that is taken back too."""
+
+    DEFAULT_CSS = """
+    Answer { height: auto; overflow: hidden; padding: 0 1 0 2; background: transparent; }
+    Answer.-empty { display: none; }
+    Answer > Document { padding: 0; margin: 0; background: transparent; }
+    Answer > Draft { display: none; }
+    Answer.-writing > Draft { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="-empty")
+        self._document = Document()
+        self._draft = Draft()
+        self._wanted = ""
+        self._finished = False
+        self._shown = ""
+        """What the document shows."""
+        self._ready = False
+        self._busy = False
+        self._rows = 0
+        """Height while it is written."""
+
+    def compose(self) -> ComposeResult:
+        yield self._document
+        yield self._draft
+
+    def on_mount(self) -> None:
+        self._ready = True
+        self._catch_up()
+
+    def write(self, text: str, *, finished: bool) -> None:
+        """Show `text`; once it is finished, as Markdown to its end."""
+        if (text, finished) != (self._wanted, self._finished):
+            self._wanted, self._finished = text, finished
+            self._catch_up()
+
+    def _document_end(self) -> int:
+        """How much of the text belongs into the document."""
+        if self._finished:
+            return len(self._wanted)
+        return finished_until(self._wanted, len(self._shown) if self._wanted.startswith(self._shown) else 0)
+
+    def _catch_up(self) -> None:
+        if self._busy or not self._ready:
+            return
+        end = self._document_end()
+        if self._wanted[:end] == self._shown:
+            self._show_draft(end)
+        else:
+            self._busy = True
+            self.run_worker(self._write_document(), group="write")
+
+    async def _write_document(self) -> None:
+        """Append what is finished, or begin anew where the text was taken back; one writer at a time."""
+        try:
+            while self.is_attached:
+                end = self._document_end()
+                text = self._wanted[:end]
+                if text == self._shown:
+                    break
+                # together, so that no frame has a block twice or not at all
+                with self.app.batch_update():
+                    if not text.startswith(self._shown):
+                        await self._document.update("")
+                        self._shown = ""
+                    # never `update(text)`: what is appended after it would replace the last block of `text` where that
+                    # has more than one line (Textual 8.2.8 takes its last line for its first)
+                    await self._document.append(text[len(self._shown) :])
+                    self._shown = text
+                    self._show_draft(end)
+        finally:
+            self._busy = False
+        if self.is_attached:
+            self._show_draft(self._document_end())
+            self.call_after_refresh(self._make_room)
+
+    def _show_draft(self, end: int) -> None:
+        self.set_class(not self._wanted, "-empty")
+        writing = bool(self._wanted) and not self._finished
+        self.set_class(writing, "-writing")
+        self._draft.show(self._wanted[end:])
+        if writing:
+            self._make_room()
+        elif self._rows:
+            self._rows = 0
+            self.styles.height = "auto"
+
+    def _make_room(self) -> None:
+        """Be as high as document and draft together, in steps, and never lower than before."""
+        if not self.has_class("-writing") or self.size.height not in (0, self._rows):
+            return  # a growth is on its way
+        needed = self._document.outer_size.height + self._draft.count()
+        if needed > self._rows:
+            self._rows = -(-needed // STEP) * STEP
+            self.styles.height = self._rows

@@ -1,0 +1,130 @@
+"""The end of an answer while it is being written: plain lines that look like the Markdown they will become.
+
+A Markdown widget arranges and paints the whole screen anew with every append; these lines repaint themselves alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.words import Line, Span, wrapped
+
+_FENCE = re.compile(r" *(`{3,}|~{3,})(.*)")
+_HEADING = re.compile(r" {0,3}#{1,6} +")
+_ITEM = re.compile(r"( *)(?:([-*+])|(\d{1,9}[.)])) +")
+_OWN_ROW = re.compile(r" *[|>]")
+"""Tables and quotes keep their rows; other lines run on as one paragraph."""
+_INLINE = re.compile(r"\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)(?:`|$)")
+
+
+class _Fences:
+    """Whether lines, seen one after the other, stand inside a code fence."""
+
+    def __init__(self) -> None:
+        self.mark = ""
+
+    def see(self, line: str) -> str:
+        """What `line` is: `open`, `close`, `code` or `text`."""
+        found = _FENCE.fullmatch(line)
+        if self.mark:
+            closes = found is not None and found[1].startswith(self.mark) and not found[2].strip()
+            self.mark = "" if closes else self.mark
+            return "close" if closes else "code"
+        if found is not None and not (found[1][0] == "`" and "`" in found[2]):
+            self.mark = found[1]
+            return "open"
+        return "text"
+
+
+def finished_until(text: str, start: int = 0) -> int:
+    """Where the block that is still being written begins; `start` is an earlier result for the same beginning.
+
+    A block has ended with a blank line, with the end of its fence, or where a fence begins.
+    """
+    fences = _Fences()
+    end = position = start
+    content = False
+    for line in text[start:].split("\n")[:-1]:
+        kind = fences.see(line)
+        if kind == "open" and content:
+            end = position
+        position += len(line) + 1
+        if kind == "close" or (kind == "text" and content and not line.strip()):
+            end, content = position, False
+        else:
+            content = content or bool(line.strip())
+    return end
+
+
+def draft_lines(text: str, width: int) -> list[Line]:
+    """A block that is being written, on rows of `width` columns."""
+    rows: list[Line] = []
+    paragraph: list[str] = []
+    fences = _Fences()
+
+    def end_paragraph() -> None:
+        if paragraph:
+            rows.extend(_paragraph(paragraph, width))
+            paragraph.clear()
+
+    for line in text.strip("\n").split("\n"):
+        kind = fences.see(line)
+        if kind == "text":
+            if _ITEM.match(line) or _OWN_ROW.match(line) or _HEADING.match(line) or not line.strip():
+                end_paragraph()
+            paragraph.append(line)
+            continue
+        end_paragraph()
+        # a fence is drawn with an empty row above and below its code
+        rows.append(((set_cell_size(f"  {line if kind == 'code' else ''}", width), "code"),))
+    end_paragraph()
+    if fences.mark:
+        rows.append(((" " * width, "code"),))
+    return rows
+
+
+def _paragraph(lines: list[str], width: int) -> list[Line]:
+    text = " ".join(line.strip() for line in lines)
+    if not text:
+        return [(("", "text"),)]
+    heading = _HEADING.match(lines[0])
+    if heading:
+        return wrapped(((text[len(heading[0].strip()) :].strip(), "strong"),), width)
+    item = _ITEM.match(lines[0])
+    if item is None:
+        return wrapped(tuple(_inline(text)), width)
+    indent, bullet, number = item.groups()
+    sign = f"{indent}• " if bullet else f"{indent} {number} "
+    rest = text[len(bullet or number) :].strip()
+    return wrapped(((sign, "text"), *_inline(rest)), width, indent=len(sign))
+
+
+def _inline(text: str) -> list[Span]:
+    spans: list[Span] = []
+    end = 0
+    for found in _INLINE.finditer(text):
+        spans.append((text[end : found.start()], "text"))
+        spans.append((found[1], "strong") if found[1] else (found[2], "inline"))
+        end = found.end()
+    spans.append((text[end:], "text"))
+    return [span for span in spans if span[0]]
+
+
+class Draft(LineView, can_focus=False):
+    """The block that is being written."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tone--code", "tone--inline"}
+    DEFAULT_CSS = """
+    Draft { height: 1fr; overflow: hidden; }
+    Draft > .tone--code { color: rgb(210,210,210); background: black 10%; }
+    Draft:light > .tone--code { color: $foreground; background: white 30%; }
+    Draft:dark > .tone--inline { background: $warning 10%; color: $text-warning 95%; }
+    Draft:light > .tone--inline { background: $error 5%; color: $text-error 95%; }
+    """
+
+    def show(self, text: str) -> None:
+        self.make_lines(lambda width: draft_lines(text, width or 80) if text.strip() else [])
