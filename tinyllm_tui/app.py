@@ -18,7 +18,7 @@ from tinyllm_tui import themes
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
-from tinyllm_tui.keymap import restore_alt_digits
+from tinyllm_tui.keymap import bindings, restore_alt_digits
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
@@ -54,7 +54,7 @@ class CockpitApp(App[None]):
 
     TITLE = "tinyllm"
     COMMANDS: ClassVar = {CockpitCommands}
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
@@ -260,6 +260,18 @@ class CockpitApp(App[None]):
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
+
+    def cancel_run(self) -> bool:
+        """Cancel what is being answered, and say so; false when nothing is."""
+        cancelled = self.conversation.cancel()
+        if cancelled:
+            self.notify("Cancelled. What was written stays on screen.")
+        return cancelled
+
+    def action_interrupt(self) -> None:
+        """Ctrl+C, in the place of Textual's own advice."""
+        if not self.cancel_run():
+            self.notify("Nothing is being answered. Ctrl+Q quits.")
 
     def open_transactions(self) -> None:
         """The list of past transactions, and from it a replay."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from textual.binding import Binding
 
-Scope = Literal["everywhere", "cockpit", "prompt", "panes", "replay", "transactions"]
+Scope = Literal["app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Key:
 _PANES = ("Chat", "Graph", "Breakers", "Memory", "Timeline")
 
 KEYS: dict[Scope, tuple[Key, ...]] = {
+    # bound on the app, behind every widget and screen: where text is selected, they copy it with the same key
+    "app": (
+        Key("app.interrupt", "ctrl+c", "interrupt", "cancel the answer (where text is selected: copy it)", shown="^c"),
+    ),
     "everywhere": (
         Key("app.help", "f1", "app.help", "show this help", "help", shown="F1"),
         Key("app.palette", "ctrl+p", "app.command_palette", "search every command", shown="^p"),
@@ -95,6 +99,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
 }  # fmt: skip
 
 TITLES: dict[Scope, str] = {
+    "app": "While an answer is written",
     "everywhere": "Everywhere",
     "prompt": "In the prompt",
     "cockpit": "Cockpit",

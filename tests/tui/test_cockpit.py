@@ -122,6 +122,35 @@ async def test_esc_cancels_a_run_and_keeps_what_was_written(tmp_path: Path) -> N
         assert "partial answer" in text_of(app)
 
 
+async def test_ctrl_c_cancels_a_run_and_without_one_says_how_to_quit(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    engine.pace.hold = asyncio.Event()
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "Ctrl+Q quits" in text_of(app))
+        await ask(pilot)
+        await until(pilot, lambda: "The capital of France" in text_of(app))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "rolled back: cancelled" in text_of(app) and not app.conversation.busy)
+        assert "The capital of France" in text_of(app)
+        assert "Do you want to quit?" not in text_of(app)
+
+
+async def test_ctrl_c_copies_what_is_selected_in_the_prompt(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        prompt = app._cockpit.board.prompt
+        assert prompt is not None
+        prompt.text = "to be copied"
+        prompt.select_all()
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app.clipboard == "to be copied")
+        assert "Ctrl+Q quits" not in text_of(app)
+
+
 async def test_a_failed_run_shows_the_error_the_remedy_and_the_breaker(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(fails), tmp_path)
     async with app.run_test(size=(200, 60)) as pilot:

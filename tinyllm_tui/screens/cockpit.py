@@ -71,9 +71,9 @@ class CockpitScreen(BoardScreen):
     def action_leave(self) -> None:
         """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work."""
         prompt = self.board.prompt
-        if self.cockpit.conversation.cancel():
-            self.notify("Cancelled. What was written stays on screen.")
-        elif self.has_class("-zoomed"):
+        if self.cockpit.cancel_run():
+            return
+        if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif prompt is not None and prompt.has_focus:
             self.set_focus(self.board.chat)
