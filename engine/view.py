@@ -337,8 +337,9 @@ def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
     visit.finished_ms, visit.duration_ms = event.t_ms, body.duration_ms
     visit.output, visit.data, visit.error = body.content, body.data, body.error
     view.variables.update(body.variables)
-    if node.type == "model" and body.outcome == "ok":
+    if node.type in ("model", "tool") and body.outcome == "ok":
         view.answer, view.answer_node, view.answered_by = body.content, body.path, body.path
+        view.answer_model = ""
         if visit.attempts:
             view.answer_model = visit.attempts[-1].model
     mark: Mark = "ok" if body.outcome == "ok" else "error" if body.outcome == "failed" else "warn"

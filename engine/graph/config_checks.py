@@ -16,9 +16,27 @@ from engine.graph.spec import (
     ModelConfig,
     NodeSpec,
     RouterConfig,
+    ToolConfig,
     TransformConfig,
 )
 from engine.graph.transform_checks import check_transform
+
+TOOLS = frozenset(
+    {
+        "calculator",
+        "code",
+        "json_format",
+        "json_merge",
+        "json_parse",
+        "json_query",
+        "text_case",
+        "text_extract",
+        "text_replace",
+        "text_split",
+        "text_stats",
+    }
+)
+"""Tools that a tool node may call: those that change nothing outside the program and need no workspace."""
 
 
 def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
@@ -47,6 +65,8 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
             for index, condition in enumerate(config.conditions):
                 place = (*at, "conditions", index, "expression")
                 yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode == "checks")
+        case ToolConfig() as config:
+            yield from _known(config.tool_id, sorted(TOOLS), (*at, "tool_id"), node, "tool_id", "tool")
         case TransformConfig() as config:
             yield from check_transform(config, at, node)
         case EntryConfig() as config:

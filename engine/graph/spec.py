@@ -211,6 +211,18 @@ class TransformConfig(NodeConfig):
     )
 
 
+class ToolConfig(NodeConfig):
+    tool_id: Identifier = Field(description="a tool without effects outside the program, such as `calculator`")
+    input_mapping: dict[str, str] = Field(
+        default_factory=dict,
+        description="argument of the tool -> dotted path: `content`, `question`, `data.name` or `vars.name`",
+    )
+    output_field: Identifier = Field(default="result", description="field of the data that gets the tool's output")
+    continue_on_error: bool = Field(
+        default=False, description="true: when the tool fails, what came goes on, with `data.tool_error`"
+    )
+
+
 class FanoutConfig(NodeConfig):
     """Begins branches that run in parallel; a `join` puts them together again."""
 
@@ -242,7 +254,15 @@ class JoinConfig(NodeConfig):
 
 
 AnyConfig = (
-    EntryConfig | ExitConfig | RouterConfig | ModelConfig | GateConfig | TransformConfig | FanoutConfig | JoinConfig
+    EntryConfig
+    | ExitConfig
+    | RouterConfig
+    | ModelConfig
+    | GateConfig
+    | TransformConfig
+    | FanoutConfig
+    | JoinConfig
+    | ToolConfig
 )
 
 CONFIGS: dict[str, type[NodeConfig]] = {
@@ -254,10 +274,11 @@ CONFIGS: dict[str, type[NodeConfig]] = {
     "transform": TransformConfig,
     "fanout": FanoutConfig,
     "join": JoinConfig,
+    "tool": ToolConfig,
 }
 """Node type -> its config model."""
 
-NodeType = Literal["entry", "exit", "router", "model", "gate", "transform", "fanout", "join"]
+NodeType = Literal["entry", "exit", "router", "model", "gate", "transform", "fanout", "join", "tool"]
 
 
 class NodeSpec(Strict):

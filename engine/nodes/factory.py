@@ -11,6 +11,7 @@ from engine.graph.spec import (
     ModelConfig,
     NodeSpec,
     RouterConfig,
+    ToolConfig,
     TransformConfig,
 )
 from engine.nodes.context import AsyncNode, InlineNode
@@ -21,7 +22,11 @@ from engine.nodes.gate import GateNode
 from engine.nodes.join import JoinNode
 from engine.nodes.model import ModelNode
 from engine.nodes.router import RouterNode
+from engine.nodes.tool import ToolNode
 from engine.nodes.transform import make_transform_async, make_transform_inline
+from engine.tools.registry import ToolRegistry
+
+_TOOLS = ToolRegistry()
 
 
 def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
@@ -37,7 +42,7 @@ def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
         return FanoutNode(config)
     if isinstance(config, JoinConfig):
         return JoinNode(config)
-    if isinstance(config, RouterConfig | ModelConfig):
+    if isinstance(config, RouterConfig | ModelConfig | ToolConfig):
         return None
     return make_transform_inline(config)
 
@@ -49,6 +54,8 @@ def make_async(spec: NodeSpec) -> AsyncNode | None:
         return RouterNode(config)
     if isinstance(config, ModelConfig):
         return ModelNode(config)
+    if isinstance(config, ToolConfig):
+        return ToolNode(config, _TOOLS)
     if isinstance(config, TransformConfig):
         return make_transform_async(config)
     return None

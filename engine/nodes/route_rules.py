@@ -39,6 +39,8 @@ class RuleMatch:
     question: str
     """The question without the command that chose the route."""
     rule: Rule
+    expression: str = ""
+    """The calculation alone, where the question is one; after a command, all that follows it otherwise."""
 
 
 def match_rule(routes: Sequence[RouteSpec], question: str) -> RuleMatch | None:
@@ -53,13 +55,15 @@ def match_rule(routes: Sequence[RouteSpec], question: str) -> RuleMatch | None:
     if command is not None:
         named = _named(by_priority, command[1])
         if named is not None:
-            return RuleMatch(named.name, question[command.end() :], "command")
+            asked = question[command.end() :]
+            return RuleMatch(named.name, asked, "command", calculation_in(asked) or asked.strip())
     fence = _with_domain(by_priority, "fence")
     if fence is not None and _FENCE.search(question):
         return RuleMatch(fence.name, question, "fence")
     arithmetic = _with_domain(by_priority, "arithmetic")
-    if arithmetic is not None and is_arithmetic(question):
-        return RuleMatch(arithmetic.name, question, "arithmetic")
+    expression = calculation_in(question) if arithmetic is not None else ""
+    if arithmetic is not None and expression:
+        return RuleMatch(arithmetic.name, question, "arithmetic", expression)
     return None
 
 
@@ -75,15 +79,20 @@ def _with_domain(routes: Sequence[RouteSpec], word: str) -> RouteSpec | None:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Whether a text is one calculation with numbers, operators and brackets.
+    """Whether a text is one calculation, as `calculation_in` finds it."""
+    return bool(calculation_in(text))
+
+
+def calculation_in(text: str) -> str:
+    """The calculation that a text is, with numbers, operators and brackets; empty where it is none, or more than that.
 
     `What is` and the like may stand before it. A single number and a date (`2024-05-01`, `1/2/2024`) are none.
     """
     body = text.strip()
     if len(body) > MAX_ARITHMETIC:
-        return False
-    body = _CLOSING.sub("", _ASKING.sub("", body, count=1), count=1)
-    return not _DATE.match(body) and _is_calculation(body)
+        return ""
+    body = _CLOSING.sub("", _ASKING.sub("", body, count=1), count=1).strip()
+    return body if not _DATE.match(body) and _is_calculation(body) else ""
 
 
 def _is_calculation(text: str) -> bool:

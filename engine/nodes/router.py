@@ -34,6 +34,8 @@ class _Found:
     """Best first."""
     scores: dict[str, float] = field(default_factory=dict)
     stage: str = "default"
+    expression: str = ""
+    """The calculation that the question is, where a rule found one."""
     asked: str = ""
     """The question without a command that chose the route; empty where it is the question itself."""
     times: list[tuple[str, int]] = field(default_factory=list)
@@ -86,6 +88,8 @@ class RouterNode:
         }
         if found.asked:
             data["asked"] = found.asked
+        if found.expression:
+            data["expression"] = found.expression
         return Outcome(content=found.asked or message.content, data=data, targets=choice.targets)
 
     # -- the cascade -------------------------------------------------------------------------------------------------
@@ -108,6 +112,7 @@ class RouterNode:
         if match is None:
             return False
         found.labels, found.scores, found.stage = [match.route], {match.route: 1.0}, "rule"
+        found.expression = match.expression
         if match.question != question:
             found.asked = match.question
         return True

@@ -30,7 +30,10 @@ ROUTES = [
     ],
 )
 def test_a_command_picks_the_route_and_is_taken_away(question: str, route: str, rest: str) -> None:
-    assert match_rule(ROUTES, question) == RuleMatch(route, rest, "command")
+    match = match_rule(ROUTES, question)
+    assert match is not None
+    assert (match.route, match.question, match.rule) == (route, rest, "command")
+    assert match.expression == rest.strip(), "a tool can be called with what follows the command"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,11 @@ Calculate: 3/4 + 1/2|berechne 3 × 4|How much is 10 ÷ 4 ?|2+2=?|((1))+((2))|9/3
 
 @pytest.mark.parametrize("question", _CALCULATIONS)
 def test_a_calculation_and_nothing_else_is_arithmetic(question: str) -> None:
-    assert match_rule(ROUTES, question) == RuleMatch("numbers", question, "arithmetic")
+    match = match_rule(ROUTES, question)
+    assert match is not None
+    assert (match.route, match.question, match.rule) == ("numbers", question, "arithmetic")
+    assert match.expression in question
+    assert is_arithmetic(match.expression), "the calculation alone, without the words around it"
 
 
 _OTHERS = """42|What is 42?

@@ -44,8 +44,9 @@ def test_the_gate_of_multi_domain_leads_to_the_answer_back_or_to_the_best_effort
 def test_every_route_has_25_utterances_of_its_own() -> None:
     config = router()
     texts = [text for route in config.routes for text in route.utterances]
-    assert {route.name for route in config.routes} == {"code", "math", "general"}
-    assert all(len(route.utterances) >= 25 for route in config.routes)
+    learnt = [route for route in config.routes if "arithmetic" not in route.domains]  # that one is found by its rule
+    assert {route.name for route in learnt} == {"code", "math", "general"}
+    assert all(len(route.utterances) >= 25 for route in learnt)
     assert len(texts) == len({text.strip().lower() for text in texts})
 
 

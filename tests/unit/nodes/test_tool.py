@@ -1,0 +1,90 @@
+"""The tool node: arguments from the message, the result in it, and no effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import engine
+from engine import events as ev
+from engine.graph.config_checks import TOOLS
+from engine.graph.spec import GraphSpec
+from engine.run.result import Result
+from engine.tools.registry import ToolRegistry
+
+
+def calling(**config: Any) -> GraphSpec:
+    return GraphSpec.model_validate(
+        {
+            "id": "graph.tool",
+            "nodes": [
+                {"id": "start", "type": "entry"},
+                {"id": "call", "type": "tool", "config": config},
+                {"id": "end", "type": "exit"},
+            ],
+            "edges": [
+                {"from_node": "start", "to_node": "call"},
+                {"from_node": "call", "to_node": "end"},
+            ],
+        }
+    )
+
+
+async def ask(graph: GraphSpec, question: str, inputs: dict[str, Any] | None = None) -> tuple[Result, list[ev.Event]]:
+    async with engine.open() as eng:
+        run = eng.start(graph, question, inputs=inputs)
+        heard = [event async for event in run.events()]
+        return await run.result(), heard
+
+
+async def test_the_tools_text_is_the_message_and_its_output_stands_in_the_data() -> None:
+    result, heard = await ask(calling(tool_id="calculator", input_mapping={"expression": "content"}), "0.1 + 0.2")
+    assert result.text == "0.3"
+    assert result.data["result"]["exact"] is True
+    assert result.data["tool"] == "calculator"
+    kinds = [event.kind for event in heard]
+    assert kinds.index("op_started") < kinds.index("op_finished"), "a call is an operation: intent, then outcome"
+
+
+async def test_arguments_come_from_dotted_paths() -> None:
+    graph = calling(tool_id="calculator", input_mapping={"expression": "data.sums.1"})
+    assert (await ask(graph, "?", {"sums": ["1+1", "2*21"]}))[0].text == "42"
+
+
+async def test_the_output_field_names_where_the_output_stands() -> None:
+    graph = calling(tool_id="calculator", input_mapping={"expression": "question"}, output_field="sum")
+    data = (await ask(graph, "2+3"))[0].data
+    assert data["sum"]["result"] == "5"
+    assert "result" not in data
+
+
+@pytest.mark.parametrize(("goes_on", "status"), [(False, "rolled_back"), (True, "committed")])
+async def test_a_failed_tool_ends_the_run_unless_it_is_to_go_on(goes_on: bool, status: str) -> None:
+    graph = calling(tool_id="calculator", input_mapping={"expression": "content"}, continue_on_error=goes_on)
+    result, _ = await ask(graph, "7 / 0")
+    assert result.status == status
+    if goes_on:
+        assert result.text == "7 / 0"
+        assert result.data["tool_error"]
+    else:
+        assert result.error is not None
+        assert result.error.node == "call"
+
+
+async def test_a_missing_argument_is_a_failure_that_names_it() -> None:
+    result, _ = await ask(calling(tool_id="calculator", input_mapping={"expression": "data.nothing"}), "1+1")
+    assert result.error is not None
+    assert "data.nothing" in result.error.message
+
+
+async def test_a_tool_with_an_effect_is_refused_even_where_validation_was_passed_over() -> None:
+    result, _ = await ask(calling(tool_id="file_delete", input_mapping={"path": "content"}), "notes.txt")
+    assert result.error is not None
+    assert result.error.code == "effect_not_supported"
+
+
+def test_graphs_may_name_every_tool_that_changes_nothing_and_needs_no_workspace() -> None:
+    registry = ToolRegistry()
+    pure = {name for name in registry.available() if registry.get(name).effect == "pure"}
+    assert {name for name in pure if not name.startswith("file_")} == TOOLS
