@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.errors import ConfigurationError
+from engine.graph.conditions import compile_condition
 from engine.graph.config_checks import check_condition, check_config
+from engine.graph.parallel_checks import check_meetings, check_parallel_config
 from engine.graph.problems import Location, Problem, choose_from
 from engine.graph.prompts import check_prompts
 from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
@@ -25,6 +28,13 @@ class Names:
 
 STANDARD_NAMES = Names()
 
+_CHOOSERS = {
+    "router": "the target of a route",
+    "gate": "the target of a condition or the default_target",
+    "fanout": "one of its targets",
+}
+"""Type of nodes that go to their own targets -> what another node has to become to be one."""
+
 
 def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: Iterable[str] = ()) -> list[Problem]:
     """Everything that is wrong with a graph; empty where it can run.
@@ -40,6 +50,7 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: 
     unsound = [*_duplicate_nodes(spec), *_unknown_nodes(spec), *_points(spec)]
     problems = list(unsound)
     for index, node in enumerate(spec.nodes):
+        problems += check_parallel_config(node, ("nodes", index, "config"))
         problems += check_config(node, ("nodes", index, "config"), spec, None if names is None else names.roles)
     problems += check_prompts(spec, prompts)
     for index, edge in enumerate(spec.edges):
@@ -92,6 +103,8 @@ def _origin(link: Link) -> str:
             return f"The edge from `{link.source}`"
         case "route" | "compound":
             return f"The route `{link.label}` of node `{link.source}`"
+        case "branch":
+            return f"The fan-out `{link.source}`"
         case "condition":
             return f"The condition `{link.label}` of node `{link.source}`"
         case _:
@@ -132,6 +145,7 @@ def _shape(spec: GraphSpec) -> Iterator[Problem]:
     following = successors(spec)
     position = {node.id: index for index, node in enumerate(spec.nodes)}
     yield from _useless_edges(spec)
+    yield from check_meetings(spec, following)
     reached = reachable(entry_nodes(spec), following)
     for name in _first_unreached(reached, following):
         remedy = "Add an edge or a route that leads to it, or remove it."
@@ -172,12 +186,19 @@ def _useless_edges(spec: GraphSpec) -> Iterator[Problem]:
         if kind == "exit":
             message = f"The edge `{_arrow(edge)}` does nothing: a run ends at the exit `{source}`."
             yield _problem(("edges", index), message, "Remove the edge.")
-        elif kind in ("router", "gate") and (source, edge.to_node) not in chosen:
+        elif kind in _CHOOSERS and (source, edge.to_node) not in chosen and not _handles_failure(edge):
             message = f"The edge `{_arrow(edge)}` does nothing: the {kind} `{source}` goes only to its own targets."
-            what = "a route" if kind == "router" else "a condition or the default_target"
-            yield _problem(
-                ("edges", index), message, f"Make `{edge.to_node}` the target of {what}, or remove the edge."
-            )
+            remedy = f"Make `{edge.to_node}` {_CHOOSERS[kind]}, or remove the edge."
+            yield _problem(("edges", index), message, remedy)
+
+
+def _handles_failure(edge: EdgeSpec) -> bool:
+    """Whether the edge is one that is looked at when its node fails."""
+    try:
+        names = compile_condition(edge.condition).names if edge.condition else frozenset()
+    except ConfigurationError:
+        return True  # that its condition is none is said elsewhere
+    return bool(names & {"status", "error"})
 
 
 def _no_way_out(spec: GraphSpec, following: dict[str, tuple[str, ...]], reached: frozenset[str]) -> Iterator[Problem]:

@@ -43,7 +43,7 @@ class JoinNode:
             case "first_success":
                 return True if any(map(self._succeeded, arrived)) else None if left else False
             case "quorum":
-                wanted = self._config.quorum or size // 2 + 1
+                wanted = self._config.quorum or size
                 return True if len(arrived) >= wanted else None if len(arrived) + left >= wanted else False
             case "majority_vote" if arrived and _votes(arrived)[0][1] * 2 > size:
                 return True

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from engine import events as ev
 from engine.errors import EngineError
+from engine.graph.meeting import meeting_point
 from engine.nodes.context import Outcome
 from engine.run.plan import Plan
-from engine.run.scopes import in_branch_order, meeting_point, pending
+from engine.run.scopes import in_branch_order, pending
 from engine.run.transaction import Transaction
 
 
