@@ -107,6 +107,11 @@ class CockpitApp(App[None]):
         return self.live.view.number or None
 
     @property
+    def recorded(self) -> bool:
+        """Whether runs are written to the database; false where it belongs to another process."""
+        return self.engine is None or not self.engine.read_only
+
+    @property
     def chat(self) -> ChatPane:
         return self._cockpit.board.chat
 
@@ -202,6 +207,7 @@ class CockpitApp(App[None]):
             state.status, state.name = "ready", backend.kind
             state.model = names[0] if len(names) == 1 else f"{len(names)} models" if names else ""
             state.note = model_note(max((size for size in sizes if size is not None), default=None))
+            state.short_note = "toy" if state.note else ""
         self.draw()
 
     def _tick(self) -> None:

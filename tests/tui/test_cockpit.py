@@ -69,6 +69,11 @@ async def ask(pilot: Pilot[None], question: str = "capital?") -> None:
     await pilot.press(*question, "enter")
 
 
+def flat(text: str) -> str:
+    """`text` without the places where lines were broken."""
+    return " ".join(text.split())
+
+
 def text_of(app: CockpitApp) -> str:
     return screen_text(app)
 
@@ -306,6 +311,19 @@ async def test_what_opening_found_is_told(tmp_path: Path) -> None:
     app = app_of(engine, tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "moved aside" in text_of(app) and "#7" in text_of(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_without_recording_the_header_says_so_as_long_as_it_lasts(size: tuple[int, int], tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    engine.read_only = True
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "not recorded" in text_of(app).splitlines()[0])
+        await ask(pilot)
+        await until(pilot, lambda: not app.conversation.busy and "answered (not recorded)" in flat(text_of(app)))
+        assert "not recorded" in text_of(app).splitlines()[0]
+        assert "#1 · committed" not in text_of(app)
 
 
 async def test_a_ring_that_overran_is_made_good_from_the_store(tmp_path: Path) -> None:

@@ -103,6 +103,20 @@ def test_no_pane_is_wider_than_it_may_be(width: int) -> None:
     assert max(cell_len(plain(line)) for line in lines) <= width
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_the_warning_about_a_very_small_model_is_never_dropped(width: int) -> None:
+    backend = BackendState("ready", "embedded", "smollm2-135m", "a 135M toy: simple answers", "toy")
+    view = View(status="executing", number=1234)
+    for recorded in (True, False):
+        text = plain(
+            status_line("Multi-domain assistant", backend, view, 1234, 9_000, width, UNICODE, recorded=recorded)
+        )
+        assert "toy" in text
+        assert cell_len(text) <= width
+        assert ("not recorded" in text) is not recorded
+    assert ("simple answers" in text) is (width == 200 or (width == 120 and recorded))
+
+
 def test_the_timeline_names_a_node_where_it_changes() -> None:
     first = TimelineEntry(1, 1, 10, "start", "k", "math", "started")
     second = TimelineEntry(2, 2, 20, "ok", "k", "math", "ok")

@@ -50,7 +50,13 @@ class CockpitScreen(BoardScreen):
         moment = Moment(live.view, live.breakers, app.number, app.wall_ms())
         with app.batch_update():
             self._status_line.show(
-                app.graph_title, app.backend_state, live.view, app.number, moment.elapsed_ms, app.signs
+                app.graph_title,
+                app.backend_state,
+                live.view,
+                app.number,
+                moment.elapsed_ms,
+                app.signs,
+                recorded=app.recorded,
             )
             self._banner.say(*app.banner)
             self.board.show(moment, conversation=False)

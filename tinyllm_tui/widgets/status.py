@@ -25,28 +25,53 @@ class BackendState:
     model: str = ""
     note: str = ""
     """What a person should know of the model."""
+    short_note: str = ""
+    """The same in a word or two, for where there is no room."""
     detail: str = ""
     remedy: str = ""
 
 
+NOT_RECORDED = "not recorded"
+
+
 def status_line(
-    graph: str, backend: BackendState, view: View, number: int | None, now_ms: float, width: int, signs: Glyphs
+    graph: str,
+    backend: BackendState,
+    view: View,
+    number: int | None,
+    now_ms: float,
+    width: int,
+    signs: Glyphs,
+    *,
+    recorded: bool = True,
 ) -> Line:
-    """Name, backend, model and graph; on the right the transaction. Parts are dropped where it is narrow."""
-    right = _transaction(view, number, now_ms, signs)
+    """Name, backend, model and graph; on the right the transaction. Parts are dropped where it is narrow.
+
+    `recorded`: false where the database is another process's; that is said as long as it lasts, at any width.
+    """
+    right = _transaction(view, number, now_ms, signs, "committed" if recorded else "answered")
     right_width = sum(len(text) for text, _ in right)
     sign = {"ready": signs.breakers["closed"], "offline": signs.bad}.get(backend.status, signs.breakers["half_open"])
     words = backend.status if backend.status != "ready" or not backend.name else backend.name
     spans: list[Span] = [(f" {signs.marks['checkpoint']} ", "accent"), ("tinyllm", "title")]
     room = width - right_width - 11
+    unrecorded = "" if recorded else f" {signs.bad} {NOT_RECORDED}"
+    if unrecorded:
+        spans.append((unrecorded, "warn"))
+        room -= len(unrecorded)
+    title = f"  {signs.bar} {one_line(graph, 40)}"
+    notes = [f" {signs.dot} {note}" for note in (backend.note, backend.short_note) if note]
     model = f" {signs.dot} {one_line(backend.model, 60)}" if backend.model else ""
-    note = f" {signs.dot} {backend.note}" if backend.note else ""
+    # where it is narrow: first the warning shrinks to a word, then the graph's name goes, then the model's is cut
+    rest = room - 4 - len(words)
+    notes = [note for note in notes if len(model) + len(note) + len(title) <= rest] or notes[-1:]
+    model = cut(model, max(rest - sum(len(note) for note in notes[:1]), 8), signs.ellipsis)
     parts: tuple[Span, ...] = (
         (f"  {sign} ", _BACKEND.get(backend.status, "dim")),
         (words, "text" if backend.status == "ready" else _BACKEND.get(backend.status, "dim")),
         (model, "text"),
-        (f"  {signs.bar} {one_line(graph, 40)}", "dim"),
-        (note, "warn"),
+        *((note, "warn") for note in notes[:1]),
+        (title, "dim"),
     )
     for text, tone in parts:
         if text and len(text) <= room:
@@ -56,7 +81,7 @@ def status_line(
     return (*spans, *right)
 
 
-def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs) -> list[Span]:
+def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, ended: str) -> list[Span]:
     name = f"#{number} " if number is not None else ""
     if view.status == "created":
         return [("no run yet ", "faint")]
@@ -68,7 +93,7 @@ def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs) -
     if view.status == "rolling_back":
         return [(f"{signs.back} {name}rolling back ", "warn")]
     if view.status == "committed":
-        return [(f"{signs.nodes['ok']} {name}", "ok"), (f"committed {duration(view.t_ms)} ", "text")]
+        return [(f"{signs.nodes['ok']} {name}", "ok"), (f"{ended} {duration(view.t_ms)} ", "text")]
     return [(f"{signs.nodes['failed']} {name}", "error"), (f"rolled back {duration(view.t_ms)} ", "text")]
 
 
@@ -76,9 +101,19 @@ class StatusLine(LineView, can_focus=False):
     """One line, drawn from (backend, view, now)."""
 
     def show(
-        self, graph: str, backend: BackendState, view: View, number: int | None, now_ms: float, signs: Glyphs
+        self,
+        graph: str,
+        backend: BackendState,
+        view: View,
+        number: int | None,
+        now_ms: float,
+        signs: Glyphs,
+        *,
+        recorded: bool = True,
     ) -> None:
-        self.make_lines(lambda width: [status_line(graph, backend, view, number, now_ms, width, signs)])
+        self.make_lines(
+            lambda width: [status_line(graph, backend, view, number, now_ms, width, signs, recorded=recorded)]
+        )
 
 
 class Banner(Static):
