@@ -15,7 +15,7 @@ from tinyllm_tui.cli import output
 from tinyllm_tui.cli.answer import answer_printer
 from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt
 from tinyllm_tui.cli.lines import read_lines
-from tinyllm_tui.cli.opening import open_engine
+from tinyllm_tui.cli.opening import Notices, open_engine
 from tinyllm_tui.cli.options import graph_reference
 from tinyllm_tui.cli.run import find_session, report
 
@@ -36,21 +36,24 @@ async def converse(loaded: Loaded, interrupt: Interrupt, session: str | None) ->
     A failed question does not end the conversation. A signal cancels the answer in progress; on a terminal the
     conversation goes on after SIGINT.
     """
-    async with open_engine(loaded) as eng:
+    notices = Notices()
+    async with open_engine(loaded, notices) as eng:
         graph = engine.load_graph(graph_reference(loaded))
         known = await find_session(eng, session)
-        conversation = Conversation(eng, graph, known or (await eng.create_session("chat")).id, interrupt)
+        session = known or (await eng.create_session("chat")).id
+        conversation = Conversation(eng, graph, session, interrupt, notices)
         return await conversation.hold(read_lines(sys.stdin.fileno(), MAX_LINE))
 
 
 class Conversation:
     """One session with one graph."""
 
-    def __init__(self, eng: Engine, graph: GraphSpec, session: str, interrupt: Interrupt) -> None:
+    def __init__(self, eng: Engine, graph: GraphSpec, session: str, interrupt: Interrupt, notices: Notices) -> None:
         self._eng = eng
         self._graph = graph
         self._session = session
         self._interrupt = interrupt
+        self._notices = notices
         self._person = output.is_terminal(sys.stdin) and output.is_terminal(sys.stdout)
 
     async def hold(self, lines: AsyncIterator[str]) -> int:
@@ -98,5 +101,6 @@ class Conversation:
         finally:
             self._interrupt.run = None
         printer.finish(result)
+        self._notices.tell(self._eng)
         await asyncio.sleep(0)  # a signal that arrived while printing is seen before the next question
         return report(result)

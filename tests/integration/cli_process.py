@@ -16,6 +16,10 @@ LIMIT_S = 120
 """Seconds after which a test gives up waiting for the program."""
 
 
+NOTICE = "Note: Ollama cannot be reached at http://127.0.0.1:9. The embedded model answers instead.\n"
+"""What is said once on stderr where the backend is chosen and the OLLAMA_HOST of a home names no server."""
+
+
 @dataclass
 class Home:
     """An empty home, without any server in reach."""

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cli_process import Home
 
 ECHO = """\
-id: echo
+id: graph.echo
 nodes: [{id: start, type: entry}, {id: answer, type: exit}]
 edges: [{from_node: start, to_node: answer}]
 """

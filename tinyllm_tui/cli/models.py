@@ -113,8 +113,8 @@ def roles_json(installed: list[ModelInfo], config: EngineConfig) -> list[dict[st
 
 async def _installed(config: EngineConfig) -> tuple[str, list[ModelInfo]]:
     """(kind of the backend, its models); nothing is recorded, and no model is started."""
-    import engine
+    from tinyllm_tui.cli.opening import telling
 
-    async with engine.open(config=config) as eng:
+    async with telling(config) as eng:
         backend = await eng.backend()
         return backend.kind, await eng.models()
