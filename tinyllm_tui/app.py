@@ -12,7 +12,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.scrollbar import ScrollBar
 
-from engine.errors import EngineError, classify
+from engine.errors import EngineError, ErrorClass, classify
 from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.commands import CockpitCommands
@@ -248,6 +248,17 @@ class CockpitApp(App[None]):
         assert self._graph is not None  # noqa: S101
         return self.engine, self._graph
 
+    async def opened(self) -> CockpitEngine:
+        """The open engine, once it is there.
+
+        Raises:
+            EngineError: it cannot be opened.
+        """
+        await self._settled.wait()
+        if self.engine is None:
+            raise self._failure or EngineError(ErrorClass.INTERNAL, "engine_closed", "The engine is not open.")
+        return self.engine
+
     def follow(self, run: CockpitRun) -> None:
         """Show `run` in the panes; called before it can have published anything."""
         if self._pump is not None:
@@ -283,10 +294,7 @@ class CockpitApp(App[None]):
         """The list of past transactions, and from it a replay."""
         from tinyllm_tui.screens.transactions import TransactionsScreen
 
-        if self.engine is None:
-            self.notify("The engine is not open yet.", severity="warning")
-            return
-        self.push_screen(TransactionsScreen(self.engine))
+        self.push_screen(TransactionsScreen(self.opened))
 
     def action_use_theme(self, name: str) -> None:
         self.theme = name

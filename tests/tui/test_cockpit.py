@@ -481,6 +481,42 @@ async def test_past_transactions_are_listed_filtered_and_replayed(tmp_path: Path
         await until(pilot, lambda: app.screen is app._cockpit)
 
 
+async def test_past_transactions_can_be_asked_for_before_the_engine_is_open(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    gate = asyncio.Event()
+
+    @asynccontextmanager
+    async def slow() -> Any:
+        await gate.wait()
+        async with engine.open() as opened:
+            yield opened
+
+    app = CockpitApp(slow, "multi_domain", load_graph=spec, user_themes=tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        prompt = app._cockpit.board.prompt
+        await pilot.press(*"draft", "ctrl+r", "slash", *"other")
+        await until(pilot, lambda: "Opening the database." in text_of(app))
+        await engine.start(spec(), "capital?").result()
+        await engine.start(spec(), "other").result()
+        gate.set()
+        await until(pilot, lambda: "#2 " in text_of(app) and "1 of 2" in text_of(app))
+        assert "#1 " not in text_of(app)
+        assert prompt is not None
+        assert prompt.text == "draft"
+
+
+async def test_past_transactions_of_an_engine_that_cannot_open_say_why(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def broken() -> Any:
+        raise EngineError(ErrorClass.RESOURCE, "store", "The data folder is read-only.", remedy="Choose another.")
+        yield
+
+    app = CockpitApp(broken, "multi_domain", load_graph=spec, user_themes=tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "The data folder is read-only. Choose another." in text_of(app))
+
+
 async def test_a_replay_plays_in_recorded_time_to_its_end(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     app = app_of(engine, tmp_path)

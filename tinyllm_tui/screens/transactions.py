@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -60,14 +60,20 @@ def matches(row: TransactionRow, words: str) -> bool:
 
 
 class TransactionsScreen(SafeScreen):
-    """Newest first; Enter replays."""
+    """Newest first; Enter replays.
+
+    Args:
+        opened: gives the engine; the list waits for it, and takes what is typed meanwhile.
+    """
 
     CSS_PATH = "transactions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("transactions", "everywhere", without=("transactions.open",)))
 
-    def __init__(self, engine: CockpitEngine) -> None:
+    def __init__(self, opened: Callable[[], Awaitable[CockpitEngine]]) -> None:
         super().__init__()
-        self._engine = engine
+        self._opened = opened
+        self._nothing = "Opening the database."
+        """What stands in the place of a list without rows."""
         self._rows: Sequence[TransactionRow] = ()
 
     @property
@@ -90,10 +96,12 @@ class TransactionsScreen(SafeScreen):
 
     async def _read(self) -> None:
         try:
-            self._rows = await self._engine.transactions(limit=_LIMIT)
+            engine = await self._opened()
+            self._rows = await engine.transactions(limit=_LIMIT)
         except EngineError as error:
-            self._say(f"{error.message} {error.remedy}".strip())
-            return
+            self._nothing = f"{error.message} {error.remedy}".strip()
+        else:
+            self._nothing = "Nothing was asked yet."
         self._list()
 
     def _list(self) -> None:
@@ -106,7 +114,7 @@ class TransactionsScreen(SafeScreen):
         options.add_options(Option(row_content(row, width, self.cockpit.signs), id=row.tx) for row in found)
         if found:
             options.highlighted = min(highlighted or 0, len(found) - 1)
-        self._say("" if found else "Nothing matches." if self._rows else "Nothing was asked yet.")
+        self._say("" if found else "Nothing matches." if self._rows else self._nothing)
         count = f"{len(found)} of {len(self._rows)}" if words else str(len(self._rows))
         self.query_one("#transactions-title", Static).update(Content(f" Past transactions · {count}"))
 
@@ -132,7 +140,8 @@ class TransactionsScreen(SafeScreen):
         from tinyllm_tui.screens.replay import ReplayScreen
 
         try:
-            events = await self._engine.events(row.tx)
+            engine = await self._opened()
+            events = await engine.events(row.tx)
         except EngineError as error:
             self.notify(one_line(f"{error.message} {error.remedy}"), severity="error", markup=False)
             return
