@@ -56,7 +56,7 @@ def test_an_unknown_name_lists_what_there_is() -> None:
     assert caught.value.code == "unknown_graph"
     assert "Did you mean `multi_domain`?" in caught.value.remedy
     assert "quick" in caught.value.remedy
-    with pytest.raises(GraphError, match="Choose from .*`multi_domain`.*`quick`"):
+    with pytest.raises(GraphError, match=r"Choose from .*`multi_domain`.*`quick`"):
         load_graph("zzz")
 
 
