@@ -11,6 +11,7 @@ from engine.events import BackendChanged, Body
 from engine.models.address import normalise_host
 from engine.models.catalogue import can_chat
 from engine.models.embedded import EmbeddedBackend, check_embedded
+from engine.models.gguf import FILE_PROBLEMS
 from engine.models.ollama import OllamaBackend
 from engine.models.openai import OpenAIBackend
 from engine.models.protocol import ModelBackend
@@ -53,7 +54,9 @@ async def _best(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBack
     try:
         backend = await _embedded(config, emit)
     except EngineError as exc:
-        raise ConfigurationError("no_backend", f"No model can answer. {tried} {exc.message}", remedy=_INSTALL) from exc
+        # a wrong path is mended first; nothing need be installed for it
+        remedy = exc.remedy if exc.code in FILE_PROBLEMS else _INSTALL
+        raise ConfigurationError("no_backend", f"No model can answer. {tried} {exc.message}", remedy=remedy) from exc
     if (
         config.ollama_host.strip()
     ):  # named by the person, who would otherwise take the small model's answers for its own

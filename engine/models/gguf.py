@@ -20,7 +20,13 @@ _READ = 1024 * 1024
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _QUANTIZATION = re.compile(r"(?<![A-Za-z0-9])((?:I?Q|TQ)\d[0-9A-Z_]*|B?F16|F32|MXFP4)(?![A-Za-z0-9])", re.IGNORECASE)
-_REMEDY = "Name a readable GGUF file in `embedded.model_path`, or leave it out to use the bundled model."
+_REMEDY = (
+    "Correct the path in `embedded.model_path` (TINYLLM_EMBEDDED__MODEL_PATH) to that of a readable GGUF file, "
+    "or leave it out to use the bundled model."
+)
+
+FILE_PROBLEMS = frozenset({"model_file_absent", "model_file_unreadable", "not_gguf"})
+"""Codes of the errors of `read_header`: the file is not what the path promised."""
 
 
 @dataclass(frozen=True, slots=True)

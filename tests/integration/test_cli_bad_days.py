@@ -88,13 +88,15 @@ def test_the_doctor_finds_a_folder_that_cannot_be_written(home: Home, small_disk
     assert "--data-dir" in found["data folder"]["remedy"]
 
 
-def test_without_any_model_the_message_names_what_was_tried_and_the_remedy(home: Home, tmp_path: Path) -> None:
+def test_with_a_wrong_model_path_the_message_names_what_was_tried_and_the_path_to_correct(
+    home: Home, tmp_path: Path
+) -> None:
     home.variables["TINYLLM_EMBEDDED__MODEL_PATH"] = str(tmp_path / "absent.gguf")
     done = home.call("run", "hi")
     assert (done.status, done.out) == (1, "")
     assert "http://127.0.0.1:9" in done.err
     assert "absent.gguf" in done.err
-    assert "ollama pull" in done.err
+    assert "Remedy: Correct the path" in done.err
     assert home.call("models", "list").status == 1
     assert home.call("models", "tiers").status == 1
 

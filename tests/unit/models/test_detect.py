@@ -4,6 +4,7 @@ import importlib.util
 import sys
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -84,6 +85,20 @@ async def test_auto_without_anything_tells_what_was_tried_and_what_to_do(nobody,
     assert "xllamacpp" in error.message
     assert "ollama pull qwen2.5:3b" in error.remedy
     assert "pip install xllamacpp" in error.remedy
+
+
+@pytest.mark.parametrize("backend", ["auto", "embedded"])
+@pytest.mark.parametrize("content", [None, b"no model"])
+async def test_a_wrong_model_path_is_to_be_corrected_and_nothing_to_be_installed(
+    nobody, tmp_path: Path, backend: Literal["auto", "embedded"], content: bytes | None
+) -> None:
+    path = tmp_path / "mine.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    error = await failure(EngineConfig(backend=backend, ollama_host=nobody, embedded=EmbeddedConfig(model_path=path)))
+    assert str(path) in error.message
+    assert error.remedy.startswith("Correct the path in `embedded.model_path` (TINYLLM_EMBEDDED__MODEL_PATH)")
+    assert "nstall" not in error.remedy
 
 
 async def test_auto_does_not_pass_over_a_malformed_host() -> None:
