@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -245,3 +247,17 @@ def test_a_data_folder_that_is_a_file_is_told(call: Call, tmp_path: Path) -> Non
     done = call("tx", "list", "--data-dir", str(tmp_path / "file"))
     assert done.status == 1
     assert "--data-dir" in done.err
+
+
+# -- make --------------------------------------------------------------------------------------------------------------
+
+
+def test_bare_make_prints_every_target_with_one_line() -> None:
+    root = Path(__file__).parents[3]
+    targets = re.findall(r"(?m)^([a-z-]+):", (root / "Makefile").read_text())
+    if (make := shutil.which("make")) is None:
+        pytest.skip("make is not installed")
+    done = subprocess.run([make, "--no-print-directory"], cwd=root, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["make", target] for target in targets]
+    assert all(len(line.split()) > 2 for line in lines)
