@@ -53,6 +53,7 @@ class CockpitApp(App[None]):
     """
 
     TITLE = "tinyllm"
+    CSS_PATH = "app.tcss"
     COMMANDS: ClassVar = {CockpitCommands}
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
     ENABLE_COMMAND_PALETTE = True
@@ -73,6 +74,7 @@ class CockpitApp(App[None]):
         if ascii_only:
             ScrollBar.renderer = PlainScrollBar
         self.ascii_only = ascii_only
+        self.set_class(ascii_only, "-ascii")
         self.signs = glyphs(ascii_only)
         self.graph_title = graph_name
         self.backend_state = BackendState()
@@ -276,7 +278,14 @@ class CockpitApp(App[None]):
         from tinyllm_tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self.signs))
+
+    def action_command_palette(self) -> None:
+        """Textual's palette, with words of our own above it."""
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="Search every command", id="--command-palette"))
 
     def cancel_run(self) -> bool:
         """Cancel what is being answered, and say so; false when nothing is."""

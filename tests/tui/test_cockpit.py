@@ -410,7 +410,7 @@ async def test_the_palette_runs_our_commands(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.backend_state.status == "ready")
         await pilot.press("ctrl+p")
-        await until(pilot, lambda: "Search for commands" in text_of(app))
+        await until(pilot, lambda: "Search every command" in text_of(app))
         await pilot.press(*"tinyllm-light")
         await pilot.pause(0.5)
         await pilot.press("enter")
@@ -580,12 +580,59 @@ async def test_a_click_on_a_node_goes_to_it_in_the_timeline(tmp_path: Path) -> N
         await until(pilot, lambda: app._cockpit.board.timeline.scroll_offset.y == 0)
 
 
-async def test_ascii_only_draws_no_character_beyond_ascii(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])
+async def test_ascii_only_draws_no_character_beyond_ascii(size: tuple[int, int], tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(answer="plain"), tmp_path, ascii_only=True)
+
+    def beyond() -> set[str]:
+        return {char for char in text_of(app) if not char.isascii()}
+
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await ask(pilot)
+        await until(pilot, lambda: not app.conversation.busy and "committed" in text_of(app))
+        assert not beyond()
+        for severity in ("information", "warning", "error"):
+            app.notify("a toast", title="Toast", severity=severity)  # type: ignore[arg-type]
+        await until(pilot, lambda: "a toast" in text_of(app))
+        assert not beyond()
+        app.clear_notifications()
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Help" in text_of(app))
+        assert not beyond()
+        await pilot.press("end")
+        await until(pilot, lambda: "half-open" in text_of(app))
+        assert not beyond()
+        await pilot.press("escape", "ctrl+p")
+        await until(pilot, lambda: "Search every" in text_of(app) and "Replay a past" in text_of(app))
+        assert not beyond()
+        await pilot.press(*"zoom")
+        await until(pilot, lambda: "Zoom the pane" in text_of(app) and "Replay a past" not in text_of(app))
+        assert not beyond()
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen is app._cockpit)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "#1 " in text_of(app))
+        assert "Past transactions - 1" in text_of(app)
+        assert not beyond()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #1" in text_of(app))
+        assert not beyond()
+        await pilot.press("g")
+        await until(pilot, lambda: "event (31)" in text_of(app))
+        assert not beyond()
+
+
+async def test_toasts_leave_the_newest_lines_of_the_timeline_free(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ask(pilot)
         await until(pilot, lambda: not app.conversation.busy and "committed (success)" in text_of(app))
-        assert text_of(app).isascii()
+        app.notify("look here")
+        await until(pilot, lambda: "look here" in text_of(app))
+        rows = text_of(app).splitlines()
+        where = next(y for y, row in enumerate(rows) if "look here" in row)
+        assert 0 < where < 5
+        assert any("committed (success)" in row for row in rows[where + 1 :])
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ class CockpitScreen(BoardScreen):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.set_class(self.cockpit.ascii_only, "-ascii")
         self.action_prompt()
         self.flush()
 

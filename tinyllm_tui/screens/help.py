@@ -13,9 +13,10 @@ from textual.widgets import Static
 
 from tinyllm_tui.commands import COMMANDS
 from tinyllm_tui.keymap import KEYS, TITLES, written
+from tinyllm_tui.words import UNICODE, Glyphs
 
 
-def help_content() -> Content:
+def help_content(signs: Glyphs = UNICODE) -> Content:
     """Every key with what it does, by place."""
     parts: list[Content | tuple[str, str] | str] = []
     for scope, keys in KEYS.items():
@@ -28,8 +29,14 @@ def help_content() -> Content:
         if command.slash:
             parts += [(f"  {command.slash:<11}", "$primary"), f"{command.title.lower()}\n"]
     parts.append(("\nSigns\n", "bold $accent"))
-    parts.append("  · idle   ▶ running   ✓ ok   ✗ failed   – skipped   ◼ cancelled\n")
-    parts.append("  ● closed   ○ open   ◐ half-open (breakers)   ◆ checkpoint   ▾ pruned\n")
+    nodes = "   ".join(f"{sign} {state}" for state, sign in signs.nodes.items())
+    breakers = "   ".join(
+        f"{signs.breakers[state]} {state.replace('_', '-')}" for state in ("closed", "open", "half_open")
+    )
+    marks = "   ".join(
+        f"{signs.marks[mark]} {words}" for mark, words in (("checkpoint", "checkpoint"), ("prune", "pruned"))
+    )
+    parts.append(f"  {nodes}\n  {breakers} (breakers)   {marks}\n")
     return Content.assemble(*parts)
 
 
@@ -41,11 +48,15 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,q", "dismiss", "close", id="help.close", key_display="esc"),
     ]
 
+    def __init__(self, signs: Glyphs) -> None:
+        super().__init__()
+        self._signs = signs
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as scroll:
             scroll.border_title = " Help "
             scroll.border_subtitle = " esc closes "
-            yield Static(help_content())
+            yield Static(help_content(self._signs))
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()

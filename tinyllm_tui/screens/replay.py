@@ -67,7 +67,6 @@ class ReplayScreen(BoardScreen):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.set_class(self.cockpit.ascii_only, "-ascii")
         self.set_interval(FRAME, self._watch_live)
         self.playhead.seek(len(self.playhead))
         self.board.choose(1)

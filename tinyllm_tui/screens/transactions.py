@@ -116,7 +116,9 @@ class TransactionsScreen(SafeScreen):
             options.highlighted = min(highlighted or 0, len(found) - 1)
         self._say("" if found else "Nothing matches." if self._rows else self._nothing)
         count = f"{len(found)} of {len(self._rows)}" if words else str(len(self._rows))
-        self.query_one("#transactions-title", Static).update(Content(f" Past transactions · {count}"))
+        self.query_one("#transactions-title", Static).update(
+            Content(f" Past transactions {self.cockpit.signs.dot} {count}")
+        )
 
     def _say(self, words: str) -> None:
         empty = self.query_one("#transactions-empty", Static)
