@@ -108,16 +108,20 @@ async def test_a_gate_in_a_branch_may_escalate_without_losing_the_branch(scripte
 
 
 async def test_a_gate_sends_its_own_branch_back_and_not_another(scripted: ScriptedBackend) -> None:
-    """Over a list: the branch of the first item is refused after the node was visited for the second one."""
-    asked: list[str] = []
+    """The first branch is refused after the second one has been at the node to which the gate sends back."""
+    second_drafted = asyncio.Event()
+    drafted: list[str] = []
 
     def script(request: Any) -> list[Any]:
-        text = text_of(request)
-        item = "one" if "item one" in text else "two"
-        asked.append(item)
+        item = "one" if "item one" in text_of(request) else "two"
+        if system_of(request).startswith("check"):
+            return [second_drafted, "bad" if item == "one" and drafted.count("one") == 1 else "good"]
+        if system_of(request).startswith("wait"):
+            return ["item two"]
+        drafted.append(item)
         if item == "two":
-            return ["good"]
-        return ["bad"] if asked.count("one") == 1 else ["good"]
+            second_drafted.set()
+        return [f"item {item}"]
 
     scripted.script = script
     graph = make_graph(
@@ -125,15 +129,24 @@ async def test_a_gate_sends_its_own_branch_back_and_not_another(scripted: Script
             node("start", "entry"),
             node("fan", "fanout", targets=["one", "two"]),
             node("one", "transform", operation="template", template="item one"),
-            node("two", "model", system_prompt="x"),
-            node("m", "model", system_prompt="y", input=[]),
-            node("gate", "gate", conditions=[{"expression": "content == 'good'", "target": "join"}],
-                 default_target="m"),
+            node("two", "model", system_prompt="wait"),
+            node("m", "model", system_prompt="draft"),
+            node("check", "model", system_prompt="check"),
+            node(
+                "gate", "gate", conditions=[{"expression": "content == 'good'", "target": "join"}], default_target="m"
+            ),
             node("join", "join", separator="/"),
             node("end", "exit"),
         ],
-        [("start", "fan"), ("one", "m"), ("two", "m"), ("m", "gate"), ("gate", "m"), ("gate", "join"),
-         ("join", "end")],
-    )  # fmt: skip
+        [
+            *(("fan", "one"), ("fan", "two"), ("start", "fan"), ("one", "m"), ("two", "m"), ("m", "check")),
+            *(("check", "gate"), ("gate", "m"), ("gate", "join"), ("join", "end")),
+        ],
+    )
     ran = await ask(graph)
-    assert ran.result.status == "committed", ran.result.error
+    assert (ran.result.status, ran.result.text) == ("committed", "good/good"), ran.result.error
+    (rewound,) = ran.all(ev.Rewound)
+    assert drafted[:2] == ["one", "two"], "the second branch was the later one"
+    assert drafted.count("one") == 2, "the branch that was refused drafts again"
+    waiting = {(a.node, a.tokens[-1].branch) for a in rewound.state.frontier}
+    assert ("m", 0) in waiting
