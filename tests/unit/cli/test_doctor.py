@@ -32,7 +32,7 @@ def test_without_any_model_it_names_what_is_missing_and_the_remedy(call: Call, n
     assert found["backend"]["status"] == "fail"
     assert "absent.gguf" in found["embedded"]["detail"]
     assert NOWHERE in found["ollama"]["detail"]
-    assert "ollama pull" in found["backend"]["remedy"]
+    assert found["backend"]["remedy"].startswith("Correct the path in `embedded.model_path`")
     for name in ("python", "sqlite", "data folder", "graph", "theme"):
         assert found[name]["status"] == "ok", found[name]
 
