@@ -266,6 +266,11 @@ class CockpitApp(App[None]):
         if self._pump is not None:
             self._pump.follow(run.transaction)
 
+    def show_nothing(self) -> None:
+        """The panes are idle again, as before the first question; breakers are the engine's and stay."""
+        if self._pump is not None:
+            self._pump.follow("")
+
     async def seen_to_end(self) -> View:
         """The view of a run that ended, with its last event."""
         assert self._pump is not None  # noqa: S101 - there was a run

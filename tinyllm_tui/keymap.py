@@ -62,7 +62,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^down"),
     ),
     "cockpit": (
-        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom, or leave the prompt", "cancel", shown="esc"),
+        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom; else out of the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
@@ -78,7 +78,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
         Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
-        Key("chat.prompt", "i", "prompt", "back to the prompt"),
+        Key("chat.prompt", "enter,i", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
     ),
     "transactions": (
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),

@@ -358,7 +358,30 @@ async def test_number_keys_choose_panes_outside_of_the_prompt_and_alt_numbers_ev
         assert "router" in text_of(app)
         await pilot.press("tab")
         await until(pilot, lambda: board.breakers.has_focus)
+
+
+async def test_esc_leads_out_of_the_prompt_and_never_back_and_enter_does(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        board = app._cockpit.board
+        assert board.prompt is not None
         await pilot.press("escape")
+        await until(pilot, lambda: board.chat.has_focus)
+        await pilot.press("escape", "2")
+        await until(pilot, lambda: board.graph.has_focus)
+        await pilot.press("z")
+        await until(pilot, lambda: app._cockpit.has_class("-zoomed"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not app._cockpit.has_class("-zoomed"))
+        await pilot.press("escape", "5")
+        await until(pilot, lambda: board.timeline.has_focus)
+        assert board.prompt.text == ""
+        await pilot.press("enter")
+        await until(pilot, lambda: board.prompt is not None and board.prompt.has_focus)
+        await pilot.press("escape", "4")
+        await until(pilot, lambda: board.memory.has_focus)
+        await pilot.click(board.prompt)
         await until(pilot, lambda: board.prompt is not None and board.prompt.has_focus)
 
 
@@ -444,6 +467,13 @@ async def test_a_new_conversation_is_empty_and_begins_a_session(tmp_path: Path) 
         await until(pilot, lambda: not app.conversation.busy and app.chat.latest is not None)
         await pilot.press("ctrl+n")
         await until(pilot, lambda: app.chat.latest is None and "Ask, and watch" in text_of(app))
+        await until(pilot, lambda: "no run yet" in text_of(app).splitlines()[0])
+        board = app._cockpit.board
+        assert board.timeline.count() == 1
+        await until(pilot, lambda: "Every step of a run" in text_of(app) and "612/2.0k" not in text_of(app))
+        assert "✓" not in text_of(app)
+        await ask(pilot)
+        await until(pilot, lambda: not app.conversation.busy and "#2 · committed" in text_of(app))
 
 
 async def test_past_transactions_are_listed_filtered_and_replayed(tmp_path: Path) -> None:

@@ -74,7 +74,10 @@ class CockpitScreen(BoardScreen):
             self.call_next(self.run_action, command.action)
 
     def action_leave(self) -> None:
-        """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work."""
+        """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work.
+
+        It never leads into the prompt, which would swallow the plain keys that follow.
+        """
         prompt = self.board.prompt
         if self.cockpit.cancel_run():
             return
@@ -82,14 +85,13 @@ class CockpitScreen(BoardScreen):
             self.remove_class("-zoomed")
         elif prompt is not None and prompt.has_focus:
             self.set_focus(self.board.chat)
-        else:
-            self.action_prompt()
 
     def action_transactions(self) -> None:
         self.cockpit.open_transactions()
 
     def action_new_session(self) -> None:
         if self.cockpit.conversation.begin_anew():
+            self.cockpit.show_nothing()
             self.board.chat.forget()
             self.action_prompt()
         else:

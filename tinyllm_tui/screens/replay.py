@@ -48,7 +48,7 @@ class ReplayBar(LineView, can_focus=False):
 class ReplayScreen(BoardScreen):
     """Steps through one transaction."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay", "panes", "everywhere"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay", "panes", "everywhere", without=("chat.prompt",)))
 
     def __init__(self, row: TransactionRow, events: list[Event]) -> None:
         super().__init__()

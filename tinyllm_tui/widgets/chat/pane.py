@@ -34,7 +34,7 @@ def welcome() -> Content:
         ("".join(f"  {question}\n" for question in _TRY) + "\n", "$primary"),
         ("Keys\n", "bold"),
         ("  F1 help   ^r replay a past run   ^p every command\n", "$foreground 75%"),
-        ("  esc leaves the prompt; then 1-5 choose a pane", "$foreground 75%"),
+        ("  esc leaves the prompt; then 1-5 choose a pane, enter returns", "$foreground 75%"),
     )
 
 
