@@ -404,6 +404,19 @@ async def test_zoom_shows_one_pane_and_all_again(tmp_path: Path) -> None:
         await until(pilot, lambda: "5 Timeline" in text_of(app))
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 60), (200, 25), (120, 25), (80, 24)])
+@pytest.mark.parametrize("number", [3, 4])
+async def test_a_zoomed_pane_fills_the_screen(number: int, size: tuple[int, int], tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        await pilot.press(f"alt+{number}", "f10")
+        pane = app._cockpit.board.pane(number)
+        await until(
+            pilot, lambda: pane.has_focus and pane.size.height >= size[1] - 5 and pane.size.width >= size[0] - 5
+        )
+
+
 async def test_resizing_to_40x12_and_back_mounts_nothing_again(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=(200, 60)) as pilot:

@@ -14,7 +14,7 @@ from tinyllm_tui.widgets.graph_view import lit
 from tinyllm_tui.widgets.memory import memory_lines
 from tinyllm_tui.widgets.status import BackendState, status_line
 from tinyllm_tui.widgets.timeline import timeline_line
-from tinyllm_tui.words import ASCII, UNICODE, duration, node_detail, parameters, plain, wrapped
+from tinyllm_tui.words import ASCII, UNICODE, Glyphs, duration, node_detail, parameters, plain, wrapped
 
 WIDTHS = [24, 40, 58, 120]
 
@@ -70,7 +70,25 @@ def test_the_memory_gauge_has_its_mark_at_80_percent() -> None:
     for width in (40, 105):
         gauge = plain(memory_lines({"m": full_memory()}, width)[1])[: width - 5]
         assert gauge.index("│") == round(len(gauge) * 0.8)
-        assert gauge.count("█") == round(len(gauge) * 1740 / 2048) - 1
+        assert len(gauge) - gauge.count("░") == round(len(gauge) * 1740 / 2048)
+
+
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_kinds_of_tokens_are_told_apart_without_colour(signs: Glyphs) -> None:
+    memory = MemoryView("general smollm2:135m", tokens=1600, window=2048, messages=9)
+    kinds = ("system", "question", "history", "upstream", "note", "recalled", "tool", "summary")
+    memory.by_kind = dict.fromkeys(kinds, 200)
+    _, gauge, legend = (plain(line) for line in memory_lines({"m": memory}, 160, signs))
+    fills = [legend[legend.index(f" {kind} 200") - 1] for kind in kinds]
+    assert len(set(fills)) == len(kinds)
+    assert all(gauge.count(fill) >= 10 for fill in fills)
+    assert not {signs.empty, signs.limit} & set(fills)
+    assert signs is UNICODE or legend.isascii()
+
+
+def test_the_empty_memory_pane_says_what_it_will_show() -> None:
+    text = " ".join(plain(line) for line in memory_lines({}, 60))
+    assert "How many tokens of which kind" in text
 
 
 def test_memory_says_what_was_pruned_and_why() -> None:

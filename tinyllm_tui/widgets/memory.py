@@ -14,7 +14,13 @@ PRUNE_AT = 0.8
 
 _KINDS: tuple[Tone, ...] = ("kind1", "kind2", "kind3", "kind4", "kind5")
 _KIND_ORDER = ("system", "question", "history", "upstream", "note", "recalled", "tool", "summary")
-EMPTY = "What each model was given to read appears here, with how full its window is. At 80 % the oldest messages go."
+_UNICODE_FILLS = "█▓▒▚▞▤▥▦"
+_ASCII_FILLS = "#=+o*%@&"
+"""One for each of `_KIND_ORDER`: kinds are told apart without colour too."""
+EMPTY = (
+    "How many tokens of which kind (system, question, history ...) each model was given appears here, and how full "
+    "that makes its window. At 80 % the oldest messages go."
+)
 
 
 def memory_lines(memory: Mapping[str, MemoryView], width: int, signs: Glyphs = UNICODE) -> list[Line]:
@@ -48,23 +54,26 @@ def _block(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
     return lines
 
 
-def _kinds(memory: MemoryView) -> list[tuple[str, int, Tone]]:
+def _kinds(memory: MemoryView, signs: Glyphs) -> list[tuple[str, int, Span]]:
+    """Kind, tokens, and the cell it is drawn with."""
+    fills = _UNICODE_FILLS if signs.full == UNICODE.full else _ASCII_FILLS
     known = {kind: index for index, kind in enumerate(_KIND_ORDER)}
     kinds = sorted(memory.by_kind.items(), key=lambda item: known.get(item[0], 99))
-    return [(kind, tokens, _KINDS[known.get(kind, 0) % len(_KINDS)]) for kind, tokens in kinds if tokens > 0]
+    cells = {kind: (fills[index], _KINDS[index % len(_KINDS)]) for kind, index in known.items()}
+    return [(kind, tokens, cells.get(kind, (signs.full, "dim"))) for kind, tokens in kinds if tokens > 0]
 
 
 def _gauge(memory: MemoryView, used: int, width: int, signs: Glyphs) -> list[Span]:
-    """The window as a bar: one colour for each kind, a mark where pruning begins."""
+    """The window as a bar: one colour and filling for each kind, a mark where pruning begins."""
     filled = min(round(width * used / memory.window), width) if memory.window else 0
     filled = max(filled, 1) if used else 0
-    kinds = _kinds(memory)
+    kinds = _kinds(memory, signs)
     total = sum(tokens for _, tokens, _ in kinds) or 1
     cells: list[Span] = []
     done = 0
-    for _kind, tokens, tone in kinds:
+    for _kind, tokens, cell in kinds:
         done += tokens
-        cells += [(signs.full, tone)] * (round(filled * done / total) - len(cells))
+        cells += [cell] * (round(filled * done / total) - len(cells))
     cells += [(signs.full, "dim")] * (filled - len(cells))
     cells += [(signs.empty, "faint")] * (width - len(cells))
     mark = min(round(width * PRUNE_AT), width - 1)
@@ -75,11 +84,11 @@ def _gauge(memory: MemoryView, used: int, width: int, signs: Glyphs) -> list[Spa
 def _legend(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
     spans: list[Span] = []
     used = 0
-    for kind, tokens, tone in _kinds(memory):
+    for kind, tokens, cell in _kinds(memory, signs):
         words = f" {kind} {count(tokens)}  "
         if used + len(words) + 1 > width:
             break
-        spans += [(signs.full, tone), (words, "dim")]
+        spans += [cell, (words, "dim")]
         used += len(words) + 1
     messages = f"{memory.messages} messages"
     if spans and used + len(messages) <= width:
