@@ -62,7 +62,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^down"),
     ),
     "cockpit": (
-        Key("run.cancel", "escape", "leave", "cancel the run; else unzoom; else out of the prompt", "cancel", shown="esc"),
+        Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
