@@ -133,8 +133,7 @@ def test_a_draft_looks_like_the_markdown_that_it_becomes() -> None:
     ]
     assert [plain(row).rstrip() for row in draft_lines("- aaa bbb ccc\n- d\n2. e", 9)] == [
         "• aaa",
-        "  bbb",
-        "  ccc",
+        "  bbb ccc",
         "• d",
         " 2. e",
     ]

@@ -7,10 +7,11 @@ from functools import lru_cache
 from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.widgets import Markdown
 
 from tinyllm_tui.sanitize import one_line
-from tinyllm_tui.widgets.chat.draft import Draft, finished_until
+from tinyllm_tui.widgets.chat.draft import Draft, draft_lines, finished_until
 
 STEP = 4
 """Rows by which an answer grows while it is written: each growth arranges the whole screen anew."""
@@ -27,6 +28,10 @@ class Document(Markdown):
 
     def __init__(self) -> None:
         super().__init__(parser_factory=_parser, open_links=False)
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:  # noqa: ARG002
+        # Textual asks for a second layout of the screen after each that changed a size: of no use to what never scrolls
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
 
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         event.stop()
@@ -65,6 +70,10 @@ class Answer(Vertical):
         self._ready = True
         self._catch_up()
 
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:  # noqa: ARG002
+        # one layout is enough: see Document
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
+
     def write(self, text: str, *, finished: bool) -> None:
         """Show `text`; once it is finished, as Markdown to its end."""
         if (text, finished) != (self._wanted, self._finished):
@@ -102,7 +111,10 @@ class Answer(Vertical):
                         self._shown = ""
                     # never `update(text)`: what is appended after it would replace the last block of `text` where that
                     # has more than one line (Textual 8.2.8 takes its last line for its first)
-                    await self._document.append(text[len(self._shown) :])
+                    added = text[len(self._shown) :]
+                    if added.strip():  # room for it beforehand, so that one layout does for both
+                        self._make_room(len(draft_lines(added, max(self._draft.size.width, 20))) + 1)
+                    await self._document.append(added)
                     self._shown = text
                     self._show_draft(end)
         finally:
@@ -122,11 +134,11 @@ class Answer(Vertical):
             self._rows = 0
             self.styles.height = "auto"
 
-    def _make_room(self) -> None:
-        """Be as high as document and draft together, in steps, and never lower than before."""
+    def _make_room(self, more: int = 0) -> None:
+        """Be as high as document, draft and `more` rows together, in steps, and never lower than before."""
         if not self.has_class("-writing") or self.size.height not in (0, self._rows):
             return  # a growth is on its way
-        needed = self._document.outer_size.height + self._draft.count()
+        needed = self._document.outer_size.height + max(self._draft.count(), more)
         if needed > self._rows:
             self._rows = -(-needed // STEP) * STEP
             self.styles.height = self._rows

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Static
 
 from engine.view import View
@@ -112,6 +113,10 @@ class Exchange(Vertical):
         yield Static(Content(self._question), markup=False, classes="exchange--question")
         yield self._answer
         yield self._footer
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:  # noqa: ARG002
+        # one layout is enough: see Document
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
 
     def show(self, view: View, number: int | None, now_ms: float) -> None:
         """Bring the exchange up to `view`."""
