@@ -6,7 +6,7 @@ Never publishes. A ring that overran is made good by reading the view again from
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine import events as ev
@@ -18,6 +18,8 @@ FRAME = 0.1
 """Seconds between two drawings while events arrive."""
 _BREATH = 0.02
 """Seconds between two drains: a burst is taken in a few bites, and a failure is still shown at once."""
+_BITE = 256
+"""Events that are folded before keys have their turn: a millisecond or two."""
 
 _URGENT = (ev.BreakerChanged, ev.BackendChanged, ev.AttemptFailed, ev.Paused, *ev.TERMINAL)
 
@@ -58,10 +60,7 @@ class Pump:
         """Drain until the bus is closed."""
         try:
             while await self._subscription.wait():
-                urgent = self._take()
-                if self._lagged:
-                    await self._read_again()
-                if urgent:
+                if await self._take():
                     self.draw()
                 await asyncio.sleep(_BREATH)
         finally:
@@ -69,9 +68,7 @@ class Pump:
 
     async def catch_up(self) -> None:
         """Take everything that was published so far, and draw it."""
-        self._take()
-        if self._lagged:
-            await self._read_again()
+        await self._take()
         self.draw()
 
     def tick(self, *, moving: bool) -> None:
@@ -83,10 +80,23 @@ class Pump:
         self._dirty = False
         self._flush()
 
-    def _take(self) -> bool:
-        """Fold what is in the ring; true when it cannot wait for the next frame."""
+    async def _take(self) -> bool:
+        """Fold what is in the ring, in bites; true when it cannot wait for the next frame."""
         urgent = False
-        for item in self._subscription.drain():
+        while True:
+            items = self._subscription.drain(_BITE)
+            urgent = self._fold(items) or urgent
+            if len(items) < _BITE:
+                break
+            await asyncio.sleep(0)
+        if self._lagged:
+            await self._read_again()
+        return urgent
+
+    def _fold(self, items: Sequence[ev.Event | Lagged]) -> bool:
+        """Take `items` into the live view; true when one of them cannot wait for the next frame."""
+        urgent = False
+        for item in items:
             self._dirty = True
             if isinstance(item, Lagged):
                 self._lagged = True
