@@ -40,6 +40,12 @@ def _load_graph(name: str) -> GraphSpec:
     return engine.load_graph(name)
 
 
+def _import_the_rest() -> None:
+    """Import what is large and not needed for the first paint: Markdown and its parser, the engine's runs and store."""
+    import_module("tinyllm_tui.widgets.chat.exchange")
+    import_module("engine.run.engine")
+
+
 class CockpitApp(App[None]):
     """The cockpit.
 
@@ -158,8 +164,7 @@ class CockpitApp(App[None]):
 
     async def _live_with_engine(self) -> None:
         try:
-            # Markdown and its parser are large, and first needed by the first answer
-            await asyncio.to_thread(import_module, "tinyllm_tui.widgets.chat.exchange")
+            await asyncio.to_thread(_import_the_rest)
             async with self._open_engine() as engine:
                 self.engine = engine
                 self._pump = Pump(engine, self.draw)
