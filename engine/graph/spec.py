@@ -7,38 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from engine.events import ExitStatus
-
-NodeId = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
-Identifier = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class Strict(BaseModel):
-    """Unknown fields are errors (a field that does nothing would be a lie), and so are values of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RetrySpec(Strict):
-    """Waits are random between 0 and a bound that doubles from attempt to attempt (full jitter)."""
-
-    attempts: int = Field(default=3, ge=1, le=20, description="attempts in all, the first included")
-    base_delay_ms: int = Field(default=500, ge=0, le=60_000, description="upper bound of the first back-off")
-
-
-class NodeConfig(Strict):
-    """Fields that every node has."""
-
-    timeout_ms: int | None = Field(default=None, ge=1, description="deadline of one visit; default: the run's")
-    retry: RetrySpec | None = Field(
-        default=None,
-        description="retry of retryable failures: of the model call in nodes that call a model, else of the visit",
-    )
-    idempotent: bool = Field(default=True, description="false: a visit that failed is never repeated")
+from engine.graph.fields import Identifier, NodeConfig, NodeId, Strict
+from engine.graph.inner_configs import AgentConfig, ApprovalConfig, LoopConfig, SubgraphConfig, TimeoutConfig
 
 
 class EntryConfig(NodeConfig):
@@ -88,6 +63,11 @@ class RouterConfig(NodeConfig):
     learnt from the routes' `utterances`, by a capable model, and else to the default route."""
 
     model: str = Field(default="@router", description="model or role for the model stage")
+    prompt_id: str | None = Field(
+        default=None,
+        description="model stage: name of the prompt, as in model nodes; its template may also mention `routes`, a list"
+        " with `name` and `description` of each; default: the program's own words",
+    )
     routes: list[RouteSpec] = Field(min_length=1, description="where questions can go")
     compound_routes: list[CompoundRouteSpec] = Field(
         default_factory=list, description="routes for questions that are about several things at once; they win"
@@ -118,7 +98,17 @@ class ModelConfig(NodeConfig):
     system_prompt: str = Field(default="", description="what the model is told before the question")
     temperature: float = Field(default=0.0, ge=0, le=2, description="0: always the likeliest word; more: more varied")
     max_tokens: int = Field(default=512, ge=1, le=131_072, description="tokens of the longest answer")
+    seed: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="same seed, same text, where the backend keeps to it"
+    )
     stream: bool = Field(default=True, description="false: the text is shown when it is whole")
+    tools_enabled: bool = Field(default=False, description="true: the model may call the tools of `tool_ids`")
+    tool_ids: list[Identifier] = Field(
+        default_factory=list, description="tools_enabled (needed): the tools it may call; the few that fit are offered"
+    )
+    max_tool_rounds: int = Field(
+        default=3, ge=1, le=20, description="tools_enabled: rounds of tool calls before it has to answer"
+    )
     fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
     output_schema: dict[str, JsonValue] | None = Field(
         default=None, description="JSON Schema of the answer, enforced; default: the prompt's, where it has one"
@@ -138,12 +128,26 @@ class GateConfig(NodeConfig):
     """Decides where a message goes on to. A target that leads back to the gate is a retry: the run goes back to before
     that node, with the gate's reason in the next prompts."""
 
-    mode: Literal["expression", "checks"] = Field(
-        default="expression", description="checks: run the programmatic checks first; `checks.*` is then known"
+    mode: Literal["expression", "checks", "llm", "hybrid"] = Field(
+        default="expression",
+        description="checks: run the programmatic checks first; `checks.*` is then known. llm: a judge grades the"
+        " answer; `judge.score`, `judge.passed` and `judge.reason` are then known. hybrid: the checks, and the judge"
+        " for what passes them; `judge.passed` is false for the rest",
+    )
+    model: str = Field(default="@judge", description="llm, hybrid: model or role that judges")
+    prompt_id: str | None = Field(
+        default=None, description="llm, hybrid: name of the judge's prompt; default: the shipped prompt `judge`"
+    )
+    pass_score: float = Field(
+        default=0.6, ge=0, le=1, description="llm, hybrid: score from which `judge.passed` is true; 0 to 1"
     )
     conditions: list[GateConditionSpec] = Field(default_factory=list, description="looked at in this order")
     default_target: NodeId | None = Field(default=None, description="where to go when no condition is true")
     max_retries: int = Field(default=2, ge=0, le=20, description="how often the gate may send the run back")
+    escalate: bool = Field(
+        default=False,
+        description="true: each retry asks the next better models: roles are resolved one tier higher than before",
+    )
 
 
 TransformOp = Literal[
@@ -263,6 +267,11 @@ AnyConfig = (
     | FanoutConfig
     | JoinConfig
     | ToolConfig
+    | LoopConfig
+    | TimeoutConfig
+    | SubgraphConfig
+    | ApprovalConfig
+    | AgentConfig
 )
 
 CONFIGS: dict[str, type[NodeConfig]] = {
@@ -275,10 +284,18 @@ CONFIGS: dict[str, type[NodeConfig]] = {
     "fanout": FanoutConfig,
     "join": JoinConfig,
     "tool": ToolConfig,
+    "loop": LoopConfig,
+    "timeout": TimeoutConfig,
+    "subgraph": SubgraphConfig,
+    "approval": ApprovalConfig,
+    "agent": AgentConfig,
 }
 """Node type -> its config model."""
 
-NodeType = Literal["entry", "exit", "router", "model", "gate", "transform", "fanout", "join", "tool"]
+NodeType = Literal[
+    "entry", "exit", "router", "model", "gate", "transform", "fanout", "join", "tool",
+    "loop", "timeout", "subgraph", "approval", "agent",
+]  # fmt: skip
 
 
 class NodeSpec(Strict):
@@ -359,9 +376,22 @@ class GraphSpec(Strict):
     )
     protected: bool = Field(default=False, description="true: the program never changes this graph on its own")
     allow_cycles: bool = Field(default=False, description="true: a way back is meant; else it is an error")
+    degradation: Literal["fail_fast", "skip_failed", "fallback"] = Field(
+        default="fail_fast",
+        description="what a failure means that no edge handles. fail_fast: the run is rolled back. skip_failed: what"
+        " reached the node goes on without it, and a branch that failed is left out of its join; an answer made so is"
+        " partial, and commits as a fallback. fallback: what there is goes to `fallback_node`",
+    )
+    fallback_node: NodeId | None = Field(
+        default=None, description="degradation fallback (needed): where failures go; `data.error` is then known there"
+    )
     prompts: dict[str, PromptSpec] = Field(
         default_factory=dict,
         description="prompts by the name that `prompt_id` gives; those from files are added when the graph is loaded",
+    )
+    graphs: dict[str, GraphSpec] = Field(
+        default_factory=dict,
+        description="graphs by the name that `graph_id` gives; those from files are added when the graph is loaded",
     )
 
     @property

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.errors import EngineError
+from engine.graph.fields import NodeConfig
 from engine.graph.patterns import compile_pattern
 from engine.graph.problems import Location, Problem, choose_from, shorten
-from engine.graph.spec import NodeConfig, NodeSpec, TransformConfig
+from engine.graph.spec import NodeSpec, TransformConfig
 from engine.graph.templates import template_problems
 
 _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -12,6 +12,8 @@ from engine.memory.context import ContextSelection
 from engine.message import Message
 from engine.models.caller import ModelRound
 from engine.models.protocol import ChatRequest
+from engine.tools.policy import Approval, ApprovalRequest
+from engine.tools.protocol import ToolContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,33 @@ class NodeContext(Protocol):
 
         Raises:
             EngineError: the call failed for good.
+        """
+
+    @property
+    def tools(self) -> ToolContext:
+        """What the tools of this run may use; its approver asks through `ask`, so that every answer is logged."""
+
+    async def ask(self, request: ApprovalRequest) -> Approval:
+        """Ask a person, once: an operation. Their thinking time counts against no deadline. No where nobody can be
+        asked."""
+
+    async def run_node(self, node: str, message: Message) -> Message:
+        """Run an inner node inside this visit, with its breaker, retries and time limit; the message that it made.
+
+        Raises:
+            EngineError: it failed.
+        """
+
+    async def run_graph(self, graph: str, question: str, inputs: Mapping[str, Any]) -> Message:
+        """Run a sub-graph inside this visit; its answer, with `exit` (`success` or `fallback`) in the data.
+
+        Args:
+            graph: its name in `graphs` of the graph.
+            question: what it is asked.
+            inputs: further fields for its entry node.
+
+        Raises:
+            EngineError: it failed, or ended at an error exit.
         """
 
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from engine.graph.conditions import CHECKS, SCOPE_NAMES
-from engine.graph.spec import CONFIGS, AnyConfig, EdgeSpec, GraphSpec, NodeConfig, NodeSpec, PromptSpec
+from engine.graph.fields import NodeConfig
+from engine.graph.spec import CONFIGS, AnyConfig, EdgeSpec, GraphSpec, NodeSpec, PromptSpec
 
 GRAPHS_MD = Path(__file__).parents[2] / "docs" / "graphs.md"
 MARKER = "<!-- Made from the program by `uv run python -m tests.docs`; what follows is not written by hand. -->\n"
@@ -33,13 +34,18 @@ def reference() -> str:
         _section("## The graph", GraphSpec),
         _section("## Nodes", NodeSpec),
         _section("### Every node", NodeConfig),
-        *(_section(f"### `{name}`", model, skip=set(NodeConfig.model_fields)) for name, model in CONFIGS.items()),
+        *(_section(f"### `{name}`", model, skip=_common(model)) for name, model in CONFIGS.items()),
         _section("## Edges", EdgeSpec),
         _section("## Prompts", PromptSpec),
         _names("## Names in conditions", SCOPE_NAMES, "{}"),
         _names("`mode: checks` of a gate adds", CHECKS | {"ok"}, "checks.{}"),
     ]
     return "\n".join(sections)
+
+
+def _common(model: type[BaseModel]) -> set[str]:
+    """The fields that a node type takes over from every node as they are."""
+    return {name for name in NodeConfig.model_fields if name not in model.__annotations__}
 
 
 def _names(heading: str, names: frozenset[str] | set[str], form: str) -> str:
@@ -133,7 +139,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if annotation == AnyConfig:
         return
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation not in (NodeSpec, EdgeSpec, PromptSpec):
+        if annotation not in (NodeSpec, EdgeSpec, PromptSpec, GraphSpec):
             yield annotation
         return
     for inner in get_args(annotation):
