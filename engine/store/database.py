@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import itertools
-import os
 import shutil
 import sqlite3
-import stat
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +16,8 @@ from typing import Any
 import aiosqlite
 
 from engine.errors import EngineError, ErrorClass
+from engine.store.backup import back_up
+from engine.store.files import make_private, unused
 from engine.store.ownership import Ownership
 from engine.store.schema import APPLICATION_ID, MIGRATIONS, PRAGMAS, VERSION
 
@@ -34,7 +33,7 @@ WITH row AS MATERIALIZED (
 )
 INSERT INTO inbox
     (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc, number, session, graph_id, graph_hash, question, backend,
-     exit, answer, usage, reason, error, breaker_key, breaker)
+     exit, answer, usage, reason, error, breaker_key, breaker, graph, graph_version, graph_name)
 SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.number') END,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.session') END,
@@ -48,7 +47,10 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.reason'), '') END,
     CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.error.message'), '') END,
     CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker.key') END,
-    CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker') END
+    CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker') END,
+    CASE kind WHEN 'begin' THEN json_extract(body, '$.graph') END,
+    CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.version'), '') END,
+    CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.name'), '') END
 FROM row
 """
 """One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
@@ -60,6 +62,7 @@ _PROBES = (
     "SELECT count(*) FROM sessions",
     "SELECT max(id) FROM messages",
     "SELECT body FROM breakers",
+    "SELECT count(*) FROM graph_revisions",
 )
 """What every start reads: damage there is found while the file can still be moved aside."""
 
@@ -79,6 +82,8 @@ class Database:
         self.read_only = read_only
         self.notices: list[str] = []
         """Sentences for the person about what opening found."""
+        self.schema = VERSION
+        """Version of the schema; only a database that is open for reading may have another one than ours."""
         self._writer = writer
         self._ownership = ownership
 
@@ -125,7 +130,7 @@ class Database:
             newer = version > VERSION
             if owned and not newer:
                 await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-                await _migrate(connection, version)
+                await _migrate(connection, version, path, notices)
                 for query in _PROBES:
                     await connection.execute_fetchall(query)
             else:
@@ -136,6 +141,7 @@ class Database:
             raise
         database = cls(path, connection, ownership, not owned or newer)
         database.notices = notices
+        database.schema = version if database.read_only else VERSION
         if newer:
             notices.append(
                 f"The database was written by a newer version of this program (schema {version}, known: {VERSION}): "
@@ -247,18 +253,8 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> bool:
     """Make the private folder and file; True when this process owns the database from now on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owned = ownership.acquire()
-    _make_private(path)
+    make_private(path)
     return owned
-
-
-def _make_private(path: Path) -> None:
-    """Create the file where it is missing; SQLite gives its other files the same permissions."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if stat.S_IMODE(os.fstat(fd).st_mode) != 0o600:
-            os.fchmod(fd, 0o600)
-    finally:
-        os.close(fd)
 
 
 def _damaged(exc: sqlite3.DatabaseError) -> bool:
@@ -267,16 +263,12 @@ def _damaged(exc: sqlite3.DatabaseError) -> bool:
 
 
 def _move_aside(path: Path, exc: sqlite3.DatabaseError) -> str:
-    aside = first = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    for ordinal in itertools.count(2):
-        if not aside.exists():
-            break
-        aside = first.with_name(f"{first.name}-{ordinal}")
+    aside = unused(path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"))
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    _make_private(path)
+    make_private(path)
     return f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun."
 
 
@@ -298,11 +290,18 @@ async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
     return int(version)
 
 
-async def _migrate(connection: aiosqlite.Connection, version: int) -> None:
+async def _migrate(connection: aiosqlite.Connection, version: int, path: Path, notices: list[str]) -> None:
+    """Bring the schema from `version` to ours, one transaction for each step, after a copy of what there was."""
+    backup = await back_up(connection, path, version) if 0 < version < VERSION else None
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         await connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
             f"{script} PRAGMA user_version = {number}; COMMIT;"
+        )
+    if backup is not None:
+        notices.append(
+            f"The database was brought up to date (from schema {version} to {VERSION}). As it was before, it is kept "
+            f"in {backup}; delete that file when all is well."
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot, Event, Usage, checksum, decode
 from engine.store.database import Database, StoreError
-from engine.store.rows import SessionRow, TransactionRow
+from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.store.schema import REVISIONS_SINCE
 
 _TRANSACTION = """
 SELECT number, tx, status, session, graph_id, question, answer, exit, reason, error, backend, started_ms, duration_ms,
@@ -23,6 +25,10 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events
 WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
 ORDER BY gseq
 """
+_REVISION = "SELECT hash, graph_id, version, name, first_seen_ms, last_used_ms, runs FROM graph_revisions"
+_HISTORY = "tinyllm-tui graph history"
+HASH_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")
+"""What may be the beginning of a revision's hash."""
 ID_DIGITS = 6
 """Digits from which on they may be the beginning of an id: fewer are meant as a number."""
 _DECODE_AT_ONCE = 400
@@ -68,6 +74,70 @@ async def transaction(database: Database, reference: str) -> TransactionRow:
         "transaction_not_found",
         f"{reference!r} {what}.",
         remedy="`tinyllm-tui tx list` shows the numbers.",
+    )
+
+
+async def revisions(database: Database, graph_id: str | None = None) -> list[RevisionRow]:
+    """The revisions of graphs that have run, of one graph or of all, the one used last first.
+
+    Raises:
+        StoreError: an older version of the program owns the database and keeps no revisions in it.
+    """
+    _check_revisions(database)
+    where, parameters = ("WHERE graph_id = ?", [graph_id]) if graph_id is not None else ("", [])
+    rows = await database.fetch(f"{_REVISION} {where} ORDER BY last_used_ms DESC, rowid DESC", parameters)
+    return [RevisionRow(*row) for row in rows]
+
+
+async def revision_document(database: Database, reference: str) -> dict[str, Any]:
+    """The specification of one revision as JSON, as it stood in the `begin` events of its runs.
+
+    Args:
+        database: the store.
+        reference: unique beginning of its hash, of 4 digits at least; or `#42`, for the graph of that transaction.
+
+    Raises:
+        EngineError: not_found, or the beginning fits several revisions.
+        StoreError: an older version of the program owns the database and keeps no revisions in it.
+    """
+    _check_revisions(database)
+    wanted = reference.strip()
+    if wanted.startswith("#"):
+        number = (await transaction(database, wanted)).number
+        rows = await database.fetch(
+            "SELECT spec FROM graph_revisions WHERE hash = (SELECT graph_hash FROM transactions WHERE number = ?)",
+            [number],
+        )
+    elif HASH_PREFIX.fullmatch(wanted):
+        first = wanted.lower()
+        rows = await database.fetch(
+            "SELECT spec FROM graph_revisions WHERE hash >= ? AND hash < ? LIMIT 2", [first, first + "g"]
+        )
+    else:
+        rows = []
+    found = list(rows)
+    if len(found) != 1:
+        raise _no_revision(reference, several=len(found) > 1)
+    document: dict[str, Any] = json.loads(found[0][0])
+    return document
+
+
+def _check_revisions(database: Database) -> None:
+    if database.schema < REVISIONS_SINCE:
+        raise StoreError(
+            "no_revisions",
+            "An older version of this program has the database open, and keeps no revisions of graphs in it.",
+            "Close the other program, then try again.",
+        )
+
+
+def _no_revision(reference: str, *, several: bool) -> EngineError:
+    what = "fits several revisions" if several else "is no revision of a graph that has run"
+    return EngineError(
+        ErrorClass.NOT_FOUND,
+        "revision_not_found",
+        f"{reference!r} {what}.",
+        remedy=f"Give more digits; `{_HISTORY}` shows them." if several else f"`{_HISTORY}` shows the revisions.",
     )
 
 

@@ -42,3 +42,21 @@ class SessionRow:
     created_ms: int
     updated_ms: int
     messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One revision of a graph that has run, as lists show it. It outlives the transactions that used it."""
+
+    hash: str
+    """SHA-256 of the graph's canonical JSON form, in hexadecimal."""
+    graph_id: str
+    version: str
+    """The graph's own, such as 1.2.0."""
+    name: str
+    first_seen_ms: int
+    """Unix time in milliseconds of the first run's begin."""
+    last_used_ms: int
+    """Unix time in milliseconds of the latest run's begin."""
+    runs: int
+    """Runs that have begun with it, also those that are not kept any more."""

@@ -114,8 +114,82 @@ CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox WHEN new.kind = 'breaker
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
-"""Script number n (from 1) brings a database from `user_version` n - 1 to n."""
+_V2 = """
+CREATE TABLE graph_revisions (
+    hash          TEXT PRIMARY KEY,
+    graph_id      TEXT NOT NULL,
+    version       TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    first_seen_ms INTEGER NOT NULL,
+    last_used_ms  INTEGER NOT NULL,
+    runs          INTEGER NOT NULL,
+    spec          TEXT NOT NULL
+) STRICT;
+
+INSERT INTO graph_revisions (hash, graph_id, version, name, first_seen_ms, last_used_ms, runs, spec)
+SELECT t.graph_hash, t.graph_id, coalesce(json_extract(e.body, '$.graph.version'), ''),
+       coalesce(json_extract(e.body, '$.graph.name'), ''), min(t.started_ms), max(t.started_ms), count(*),
+       json_extract(e.body, '$.graph')
+FROM transactions t JOIN events e ON e.gseq = t.first_gseq
+WHERE e.kind = 'begin' AND CASE WHEN json_valid(e.body) THEN json_type(e.body, '$.graph') = 'object' END
+GROUP BY t.graph_hash;
+
+DROP VIEW inbox;
+CREATE VIEW inbox AS
+    SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
+           NULL AS number, NULL AS session, NULL AS graph_id, NULL AS graph_hash, NULL AS question, NULL AS backend,
+           NULL AS exit, NULL AS answer, NULL AS usage, NULL AS reason, NULL AS error,
+           NULL AS breaker_key, NULL AS breaker, NULL AS graph, NULL AS graph_version, NULL AS graph_name
+    FROM events;
+
+CREATE TRIGGER inbox_event INSTEAD OF INSERT ON inbox BEGIN
+    INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
+    VALUES (new.gseq, new.tx, new.seq, new.t_ms, new.wall_ms, new.kind, new.v, new.body, new.crc);
+END;
+
+CREATE TRIGGER inbox_begin INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
+    INSERT INTO transactions
+        (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq)
+    VALUES (
+        new.number, new.tx, 'executing', new.session, new.graph_id, new.graph_hash, new.question, new.backend,
+        new.wall_ms, new.gseq
+    );
+END;
+
+CREATE TRIGGER inbox_revision INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
+    INSERT INTO graph_revisions (hash, graph_id, version, name, first_seen_ms, last_used_ms, runs, spec)
+    VALUES (new.graph_hash, new.graph_id, new.graph_version, new.graph_name, new.wall_ms, new.wall_ms, 1, new.graph)
+    ON CONFLICT (hash) DO UPDATE SET last_used_ms = max(last_used_ms, excluded.last_used_ms), runs = runs + 1;
+END;
+
+CREATE TRIGGER inbox_terminal INSTEAD OF INSERT ON inbox WHEN new.kind IN ('committed', 'rolled_back') BEGIN
+    UPDATE transactions SET
+        status = new.kind, exit = new.exit, answer = new.answer, usage = new.usage, reason = new.reason,
+        error = new.error, duration_ms = new.t_ms, events = new.seq, last_gseq = new.gseq
+    WHERE tx = new.tx;
+END;
+
+CREATE TRIGGER inbox_session INSTEAD OF INSERT ON inbox WHEN new.kind = 'committed' BEGIN
+    INSERT INTO messages (session, tx, role, content, created_ms)
+        SELECT s.id, t.tx, 'user', t.question, t.started_ms
+        FROM transactions t JOIN sessions s ON s.id = t.session WHERE t.tx = new.tx;
+    INSERT INTO messages (session, tx, role, content, created_ms)
+        SELECT s.id, t.tx, 'assistant', new.answer, new.wall_ms
+        FROM transactions t JOIN sessions s ON s.id = t.session WHERE t.tx = new.tx;
+    UPDATE sessions SET updated_ms = new.wall_ms WHERE id = (SELECT session FROM transactions WHERE tx = new.tx);
+END;
+
+CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox WHEN new.kind = 'breaker_changed' BEGIN
+    INSERT INTO breakers (key, body) VALUES (new.breaker_key, new.breaker)
+        ON CONFLICT (key) DO UPDATE SET body = excluded.body;
+END;
+"""
+
+REVISIONS_SINCE = 2
+"""Schema version from which on there are `graph_revisions`."""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+"""Script number n (from 1) brings a database from `user_version` n - 1 to n. One that was released is never changed."""
 
 VERSION = len(MIGRATIONS)
 

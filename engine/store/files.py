@@ -1,0 +1,49 @@
+"""Private files beside the database, and names for them that are free."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from pathlib import Path
+
+
+def make_private(path: Path, *, empty: bool = False) -> None:
+    """Make a file that only its owner can read or write; create it where it is missing.
+
+    SQLite gives the other files of a database the permissions of this one.
+
+    Args:
+        path: the file.
+        empty: throw away what is in it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if empty else 0), 0o600)
+    try:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != 0o600:
+            os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+
+
+def unused(path: Path) -> Path:
+    """`path`, or the first of `path-2`, `path-3` ... that does not exist."""
+    if not path.exists():
+        return path
+    numbered = (path.with_name(f"{path.name}-{ordinal}") for ordinal in itertools.count(2))
+    return next(each for each in numbered if not each.exists())
+
+
+def force_to_disk(path: Path) -> None:
+    """Wait until the contents of a file or a folder are on the disk.
+
+    Raises:
+        OSError: the disk does not take them.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
