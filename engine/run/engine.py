@@ -16,6 +16,7 @@ from engine.bus import EventBus
 from engine.config import BackendName, EngineConfig
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
+from engine.graph.recorded import recorded_graph
 from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
 from engine.message import replace_surrogates
@@ -31,7 +32,7 @@ from engine.run.run import CLOSED, Run
 from engine.store import queries
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog, span
-from engine.store.rows import SessionRow, TransactionRow
+from engine.store.rows import RevisionRow, SessionRow, TransactionRow
 from engine.view import View, fold
 
 _PLANS = 64
@@ -296,6 +297,31 @@ class Engine:
                 ErrorClass.NOT_FOUND, "transaction_not_found", "There is no store.", remedy="Open one with --data-dir."
             )
         return await queries.transaction(self._database, reference)
+
+    async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]:
+        """The revisions of graphs that have run here, of one graph (`graph.quick`) or of all, used last first.
+
+        Raises:
+            StoreError: the database cannot be read, or keeps no revisions yet.
+        """
+        return [] if self._database is None else await queries.revisions(self._database, graph_id)
+
+    async def graph_revision(self, reference: str) -> GraphSpec:
+        """A graph as it was when it ran.
+
+        Args:
+            reference: unique beginning of a revision's hash, of 4 digits at least; or `#42`, for the graph of that
+                transaction.
+
+        Raises:
+            EngineError: not_found, or it is a graph that this version of the program cannot read.
+            StoreError: the database cannot be read, or keeps no revisions yet.
+        """
+        if self._database is None:
+            raise EngineError(
+                ErrorClass.NOT_FOUND, "revision_not_found", "There is no store.", remedy="Open one with --data-dir."
+            )
+        return recorded_graph(await queries.revision_document(self._database, reference), reference)
 
     async def sessions(self) -> list[SessionRow]:
         """The sessions, latest use first."""
