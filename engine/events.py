@@ -23,6 +23,8 @@ BreakerScope = Literal["endpoint", "node"]
 ExitStatus = Literal["success", "fallback", "error"]
 NodeOutcome = Literal["ok", "failed", "skipped", "cancelled"]
 FinishReason = Literal["stop", "length", "tool_calls"]
+AnsweredBy = Literal["person", "nobody", "cancelled"]
+"""Who answered a request for approval; nobody and cancelled mean no."""
 
 
 class Sync(IntEnum):
@@ -257,6 +259,8 @@ class Rewound(Body):
     """Range of sequence numbers that is taken back."""
     state: RunSnapshot
     retry: Retry
+    within: str = ""
+    """Beginning of the paths that it concerns: `sub#1/` for a retry in a sub-graph; empty for the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +418,38 @@ class JoinDecided(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class SubgraphOpened(Body):
+    """A sub-graph begins inside a visit; the paths of its nodes begin with `path#visit/`."""
+
+    KIND: ClassVar[str] = "subgraph_opened"
+    path: str
+    visit: int
+    graph: str
+    """Its name in `graphs` of the graph around it."""
+    message: int
+    """Id of the message that is its question."""
+    question: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    entries: tuple[str, ...] = ()
+    """The nodes at which it begins, as paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded(Body):
+    """A failure that no edge handles does not end the run, because the graph says so: this message goes on instead."""
+
+    KIND: ClassVar[str] = "degraded"
+    path: str
+    visit: int
+    mode: Literal["skip_failed", "fallback"]
+    code: str
+    """That of the failure."""
+    message: int
+    content: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RouteDecided(Body):
     KIND: ClassVar[str] = "route_decided"
     path: str
@@ -552,6 +588,59 @@ class AttemptFailed(Body):
     """Text received before the failure."""
 
 
+# -- approvals ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked(Body):
+    """A person is asked whether something may happen; the run's deadlines stand still until they answer."""
+
+    KIND: ClassVar[str] = "approval_asked"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    """Ordinal of the operation in the visit, from 1."""
+    question: str
+    """What they are asked; for a tool, what it does."""
+    tool: str = ""
+    """The tool that is to be called; empty where an approval node asks."""
+    text: str = ""
+    """What goes on with a yes, where an approval node asks."""
+    arguments: str = ""
+    """The tool's exact arguments, as JSON text."""
+    arguments_hash: str = ""
+    """What the answer is bound to."""
+    effect: Literal["pure", "reversible", "irreversible"] = "pure"
+    host: str = ""
+    """The host that a yes for longer than this call would be about."""
+    editable: bool = False
+    """Whether the person may change `text`."""
+    cut: bool = False
+    """Whether `question`, `text` or `arguments` are only beginnings here; the person was shown them whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswered(Body):
+    """The answer, or that none will come."""
+
+    KIND: ClassVar[str] = "approval_answered"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    allowed: bool
+    by: AnsweredBy
+    arguments_hash: str = ""
+    """That of the request."""
+    reason: str = ""
+    scope: Literal["call", "host"] = "call"
+    text: str | None = None
+    """What goes on, where the person changed it."""
+    waited_ms: int = 0
+    """How long they thought; counts against no deadline."""
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -606,6 +695,8 @@ BODIES: dict[str, type[Body]] = {
         ScopeOpened,
         BranchEnded,
         JoinDecided,
+        SubgraphOpened,
+        Degraded,
         RouteDecided,
         GateDecided,
         OpStarted,
@@ -614,6 +705,8 @@ BODIES: dict[str, type[Body]] = {
         ModelDelta,
         ModelFinished,
         AttemptFailed,
+        ApprovalAsked,
+        ApprovalAnswered,
         ContextMeasured,
         ContextPruned,
     )

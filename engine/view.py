@@ -15,7 +15,7 @@ from engine import events as ev
 from engine.errors import ErrorInfo
 
 TxStatus = Literal["created", "executing", "rolling_back", "committed", "rolled_back"]
-NodeState = Literal["idle", "running", "ok", "failed", "skipped", "cancelled"]
+NodeState = Literal["idle", "running", "waiting", "ok", "failed", "skipped", "cancelled"]
 Mark = Literal["info", "start", "ok", "error", "warn", "checkpoint", "commit", "rollback", "rewind", "prune", "breaker"]
 
 
@@ -74,6 +74,13 @@ class NodeView:
     title: str
     state: NodeState = "idle"
     visits: list[VisitView] = field(default_factory=list)
+    asks: int = 0
+    """Requests for approval that wait for a person, in this node and in those inside it."""
+
+    @property
+    def shown(self) -> NodeState:
+        """The state to show: waiting where a person is asked."""
+        return "waiting" if self.asks else self.state
 
     @property
     def last(self) -> VisitView | None:
@@ -115,6 +122,15 @@ class MemoryView:
 
 
 @dataclass(slots=True)
+class ApprovalView:
+    """A request for approval that waits for a person."""
+
+    asked: ev.ApprovalAsked
+    since_ms: int
+    """Time of the transaction at which it was asked."""
+
+
+@dataclass(slots=True)
 class TimelineEntry:
     """One line of the timeline; never changed. Not frozen: making frozen ones takes a tenth of a seek in a replay."""
 
@@ -152,6 +168,8 @@ class View:
     breakers: dict[str, ev.BreakerSnapshot] = field(default_factory=dict)
     memory: dict[str, MemoryView] = field(default_factory=dict)
     timeline: list[TimelineEntry] = field(default_factory=list)
+    approvals: list[ApprovalView] = field(default_factory=list)
+    """What waits for a person's answer now, the oldest first."""
     variables: dict[str, Any] = field(default_factory=dict)
     answer: str = ""
     """The answer so far: of the model that is writing, at the end the committed text."""
@@ -278,6 +296,8 @@ def _rolled_back(view: View, event: ev.Event, body: ev.RolledBack) -> None:
     view.answer = body.text or view.answer
     view.variables = {}
     view.paused = ""
+    view.approvals = []
+    _count_asks(view)
     for node in view.nodes.values():
         if node.state == "running" and node.last is not None:
             node.state = node.last.state = "cancelled"
@@ -456,6 +476,34 @@ def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None
     _line(view, event, "error", body.path, f"{body.model}: {body.error.message}{then}")
 
 
+def _approval_asked(view: View, event: ev.Event, body: ev.ApprovalAsked) -> None:
+    view.approvals.append(ApprovalView(body, event.t_ms))
+    _count_asks(view)
+    what = f"may the tool {body.tool} run? {body.arguments}" if body.tool else body.question
+    _line(view, event, "warn", body.path, f"a person is asked: {what}")
+
+
+def _approval_answered(view: View, event: ev.Event, body: ev.ApprovalAnswered) -> None:
+    place = (body.path, body.visit, body.step)
+    view.approvals = [each for each in view.approvals if (each.asked.path, each.asked.visit, each.asked.step) != place]
+    _count_asks(view)
+    words = {"person": "a person said", "nobody": "nobody could be asked:", "cancelled": "nobody answered any more:"}
+    said = f"{words[body.by]} {'yes' if body.allowed else 'no'}"
+    if body.scope == "host":
+        said += ", for this host"
+    if body.text is not None:
+        said += ", and changed the text"
+    reason = f": {body.reason}" if body.reason else ""
+    _line(view, event, "ok" if body.allowed else "warn", body.path, f"{said}{reason}")
+
+
+def _count_asks(view: View) -> None:
+    """Mark the nodes in which a person is asked: that of each request, and those around it."""
+    paths = [each.asked.path for each in view.approvals]
+    for node in view.nodes.values():
+        node.asks = sum(1 for path in paths if path == node.path or path.startswith(f"{node.path}#"))
+
+
 def _context_measured(view: View, event: ev.Event, body: ev.ContextMeasured) -> None:  # noqa: ARG001 - one shape for all handlers
     memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
     memory.tokens, memory.window, memory.messages = body.tokens, body.window, body.messages
@@ -507,6 +555,8 @@ _HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
     ev.ModelDelta: _model_delta,
     ev.ModelFinished: _model_finished,
     ev.AttemptFailed: _attempt_failed,
+    ev.ApprovalAsked: _approval_asked,
+    ev.ApprovalAnswered: _approval_answered,
     ev.ContextMeasured: _context_measured,
     ev.ContextPruned: _context_pruned,
     ev.BreakerChanged: _breaker_changed,

@@ -30,6 +30,12 @@ class ApprovalRequest:
     """SHA-256 of the tool's id and the arguments; the answer must repeat it."""
     host: str = ""
     """What an approval for longer than this call would be about; empty where only this call can be approved."""
+    node: str = ""
+    """Path of the node on whose behalf it is asked; the run fills it in."""
+    text: str = ""
+    """Where an approval node asks (`tool` is empty then): what goes on with a yes."""
+    editable: bool = False
+    """Whether the person may change `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,10 @@ class Approval:
     scope: Scope = "call"
     """host: the same tool may use the same host without asking again."""
     reason: str = ""
+    text: str | None = None
+    """The text that is to go on, where the person changed it; only of editable requests."""
+    by: Literal["person", "nobody"] = "person"
+    """nobody: no person could be asked, and so the answer is no."""
 
 
 class Approver(Protocol):
@@ -103,7 +113,7 @@ class ApprovalPolicy:
         if approval.arguments_hash != request.arguments_hash:
             return _decision(request, permission, False, "person", "The answer was about other arguments.")
         if not approval.allowed:
-            return _decision(request, permission, False, "person", approval.reason or "A person said no.")
+            return _decision(request, permission, False, approval.by, approval.reason or "A person said no.")
         scope: Scope = "host" if by_host and approval.scope == "host" else "call"
         if scope == "host":
             self.hosts.add((request.tool, request.host))
