@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from engine.bus import EventBus
 from engine.message import Message
-from engine.run.plan import Plan
-from engine.store.log import EventLog
-from tests.benchmarks.chains import SIZES, execute, plan_of
+from tests.benchmarks.chains import SIZES, cpu_of_runs, plan_of
 from tests.benchmarks.measure import Figure, alternate_async, spread
 
 NODES = 2000
@@ -26,13 +23,13 @@ async def _family(tasks: bool, budget: float, rounds: int, short: bool) -> list[
     visits = NODES // 2 if short else NODES
 
     async def small() -> float:
-        return await _cpu_of_runs(plans[10], visits // 10)
+        return await cpu_of_runs(plans[10], visits // 10)
 
     async def middle() -> float:
-        return await _cpu_of_runs(plans[100], visits // 100)
+        return await cpu_of_runs(plans[100], visits // 100)
 
     async def large() -> float:
-        return await _cpu_of_runs(plans[1000], max(1, visits // 1000))
+        return await cpu_of_runs(plans[1000], max(1, visits // 1000))
 
     async def bare() -> float:
         return await (_cpu_of_bare_tasks(visits) if tasks else _cpu_of_bare_calls(visits))
@@ -61,18 +58,6 @@ async def _family(tasks: bool, budget: float, rounds: int, short: bool) -> list[
             "ratio of the two figures above, round by round; 1 is flat",
         ),
     ]  # fmt: skip
-
-
-async def _cpu_of_runs(plan: Plan, times: int) -> float:
-    """CPU seconds of one run, from `times` runs in a row."""
-    bus = EventBus()
-    log = EventLog(bus, None)
-    start = time.process_time()
-    for number in range(times):
-        subscription = bus.subscribe(tx=f"tx{number}")
-        await execute(plan, log, f"tx{number}")
-        subscription.close()
-    return (time.process_time() - start) / times
 
 
 async def _nothing() -> None:

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "MB": 1e6, "x": 1.0}
-"""Unit -> what one of it is in the unit in which samples are taken (seconds, bytes, or a plain ratio)."""
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "MB": 1e6, "x": 1.0, "runs/s": 1.0, "tasks": 1.0}
+"""Unit -> what one of it is in the unit in which samples are taken (seconds, bytes, or a plain number)."""
 
 Statistic = Literal["median", "p95"]
 
@@ -45,7 +45,8 @@ class Figure:
     what: str
     unit: str
     """A key of `UNITS`; values below are in seconds, bytes or plain ratios, and shown in this unit."""
-    measured: Spread
+    measured: Spread | None
+    """None where it could not be measured; `how` says why."""
     how: str
     budget: float | None = None
     """In the samples' unit; None where the figure explains another one and has no budget of its own."""
@@ -56,18 +57,21 @@ class Figure:
     """Which figure the budget is about."""
 
     @property
-    def value(self) -> float:
+    def value(self) -> float | None:
+        """What the budget is about; None where it could not be measured."""
+        if self.measured is None:
+            return None
         return self.measured.p95 if self.statistic == "p95" else self.measured.median
 
     @property
     def within(self) -> bool | None:
-        """Whether the budget is kept; None where there is none."""
-        return None if self.budget is None else self.value <= self.budget
+        """Whether the budget is kept; None where there is none, or nothing was measured."""
+        return None if self.budget is None or self.value is None else self.value <= self.budget
 
     @property
     def ratio(self) -> float | None:
         """Measured median / baseline median."""
-        if self.baseline is None or self.baseline.median <= 0:
+        if self.measured is None or self.baseline is None or self.baseline.median <= 0:
             return None
         return self.measured.median / self.baseline.median
 

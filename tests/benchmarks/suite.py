@@ -9,6 +9,10 @@ from tests.benchmarks.measure import Figure
 
 BENCHMARKS = (
     "executor",
+    "fanout",
+    "concurrency",
+    "cancellation",
+    "peers",
     "durable",
     "bus",
     "context",

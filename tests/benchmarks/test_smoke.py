@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
-from tests.benchmarks import report
+import engine
+from engine.message import Message
+from engine.nodes.context import NodeContext, Outcome
+from engine.run.plan import make_plan
+from tests.benchmarks import cancellation, peers, report
+from tests.benchmarks.chains import chain, with_tasks
 from tests.benchmarks.measure import Figure, alternate, spread
 from tests.benchmarks.suite import BENCHMARKS, load
 
@@ -14,12 +20,60 @@ from tests.benchmarks.suite import BENCHMARKS, load
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_benchmark_comes_to_figures(name: str) -> None:
     figures = load(name)(True)
-    assert any(figure.budget is not None for figure in figures)
+    assert name == "peers" or any(figure.budget is not None for figure in figures)
     for figure in figures:
-        assert figure.measured.count >= 1
-        assert math.isfinite(figure.value)
         assert figure.how
+        if figure.measured is None:
+            assert name == "peers"
+            continue
+        assert figure.measured.count >= 1
+        assert figure.value is not None
+        assert math.isfinite(figure.value)
         assert figure.baseline is None or (figure.baseline.median > 0 and figure.against)
+
+
+def test_every_peer_has_its_rows_or_one_that_says_that_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = "Burr"
+    monkeypatch.setattr(peers, "_look", lambda: ({}, [absent]))
+    figures = peers.run(True)
+    ours = [figure for figure in figures if peers.OURS in figure.what]
+    assert len(ours) == 2 * len(peers.SHORT)
+    assert all(figure.measured is not None for figure in ours)
+    (missing,) = [figure for figure in figures if absent in figure.what]
+    assert missing.measured is None
+    assert missing.within is None
+    page = report.markdown(figures)
+    assert "| side by side: Burr |  | not measured |" in page
+    assert "not installed; `uv run --group peers" in page
+    assert "side by side: Burr: not measured" in "\n".join(report.lines([missing]))
+
+
+@pytest.mark.parametrize("shape", ["chain", "fan-out"])
+async def test_cancelling_runs_in_flight_leaves_no_task(shape: str) -> None:
+    node = cancellation.Waiting()
+    plan, tasks = dict(zip(["chain", "fan-out"], cancellation.waiting_plans(node), strict=True))[shape]
+    async with engine.open() as eng:
+        _, left = await cancellation.seconds_to_cancel(eng, plan, node, 30, tasks)
+        assert left == 0
+        assert not eng._runs
+
+
+async def test_a_task_that_a_cancelled_run_leaves_is_counted() -> None:
+    node = cancellation.Waiting()
+    leaked: list[asyncio.Task[bool]] = []
+
+    class Leaking:
+        async def run(self, ctx: NodeContext, message: Message) -> Outcome:
+            leaked.append(asyncio.create_task(asyncio.Event().wait()))
+            return await node.run(ctx, message)
+
+    plan = with_tasks(make_plan(chain(1)), {"n0": Leaking()})
+    async with engine.open() as eng:
+        _, left = await cancellation.seconds_to_cancel(eng, plan, node, 3, 1)
+    assert left == len(leaked) == 3
+    for task in leaked:
+        task.cancel()
+    await asyncio.gather(*leaked, return_exceptions=True)
 
 
 def test_samples_are_taken_in_turns_after_a_warm_up() -> None:
