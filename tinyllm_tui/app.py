@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +19,7 @@ from tinyllm_tui import themes
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
+from tinyllm_tui.graph_watch import GraphWatch, Notice, Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
@@ -55,6 +57,7 @@ class CockpitApp(App[None]):
         theme: name of a theme.
         ascii_only: draw with ASCII characters alone.
         load_graph: replaces `engine.load_graph`.
+        pause: replaces `asyncio.sleep` between two looks at the graph's files.
         user_themes: where the person's themes are; default: `themes` in the configuration folder.
     """
 
@@ -73,6 +76,7 @@ class CockpitApp(App[None]):
         ascii_only: bool = False,
         *,
         load_graph: LoadGraph | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         user_themes: Path | None = None,
     ) -> None:
         super().__init__()
@@ -87,14 +91,13 @@ class CockpitApp(App[None]):
         self.conversation = Conversation(self)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
-        self._load_graph = load_graph or _load_graph
-        self._graph_name = graph_name
+        self._watch = GraphWatch(graph_name, load_graph or _load_graph)
+        self._pause = pause
         self._theme_name = theme
         self._themes: list[str] = []
         self._user_themes = user_themes or themes.user_folder()
         self._pump: Pump | None = None
         self._idle_live = Live()
-        self._graph: GraphSpec | None = None
         self._failure: EngineError | None = None
         self._opening = False
         self._settled = asyncio.Event()
@@ -120,14 +123,20 @@ class CockpitApp(App[None]):
         return self.engine is None or not self.engine.read_only
 
     @property
+    def upcoming(self) -> Revision | None:
+        """The graph that the next run uses."""
+        return self._watch.revision
+
+    @property
     def chat(self) -> ChatPane:
         return self._cockpit.board.chat
 
     @property
     def banner(self) -> tuple[str, str]:
         """(message, kind) of what is wrong now."""
-        if self._failure is not None:
-            return f"{self._failure.message} {self._failure.remedy}".strip(), "error"
+        failure = self._failure or (self._watch.error if self._watch.revision is None else None)
+        if failure is not None:
+            return f"{failure.message} {failure.remedy}".strip(), "error"
         if self.backend_state.status == "offline":
             return f"{self.backend_state.detail} {self.backend_state.remedy}".strip(), "error"
         if self.live.view.paused:
@@ -170,9 +179,11 @@ class CockpitApp(App[None]):
                 self._pump = Pump(engine, self.draw)
                 self._tell(engine)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
-                await self._read_graph()
+                await self._watch.read()
+                self._take_graph()
                 self._settled.set()
-                self.run_worker(self._meet_backend(engine), group="backend", exclusive=True, exit_on_error=False)
+                following = self._watch.follow(self._graph_noticed, self._pause)
+                self.run_worker(following, group="graph", exclusive=True, exit_on_error=False)
                 await self._leaving.wait()
         except Exception as error:  # noqa: BLE001 - whatever opening raises, the app stays and says it
             self._failure = classify(error)
@@ -190,20 +201,29 @@ class CockpitApp(App[None]):
             words = f"Found unfinished and rolled back: {numbers}. ^r shows what they had done."
             self.notify(words, title="An earlier session ended abruptly", severity="warning", timeout=15, markup=False)
 
-    async def _read_graph(self) -> None:
-        try:
-            self._graph = await asyncio.to_thread(self._load_graph, self._graph_name)
-        except Exception as error:  # noqa: BLE001 - a broken graph is a message, whatever is wrong with it
-            self._failure = classify(error)
-            return
-        self.graph_title = self._graph.title
-        self._cockpit.board.graph.set_graph(self._graph.model_dump(mode="json"), self._graph.content_hash())
+    def _take_graph(self) -> None:
+        """Show the graph that the next run uses, and make its models ready."""
+        if self.upcoming is not None:
+            self.graph_title = self.upcoming.graph.title
+        if self.engine is not None:
+            self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        self.draw()
+
+    def _graph_noticed(self, notice: Notice) -> None:
+        """The graph's files were edited: well, or so that the revision before stays."""
+        if notice.revision is not None:
+            self._take_graph()
+            self.notify(one_line(notice.words, 200), markup=False)
+        elif self.upcoming is not None:
+            words = one_line(notice.words, 600)
+            self.notify(words, title="Broken graph", severity="warning", timeout=15, markup=False)
+        self.draw()  # without any graph the banner says what is wrong
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:
         """Make the graph's models ready, so that the first question does not wait, and say which they are."""
         state = self.backend_state
         try:
-            answering = {} if self._graph is None else await engine.prepare(self._graph)
+            answering = {} if self.upcoming is None else await engine.prepare(self.upcoming.graph)
             backend = await engine.backend()
             installed = {model.name: model for model in await engine.models()}
         except EngineError as error:
@@ -243,7 +263,7 @@ class CockpitApp(App[None]):
     # -- what the conversation needs ---------------------------------------------------------------------------------
 
     async def ready(self) -> tuple[CockpitEngine, GraphSpec]:
-        """The open engine and the graph, once they are there.
+        """The open engine and the graph as its files are now, once they are there.
 
         Raises:
             EngineError: one of them cannot be had.
@@ -251,9 +271,12 @@ class CockpitApp(App[None]):
         await self._settled.wait()
         if self._failure is not None:
             raise self._failure
+        for notice in await self._watch.look(at_once=True):
+            self._graph_noticed(notice)
+        if self.upcoming is None:
+            raise self._watch.error or EngineError(ErrorClass.INTERNAL, "no_graph", "There is no graph.")
         assert self.engine is not None  # noqa: S101 - settled without a failure
-        assert self._graph is not None  # noqa: S101
-        return self.engine, self._graph
+        return self.engine, self.upcoming.graph
 
     async def opened(self) -> CockpitEngine:
         """The open engine, once it is there.

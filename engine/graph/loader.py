@@ -35,7 +35,7 @@ def load_graph(
     Raises:
         GraphError: there is no such graph, or it is wrong. The message says where and what to do.
     """
-    path = path_or_name if isinstance(path_or_name, Path) else _find(path_or_name, search)
+    path = path_or_name if isinstance(path_or_name, Path) else find_graph(path_or_name, search)
     prompts = [path.parent / PROMPTS, *(folder / PROMPTS for folder in search)]
     return parse_graph(read_file(path), str(path), names=names, prompts=prompts)
 
@@ -107,7 +107,12 @@ def _no_mapping(data: Any, source: str) -> Problem:
     return Problem(source, 1, 1, what, "Begin with a copy of a shipped graph, such as `quick`.")
 
 
-def _find(name: str, search: Sequence[Path]) -> Path:
+def find_graph(name: str, search: Sequence[Path] = ()) -> Path:
+    """The file that `load_graph` reads for `name`; whether a file that is given as a path exists is not looked at.
+
+    Raises:
+        GraphError: there is no graph of that name.
+    """
     if "/" in name or "\\" in name or name.endswith(SUFFIXES):
         return Path(name)
     known = available_graphs(search)

@@ -46,7 +46,7 @@ class CockpitScreen(BoardScreen):
             return  # not there yet, or the app is on its way out
         app = self.cockpit
         live = app.live
-        moment = Moment(live.view, live.breakers, app.number, app.wall_ms())
+        moment = Moment(live.view, live.breakers, app.number, app.wall_ms(), app.upcoming)
         with app.batch_update():
             self._status_line.show(
                 app.graph_title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -24,6 +25,9 @@ from tinyllm_tui.widgets.memory import MemoryPane, memory_summary
 from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import Glyphs, Line, Span
 
+if TYPE_CHECKING:
+    from tinyllm_tui.graph_watch import Revision
+
 NAMES = ("chat", "graph", "breakers", "memory", "timeline")
 """Panes in the order of their numbers."""
 _SHORT = ("Chat", "Graph", "Brk", "Mem", "Time")
@@ -38,6 +42,8 @@ class Moment:
     number: int | None
     wall_ms: int
     """Now, or the playhead, as Unix time."""
+    upcoming: Revision | None = None
+    """The graph of the next run; none in a replay."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -153,7 +159,7 @@ class Board(Container):
     def show(self, moment: Moment, *, conversation: bool) -> None:
         """Bring the panes up to `moment`; `conversation`: the chat too (a replay's)."""
         view = moment.view
-        self.graph.show(view, moment.elapsed_ms, self.signs)
+        self.graph.show(view, moment.elapsed_ms, self.signs, moment.upcoming)
         self.breakers.show(moment.breakers, moment.wall_ms, self.signs)
         self.memory.show(view.memory, self.signs)
         self.timeline.show(view, self.signs)

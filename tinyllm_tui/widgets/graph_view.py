@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -18,6 +18,9 @@ from tinyllm_tui.graph_canvas import Run, Slot
 from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, layout, shape_of, short_name
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Span, Tone, cut, node_detail
+
+if TYPE_CHECKING:
+    from tinyllm_tui.graph_watch import Revision
 
 _VARIANTS = (
     Metrics(boxed=True, detail=12, gap=3),
@@ -107,8 +110,16 @@ class GraphPane(LineView):
         self._shape = shape
         self._choose()
 
-    def show(self, view: View, now_ms: float, signs: Glyphs) -> None:
-        if view.graph:
+    def show(self, view: View, now_ms: float, signs: Glyphs, upcoming: Revision | None = None) -> None:
+        """Show `view` at `now_ms` (in the transaction's time); `upcoming`: the graph that the next run uses.
+
+        A run keeps its own graph to its end; when it is over and the next one uses another, that one is drawn.
+        """
+        idle = not view.graph or view.finished
+        if upcoming is not None and idle and upcoming.key != view.graph_hash:
+            self.set_graph(upcoming.form, upcoming.key)
+            view = View()
+        elif view.graph:
             self.set_graph(view.graph, view.graph_hash)
         now = lit(view, now_ms, signs)
         self._signs = signs
