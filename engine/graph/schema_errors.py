@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -31,6 +31,10 @@ _LIMITS = {
     "too_short": ("at least", "min_length"),
     "string_too_long": ("at most", "max_length"),
 }
+_MOST = 100
+"""Errors that are told at once; a file with more of them is no graph with a mistake in it."""
+_ALTERNATIVES = {"int_type": "int", "string_type": "str"}
+"""Where a field may be of several types pydantic has an error for each, at the name of the type inside of the field."""
 _VERSION = "Write it as x.y.z, such as 1.0.0."
 _REMEDIES = {
     "bool_type": "Write true or false, without quotes.",
@@ -46,10 +50,24 @@ def schema_problems(
 ) -> list[Problem]:
     """The problems that a validation error of a graph (or of another `root`) stands for; locations are paths into
     `data`."""
+    found = error.errors(include_url=False, include_context=True)[:_MOST]
+    details = [(tuple(each["loc"]), each) for each in found]
+    places = {location for location, _ in details}
+    misspelt = {
+        (*location[:-1], nearest(location[-1], _fields_at(location[:-1], data, root)))
+        for location, detail in details
+        if detail["type"] == "extra_forbidden"
+    } - {location for location, detail in details if detail["type"] != "missing"}
     problems = []
-    for detail in error.errors(include_url=False, include_context=True):
-        location = tuple(detail["loc"])
-        if _follows_from_unknown_type(location, data):
+    for location, detail in details:
+        if location and _ALTERNATIVES.get(detail["type"]) == location[-1]:
+            location = location[:-1]
+            kinds = " or ".join(_KINDS[kind] for kind, name in _ALTERNATIVES.items() if (*location, name) in places)
+            message = f"{describe(location, data, root)} must be {kinds}, not {_quoted(detail['input'])}."
+            problems.append(_at(location, message, "Correct the value."))
+            continue
+        # a field under a wrong name is missing under its own; that, and what follows from it, is the same mistake
+        if _follows_from_unknown_type(location, data) or any(location[: len(each)] == each for each in misspelt):
             continue
         problems.append(_problem(detail, location, data, root))
     return list(dict.fromkeys(problems))
@@ -127,6 +145,8 @@ def describe(location: Location, data: Any, root: type[BaseModel] = GraphSpec) -
             fields.append(part)
     subject = [f"field `{'.'.join(map(shorten, fields))}`"] if fields else []
     text = " of ".join(subject + owners[::-1])
+    if text.startswith("item "):
+        return f"I{text[1:]}"
     return f"The {text}" if text else f"The {root.__name__.removesuffix('Spec').lower()}"
 
 
@@ -137,7 +157,7 @@ def _item_name(list_name: str, ordinal: int, value: Any) -> str:
     if isinstance(value, dict):
         label = value.get("id") or value.get("name")
         if singular == "edge" and "from_node" in value:
-            label = f"{value.get('from_node')} -> {value.get('to_node')}"
+            label = f"{value['from_node']} -> {value.get('to_node', '?')}"
         if isinstance(label, str):
             return f"{singular} `{shorten(label)}`"
     return f"{singular} number {ordinal + 1}"
@@ -154,14 +174,24 @@ def _fields_at(location: Location, data: Mapping[str, Any], root: type[BaseModel
     """Names of the fields that the model at a location has."""
     model: type[BaseModel] | None = root
     value: Any = data
+    around = 0  # lists and mappings of names that are left around the values of the model
     for part in location:
-        if model is NodeSpec and part == "config":
+        if around:
+            around -= 1
+        elif model is NodeSpec and part == "config":
             kind = value.get("type") if isinstance(value, dict) else None
             model = CONFIGS.get(str(kind))
-        elif isinstance(part, str) and model is not None:
-            model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+        elif model is not None:
+            field = model.model_fields.get(str(part))
+            model = _model_in(field.annotation) if field else None
+            around = _containers(field.annotation) if field else 0
         value = _step(value, part)
     return list(model.model_fields) if model is not None else []
+
+
+def _containers(annotation: Any) -> int:
+    inner = max(map(_containers, get_args(annotation)), default=0)
+    return inner + 1 if get_origin(annotation) in (list, dict) else inner
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -41,7 +41,7 @@ MUTATIONS = [
     ("- name: code", "- name: talk", "two routes named `talk`", "name of its own", "- name: talk\n          target: talker"),
     ("- name: code\n", "- description: x\n", "route number 1 of node `router` needs the field `name`", "Add `name:`", "description: x"),
     ("target: talker", "target: talkre", "leads to `talkre`", "`talker`", "talkre"),
-    ("target: talker\n", "targt: talker\n", "needs the field `target`", "Add", "- name: talk"),
+    ("target: talker\n", "targt: talker\n", "no field `targt`", "`target`", "targt: talker"),
     ("domains: [code, talk]", "domains: [code, tlak]", "`tlak`", "`talk`", "tlak"),
     ("domains: [code, talk]", "domains: [code]", "at least 2 items", "Correct", "domains: [code]\n"),
     ("domains: [code, talk]", "domains: [code, code]", "one route only", "two or more", "domains: [code, code]"),

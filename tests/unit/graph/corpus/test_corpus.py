@@ -1,0 +1,43 @@
+"""A corpus of broken graphs: each is a valid graph with one mutation, and each gets one clear message."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from engine.graph.loader import parse_graph
+from engine.graph.problems import GraphError
+from tests.unit.graph.corpus import of_form
+from tests.unit.graph.corpus.bases import Base, bases, write
+from tests.unit.graph.corpus.broken import Broken
+
+
+@cache
+def corpus() -> tuple[Broken, ...]:
+    seen: Counter[tuple[object, ...]] = Counter()
+    return tuple(broken for base in bases() for broken in of_form.mutations(base, seen))
+
+
+@pytest.mark.parametrize("base", bases(), ids=lambda base: base.name)
+def test_the_graphs_that_are_broken_are_valid(base: Base) -> None:
+    spec = parse_graph(write(base.data), "good.yaml", prompts=[base.folder / "prompts"])
+    assert spec.id == base.data["id"]
+
+
+@pytest.mark.parametrize("broken", corpus(), ids=lambda broken: broken.name)
+def test_a_broken_graph_gets_one_clear_message_that_names_the_place(broken: Broken) -> None:
+    with pytest.raises(GraphError) as caught:
+        parse_graph(broken.text, "bad.yaml", prompts=[broken.base.folder / "prompts"])
+    error = caught.value
+    assert len(error.problems) == 1, str(error)
+    (problem,) = error.problems
+    assert problem.line == broken.lines.start, f"{problem} is not on line {broken.lines.start}"
+    assert problem.column > 0
+    assert [word for word in broken.words if word not in problem.message] == [], str(problem)
+    assert [word for word in broken.remedy if word not in problem.remedy] == [], str(problem)
+    assert problem.remedy
+    for text in (problem.message, problem.remedy):
+        assert text.isprintable(), "one line, without control characters"
+        assert len(text) <= 1000
