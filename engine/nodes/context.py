@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -127,6 +129,9 @@ class NodeContext(Protocol):
     async def ask(self, request: ApprovalRequest) -> Approval:
         """Ask a person, once: an operation. Their thinking time counts against no deadline. No where nobody can be
         asked."""
+
+    def time_limit(self, milliseconds: int) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """A time limit around what this visit does; a person's thinking time pushes it back. Raises TimeoutError."""
 
     async def run_node(self, node: str, message: Message) -> Message:
         """Run an inner node inside this visit, with its breaker, retries and time limit; the message that it made.

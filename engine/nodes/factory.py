@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.graph.inner_configs import LoopConfig, SubgraphConfig, TimeoutConfig
 from engine.graph.spec import (
     EntryConfig,
     ExitConfig,
@@ -20,8 +21,11 @@ from engine.nodes.exit import ExitNode
 from engine.nodes.fanout import FanoutNode
 from engine.nodes.gate import GateNode
 from engine.nodes.join import JoinNode
+from engine.nodes.loop import LoopNode
 from engine.nodes.model import ModelNode
 from engine.nodes.router import RouterNode
+from engine.nodes.subgraph import SubgraphNode
+from engine.nodes.timeout import TimeoutNode
 from engine.nodes.tool import ToolNode
 from engine.nodes.transform import make_transform_async, make_transform_inline
 from engine.tools.registry import ToolRegistry
@@ -31,31 +35,39 @@ _TOOLS = ToolRegistry()
 
 def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
     """The node, where its type decides at once; `back` are the targets of a gate that are retries."""
-    config = spec.config
-    if isinstance(config, EntryConfig):
-        return EntryNode(config)
-    if isinstance(config, ExitConfig):
-        return ExitNode(config)
-    if isinstance(config, GateConfig):
-        return GateNode(config, back)
-    if isinstance(config, FanoutConfig):
-        return FanoutNode(config)
-    if isinstance(config, JoinConfig):
-        return JoinNode(config)
-    if isinstance(config, RouterConfig | ModelConfig | ToolConfig):
-        return None
-    return make_transform_inline(config)
+    match spec.config:
+        case EntryConfig() as config:
+            return EntryNode(config)
+        case ExitConfig() as config:
+            return ExitNode(config)
+        case GateConfig() as config:
+            return GateNode(config, back)
+        case FanoutConfig() as config:
+            return FanoutNode(config)
+        case JoinConfig() as config:
+            return JoinNode(config)
+        case TransformConfig() as config:
+            return make_transform_inline(config)
+        case _:
+            return None
 
 
-def make_async(spec: NodeSpec) -> AsyncNode | None:
+def make_async(spec: NodeSpec) -> AsyncNode:
     """The node, where its type waits for something."""
-    config = spec.config
-    if isinstance(config, RouterConfig):
-        return RouterNode(config)
-    if isinstance(config, ModelConfig):
-        return ModelNode(config)
-    if isinstance(config, ToolConfig):
-        return ToolNode(config, _TOOLS)
-    if isinstance(config, TransformConfig):
-        return make_transform_async(config)
-    return None
+    match spec.config:
+        case RouterConfig() as config:
+            return RouterNode(config)
+        case ModelConfig() as config:
+            return ModelNode(config)
+        case ToolConfig() as config:
+            return ToolNode(config, _TOOLS)
+        case LoopConfig() as config:
+            return LoopNode(config)
+        case TimeoutConfig() as config:
+            return TimeoutNode(config)
+        case SubgraphConfig() as config:
+            return SubgraphNode(config)
+        case TransformConfig() as config if (node := make_transform_async(config)) is not None:
+            return node
+        case _:
+            raise AssertionError(f"no node for {spec.type}")

@@ -14,13 +14,14 @@ from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
 from engine.run.connection import Connected, Connection
-from engine.run.executor import Executor, Verdict
+from engine.run.executor import Executor, executor_of_run
 from engine.run.plan import Plan
-from engine.run.resolution import Resolved, resolve_models
+from engine.run.resolution import Resolved, references, resolve_models
 from engine.run.result import Result
 from engine.run.run import Run, result_of
 from engine.run.services import RunServices
 from engine.run.transaction import Transaction
+from engine.run.verdict import Verdict
 from engine.store.database import StoreError
 from engine.store.log import EventLog
 
@@ -80,7 +81,7 @@ class Driver:
                 verdict = Verdict(run.stopped[0] if run.stopped else "failed", error=problem.info())
             else:
                 executor = self._executor(asked.plan, tx, prepared)
-                visits = executor.visits
+                visits = executor.frame.visits
                 run.on_stop(executor.stop)
                 verdict = await executor.run()
             terminal = await self._end(tx, verdict)
@@ -91,7 +92,7 @@ class Driver:
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
         resolved = Resolved()
-        if any(spec.type in ("model", "router") for spec in asked.plan.specs.values()):
+        if any(references(asked.plan.graph)):
             connected = await self._connection.get()
             resolved = await resolve_models(asked.plan.graph, connected.directory, self._config)
         return _Prepared(connected, resolved, await self._history(asked.session, resolved))
@@ -142,7 +143,7 @@ class Driver:
             capable=frozenset(resolved.capable),
             history=prepared.history,
         )
-        return Executor(
+        return executor_of_run(
             plan,
             tx,
             services,

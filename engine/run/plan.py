@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.graph.conditions import Condition, compile_condition
-from engine.graph.spec import GateConfig, GraphSpec, NodeSpec
+from engine.graph.fields import NodeConfig
+from engine.graph.spec import GateConfig, GraphSpec, JoinConfig, NodeSpec
 from engine.graph.topology import successors
-from engine.nodes.context import AsyncNode, InlineNode
+from engine.message import Message
+from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
 from engine.nodes.factory import make_async, make_inline
 from engine.nodes.join import JoinNode
 
@@ -43,6 +45,23 @@ class Plan:
     """Node -> the nodes that it can lead to."""
     rewind_targets: frozenset[str]
     """Nodes to which a gate may send the run back; a checkpoint is taken before each of their visits."""
+    graphs: Mapping[str, Plan]
+    """Name -> sub-graph."""
+
+    @property
+    def degrades(self) -> bool:
+        """Whether an answer can be a partial one because of a failure."""
+        return self.graph.degradation != "fail_fast"
+
+
+class _AsTask:
+    """A node that decides at once and has a time limit or retries: it is visited as those are that wait."""
+
+    def __init__(self, node: InlineNode) -> None:
+        self._node = node
+
+    async def run(self, ctx: NodeContext, message: Message) -> Outcome:
+        return self._node.decide(ctx, message)
 
 
 def make_plan(graph: GraphSpec) -> Plan:
@@ -55,18 +74,22 @@ def make_plan(graph: GraphSpec) -> Plan:
     edges = {node.id: _edges_from(graph, node.id) for node in graph.nodes}
     inline: dict[str, InlineNode] = {}
     tasks: dict[str, AsyncNode] = {}
+    joins: dict[str, JoinNode] = {}
     rewind_targets: set[str] = set()
     for spec in graph.nodes:
         back: frozenset[str] = frozenset()
         if isinstance(spec.config, GateConfig):
             back = frozenset(t for t in following[spec.id] if _reaches(following, t, spec.id))
             rewind_targets |= back
-        at_once = make_inline(spec, back)
-        if at_once is not None:
+        at_once = make_inline(_degrading(graph, spec), back)
+        if isinstance(at_once, JoinNode):
+            joins[spec.id] = at_once
+        if at_once is None:
+            tasks[spec.id] = make_async(spec)
+        elif _is_limited(spec.config):
+            tasks[spec.id] = _AsTask(at_once)
+        else:
             inline[spec.id] = at_once
-        waiting = make_async(spec)
-        if waiting is not None:
-            tasks[spec.id] = waiting
     document = graph.model_dump(mode="json")
     return Plan(
         graph=graph,
@@ -76,10 +99,22 @@ def make_plan(graph: GraphSpec) -> Plan:
         inline=inline,
         tasks=tasks,
         edges=edges,
-        joins={name: node for name, node in inline.items() if isinstance(node, JoinNode)},
+        joins=joins,
         following=following,
         rewind_targets=frozenset(rewind_targets),
+        graphs={name: make_plan(inside) for name, inside in graph.graphs.items()},
     )
+
+
+def _is_limited(config: NodeConfig) -> bool:
+    return config.timeout_ms is not None or config.retry is not None
+
+
+def _degrading(graph: GraphSpec, spec: NodeSpec) -> NodeSpec:
+    """The node; in a graph that skips what failed, a join does without the branches that failed."""
+    if graph.degradation != "skip_failed" or not isinstance(spec.config, JoinConfig):
+        return spec
+    return spec.model_copy(update={"config": spec.config.model_copy(update={"on_dead": "degrade"})})
 
 
 def _edges_from(graph: GraphSpec, source: str) -> tuple[PlannedEdge, ...]:

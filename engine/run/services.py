@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.errors import EngineError
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
+from engine.tools.protocol import ToolContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class RunServices:
     """Model -> context window in tokens."""
     capable: frozenset[str] = frozenset()
     history: tuple[tuple[str, str], ...] = ()
+    tools: ToolContext = field(default_factory=ToolContext)
 
     def resolve(self, reference: str) -> str:
         model = self.models.get(reference)

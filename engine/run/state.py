@@ -1,12 +1,16 @@
 """The deciding fold: frontier, outputs, retries, budgets. The executor decides from it and nothing else.
 
 It is a fold of the same events as the view, so that what a run decided can always be derived again from its log.
+
+A sub-graph that runs inside a visit has a state of its own, a frame, under the beginning of its paths (`sub#1/`). It
+shares the messages of the whole run, whose ids are unique.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from engine import events as ev
@@ -15,8 +19,12 @@ from engine.message import Message
 
 @dataclass(slots=True)
 class RunState:
-    """Everything that decides how a run goes on."""
+    """Everything that decides how a run, or a sub-graph in it, goes on. Nodes are named by path."""
 
+    prefix: str = ""
+    """Beginning of its nodes' paths; empty for the run itself."""
+    question: int = 1
+    """Id of the message that it was asked."""
     frontier: dict[tuple[str, int], ev.Activation] = field(default_factory=dict)
     """(node, visit) -> activation that waits or is being worked on, in order of arrival."""
     visits: dict[str, int] = field(default_factory=dict)
@@ -37,6 +45,23 @@ class RunState:
     steps: int = 0
     usage: ev.Usage = field(default_factory=ev.Usage)
     terminal: bool = False
+    frames: dict[str, RunState] = field(default_factory=dict)
+    """Of the run itself: prefix -> state of a sub-graph that is on its way."""
+
+    def frame_of(self, path: str) -> RunState:
+        """The innermost state to which a path belongs."""
+        place = path.rpartition("/")[0]
+        while place:
+            frame = self.frames.get(place + "/")
+            if frame is not None:
+                return frame
+            place = place.rpartition("/")[0]
+        return self
+
+    def close(self, prefix: str) -> None:
+        """Drop a frame and those inside it."""
+        for name in [name for name in self.frames if name.startswith(prefix)]:
+            del self.frames[name]
 
     @property
     def next_message(self) -> int:
@@ -69,10 +94,20 @@ class RunState:
 
 
 def apply(state: RunState, event: ev.Event) -> RunState:
-    """Fold one event into `state` (changed in place, and returned)."""
-    handler = _HANDLERS.get(type(event.body))
-    if handler is not None:
-        handler(state, event.body)
+    """Fold one event into the state of a run (changed in place, and returned)."""
+    body = event.body
+    handler = _OF_FRAME.get(type(body))
+    if handler is None:
+        whole = _OF_RUN.get(type(body))
+        if whole is not None:
+            whole(state, body)
+        return state
+    place, fold = handler
+    fold(state.frame_of(place(body)) if state.frames else state, body)
+    if type(body) is ev.NodeStarted and body.attempt == 1:
+        state.steps += 1
+    elif type(body) is ev.NodeFinished and state.frames:
+        state.close(f"{body.path}#{body.visit}/")
     return state
 
 
@@ -88,16 +123,29 @@ def entry_points(graph: dict[str, Any]) -> list[str]:
     return declared or [node["id"] for node in graph["nodes"] if node["type"] == "entry"]
 
 
+def _subgraph_opened(state: RunState, body: ev.SubgraphOpened) -> None:
+    prefix = f"{body.path}#{body.visit}/"
+    outer = state.frame_of(body.path)
+    earlier = state.frames.get(prefix)  # of an attempt that failed: numbers of visits are not used twice
+    visits = {} if earlier is None else earlier.visits
+    state.close(prefix)
+    state.messages[body.message] = Message(body.message, body.question, body.inputs, body.path, body.visit)
+    frame = RunState(prefix, body.message, messages=state.messages, visits=visits, notes=list(outer.notes))
+    state.frames[prefix] = frame
+    for path in body.entries:
+        frame.enter(ev.Activation(path, visits.get(path, 0) + 1, body.message))
+
+
 def _node_started(state: RunState, body: ev.NodeStarted) -> None:
-    if body.attempt == 1:
-        state.steps += 1
+    if body.visit > state.visits.get(body.path, 0):  # an inner node: it was on no frontier
+        state.visits[body.path] = body.visit
 
 
 def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
     state.leave(body.path, body.visit)
     if body.message:
         state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
-        state.outputs[body.path] = body.message
+        state.outputs[state.prefix + body.path.rpartition("/")[2]] = body.message
     if body.variables:
         state.variables.update(body.variables)
         state.changed.update(body.variables)
@@ -113,7 +161,7 @@ def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
         state.enter(ev.Activation(body.target, body.target_visit, body.message, body.source, body.tokens))
 
 
-def _message_added(state: RunState, body: ev.MessageAdded) -> None:
+def _message_added(state: RunState, body: ev.MessageAdded | ev.Degraded) -> None:
     state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
 
 
@@ -149,7 +197,7 @@ def _rewound(state: RunState, body: ev.Rewound) -> None:
     state.retries = {**state.retries, body.by: body.retry.ordinal}
     state.notes.append(body.retry)
     first, last = body.excluded
-    if first <= last:
+    if first <= last and not body.within:
         state.excluded.append(body.excluded)
     state.changed = dict(state.variables)
 
@@ -167,20 +215,31 @@ def _model_finished(state: RunState, body: ev.ModelFinished) -> None:
 def _terminal(state: RunState, body: ev.Body) -> None:  # noqa: ARG001 - one shape for all handlers
     state.terminal = True
     state.frontier, state.live = {}, {}
+    state.frames = {}
 
 
-_HANDLERS: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
+_Place = Callable[[Any], str]
+_path: _Place = attrgetter("path")
+
+_OF_FRAME: dict[type[ev.Body], tuple[_Place, Callable[[RunState, Any], None]]] = {
+    ev.NodeStarted: (_path, _node_started),
+    ev.NodeFinished: (_path, _node_finished),
+    ev.EdgeTaken: (attrgetter("source"), _edge_taken),
+    ev.MessageAdded: (_path, _message_added),
+    ev.Degraded: (_path, _message_added),
+    ev.ScopeOpened: (_path, _scope_opened),
+    ev.BranchEnded: (attrgetter("node"), _branch_ended),
+    ev.JoinDecided: (_path, _join_decided),
+    ev.Rewound: (attrgetter("by"), _rewound),
+}
+"""Events that concern one frame -> the path that tells which, and how they are folded."""
+
+_OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.Begin: _begin,
-    ev.NodeStarted: _node_started,
-    ev.NodeFinished: _node_finished,
-    ev.EdgeTaken: _edge_taken,
-    ev.MessageAdded: _message_added,
-    ev.ScopeOpened: _scope_opened,
-    ev.BranchEnded: _branch_ended,
-    ev.JoinDecided: _join_decided,
+    ev.SubgraphOpened: _subgraph_opened,
     ev.Checkpoint: _checkpoint,
-    ev.Rewound: _rewound,
     ev.ModelFinished: _model_finished,
     ev.Committed: _terminal,
     ev.RolledBack: _terminal,
 }
+"""Events that concern the whole run -> how they are folded."""

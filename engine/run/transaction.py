@@ -74,9 +74,9 @@ class Transaction:
         self.emit(body)
         return body
 
-    def checkpoint_before(self, activation: ev.Activation) -> None:
-        """Take the checkpoint to which a gate can send the run back."""
-        snapshot = self.state.snapshot()
+    def checkpoint_before(self, activation: ev.Activation, state: RunState) -> None:
+        """Take the checkpoint to which a gate can send the run back; `state` is that of the gate's graph."""
+        snapshot = state.snapshot()
         self._targets[activation.node, activation.tokens] = (self.checkpoint(), snapshot)
 
     def can_rewind(self, to: str, tokens: tuple[ev.Token, ...] = ()) -> bool:
@@ -92,15 +92,15 @@ class Transaction:
         ]
         return max(found, key=lambda target: target[0].log_length, default=None)
 
-    def rewind(self, by: ev.Activation, to: str, retry: ev.Retry) -> None:
+    def rewind(self, by: ev.Activation, to: str, retry: ev.Retry, state: RunState) -> None:
         """Restore the state before the latest visit of `to`; what the retry changes is recorded with it.
 
-        Visits that start again get new numbers, and messages keep theirs: nothing in the log is ever ambiguous.
+        In a sub-graph only its own state goes back: what runs beside it goes on. Visits that start again get new
+        numbers, and messages keep theirs: nothing in the log is ever ambiguous.
         """
         target = self._target(to, by.tokens)
         assert target is not None  # noqa: S101 - `can_rewind` was asked before
         checkpoint, snapshot = target
-        state = self.state
         again: list[ev.Activation] = []
         used, kept = dict(state.visits), dict(snapshot.visits)
         for activation in snapshot.frontier:
@@ -110,18 +110,26 @@ class Transaction:
             kept[node] = min(kept.get(node, 0), activation.visit - 1)
         first = checkpoint.log_length + 1
         restored = dataclasses.replace(snapshot, frontier=tuple(again), visits=kept)
-        self.emit(ev.Rewound(by.node, to, checkpoint.number, (first, self._stream.seq), restored, retry))
+        taken_back = (first, self._stream.seq)
+        self.emit(ev.Rewound(by.node, to, checkpoint.number, taken_back, restored, retry, within=state.prefix))
         # what was visited in the part that is taken back has not been visited any more
-        self._targets = {place: target for place, target in self._targets.items() if target[0].log_length < first}
+        self._targets = {
+            place: target
+            for place, target in self._targets.items()
+            if target[0].log_length < first or not place[0].startswith(state.prefix)
+        }
 
-    def escalate(self, by: ev.Activation, to: str, message: int, retry: ev.Retry) -> ev.Activation:
+    def forget_checkpoints(self, prefix: str) -> None:
+        """Drop those of a sub-graph that begins anew."""
+        self._targets = {place: kept for place, kept in self._targets.items() if not place[0].startswith(prefix)}
+
+    def escalate(self, by: ev.Activation, to: str, message: int, retry: ev.Retry, state: RunState) -> ev.Activation:
         """Go on at a node that has not been visited yet: a retry that takes nothing back, with the refused answer."""
-        state = self.state
         snapshot = state.snapshot()
         activation = ev.Activation(to, state.visits.get(to, 0) + 1, message, by.node, by.tokens)
         onward = dataclasses.replace(snapshot, frontier=(*snapshot.frontier, activation))
         nothing = (self._stream.seq + 1, self._stream.seq)
-        self.emit(ev.Rewound(by.node, to, state.checkpoint, nothing, onward, retry))
+        self.emit(ev.Rewound(by.node, to, self.state.checkpoint, nothing, onward, retry, within=state.prefix))
         return activation
 
     async def commit(self, body: ev.Committed) -> None:

@@ -2,116 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from engine import events as ev
-from engine.errors import EngineError, classify
+from engine.errors import classify
 from engine.graph.spec import GraphSpec, hash_of
 from engine.memory.context import ContextSelection
 from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import ChatRequest
-
-if TYPE_CHECKING:
-    from engine.run.executor import Executor
+from engine.run import inner
+from engine.run.frame import Frame
+from engine.tools.policy import Approval, ApprovalRequest
+from engine.tools.protocol import ToolContext
 
 
 class Visit:
-    """One visit of one node."""
+    """One visit of one node; a further attempt of it is a new value."""
 
-    __slots__ = ("_activation", "_run", "_step", "path", "visit")
+    __slots__ = ("_limits", "_step", "activation", "frame", "path", "visit", "waited_ms")
 
-    def __init__(self, run: Executor, activation: ev.Activation) -> None:
-        self._run = run
-        self._step = 0
-        self._activation = activation
+    def __init__(self, frame: Frame, activation: ev.Activation, limits: tuple[asyncio.Timeout, ...] = ()) -> None:
+        self.frame = frame
+        self.activation = activation
         self.path = activation.node
         self.visit = activation.visit
+        self.waited_ms = 0.0
+        """Time in which a person was thinking; it counts against no limit."""
+        self._step = 0
+        self._limits = limits
+
+    def again(self) -> Visit:
+        """The same visit for its next attempt: its operations are counted from the start."""
+        return Visit(self.frame, self.activation, self._limits)
+
+    def inside(self, activation: ev.Activation) -> Visit:
+        """A visit of an inner node."""
+        return Visit(self.frame, activation, self._limits)
+
+    @property
+    def time_limits(self) -> tuple[asyncio.Timeout, ...]:
+        """The time limits that hold now, the outermost first; not the run's own."""
+        return (*self.frame.enclosing, *self._limits)
 
     # -- what a node may look at -------------------------------------------------------------------------------------
 
     @property
     def graph(self) -> GraphSpec:
-        return self._run.plan.graph
+        return self.frame.plan.graph
 
     @property
     def question(self) -> str:
-        return self._run.tx.state.messages[1].content
+        return self.frame.state.messages[self.frame.state.question].content
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        return self._run.tx.state.messages[1].data
+        return self.frame.state.messages[self.frame.state.question].data
 
     @property
     def history(self) -> Sequence[tuple[str, str]]:
-        return self._run.services.history
+        return self.frame.services.history
 
     @property
     def variables(self) -> Mapping[str, Any]:
-        return self._run.tx.state.variables
+        return self.frame.state.variables
 
     @property
     def notes(self) -> Sequence[ev.Retry]:
-        return self._run.tx.state.notes
+        return self.frame.state.notes
 
     @property
     def joined(self) -> Sequence[Message]:
-        state, activation = self._run.tx.state, self._activation
+        state, activation = self.frame.state, self.activation
         numbers = activation.inputs if activation.size else (activation.message,)
         return [state.messages[number] for number in numbers]
 
     @property
     def dead(self) -> int:
-        return self._activation.dead
+        return self.activation.dead
 
     @property
     def branches(self) -> int:
-        return self._activation.size or 1
+        return self.activation.size or 1
 
     def output_of(self, node: str) -> Message | None:
-        state = self._run.tx.state
-        number = state.outputs.get(node)
+        state = self.frame.state
+        number = state.outputs.get(self.frame.prefix + node)
         return None if number is None else state.messages[number]
 
     def retries_of(self, gate: str) -> int:
-        return self._run.tx.state.retries.get(gate, 0)
+        return self.frame.state.retries.get(gate, 0)
 
     def available(self, node: str) -> bool:
-        return self._run.available(node)
+        return self.frame.available(node)
 
     # -- models ------------------------------------------------------------------------------------------------------
 
     def resolve(self, reference: str) -> str:
-        return self._run.services.resolve(reference)
+        return self.frame.services.resolve(reference)
 
     def window_of(self, model: str) -> int:
-        return self._run.services.window_of(model)
+        return self.frame.services.window_of(model)
 
     @property
     def largest_window(self) -> int:
-        return self._run.services.largest_window
+        return self.frame.services.largest_window
 
     def capable(self, model: str) -> bool:
-        return model in self._run.services.capable
+        return model in self.frame.services.capable
 
     def selection(self, model: str, *, window: int | None = None) -> ContextSelection:
         key = f"{self.path} {model}"
-        return ContextSelection(key, window or self.window_of(model), factor=self._run.factors.get(key, 1.0))
+        return ContextSelection(key, window or self.window_of(model), factor=self.frame.factors.get(key, 1.0))
 
     def observe(self, selection: ContextSelection, reported: int) -> None:
-        self._run.factors[selection.key] = selection.observe(reported)
+        self.frame.factors[selection.key] = selection.observe(reported)
 
     async def chat(self, request: ChatRequest, *, fallbacks: Sequence[str] = (), stream: bool = True) -> ModelRound:
         self._step += 1
-        return await self._run.chat(
+        return await self.frame.chat(
             request, CallSite(self.path, self.visit, self._step), fallbacks=fallbacks, stream=stream
         )
+
+    # -- nodes and graphs inside ------------------------------------------------------------------------------------
+
+    async def run_node(self, node: str, message: Message) -> Message:
+        return await inner.run_node(self, node, message)
+
+    async def run_graph(self, graph: str, question: str, inputs: Mapping[str, Any]) -> Message:
+        return await inner.run_graph(self, graph, question, inputs)
+
+    @asynccontextmanager
+    async def time_limit(self, milliseconds: int) -> AsyncIterator[asyncio.Timeout]:
+        limit = asyncio.timeout(milliseconds / 1000)
+        before = self._limits
+        self._limits = (*before, limit)
+        try:
+            async with limit:
+                yield limit
+        finally:
+            self._limits = before
+
+    # -- tools and people --------------------------------------------------------------------------------------------
+
+    @property
+    def tools(self) -> ToolContext:
+        return self.frame.services.tools
+
+    async def ask(self, request: ApprovalRequest) -> Approval:
+        return Approval(False, request.arguments_hash, reason="Nobody can be asked.")
 
     # -- operations --------------------------------------------------------------------------------------------------
 
     def emit(self, body: ev.Body) -> None:
-        self._run.tx.emit(body)
+        self.frame.emit(body)
 
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         self._step += 1
@@ -125,11 +172,3 @@ class Visit:
             raise
         self.emit(ev.OpFinished(self.path, self.visit, step, name, result))
         return result
-
-
-def failed(exc: BaseException, path: str) -> EngineError:
-    """Any exception as an `EngineError` that names the node."""
-    error = classify(exc)
-    if not error.node:
-        error.node = path
-    return error

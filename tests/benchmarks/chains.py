@@ -14,7 +14,7 @@ from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec, TransformConfig
 from engine.health.registry import BreakerRegistry
 from engine.message import Message
 from engine.nodes.context import AsyncNode, NodeContext, Outcome
-from engine.run.executor import Executor
+from engine.run.executor import executor_of_run
 from engine.run.plan import Plan, make_plan
 from engine.run.services import RunServices
 from engine.run.transaction import Transaction
@@ -71,7 +71,7 @@ async def execute(plan: Plan, log: EventLog, tx: str, *, question: str = "hello"
     """One whole run without an engine around it: begin, execute, commit; returns its answer."""
     transaction = Transaction(log, log.stream(tx))
     services = RunServices(breakers=BreakerRegistry(BreakerConfig(), emit=_no_event), caller=None)
-    executor = Executor(plan, transaction, services, max_steps=10_000, checkpoint_every=5, timeout_s=600.0)
+    executor = executor_of_run(plan, transaction, services, max_steps=10_000, checkpoint_every=5, timeout_s=600.0)
     begin = ev.Begin(graph=plan.document, graph_hash=plan.content_hash, question=question, session=None)
     await transaction.begin(begin)
     verdict = await executor.run()

@@ -1,0 +1,162 @@
+"""Frame: one graph on its way, the run's own or a sub-graph: what its nodes and their visits need of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import events as ev
+from engine.config import RetryConfig
+from engine.errors import EngineError, ErrorInfo
+from engine.graph.spec import NodeSpec
+from engine.message import Message
+from engine.models.caller import CallSite, ModelRound
+from engine.models.protocol import ChatRequest
+from engine.nodes.context import Outcome
+from engine.run.plan import Plan
+from engine.run.services import RunServices
+from engine.run.state import RunState
+from engine.run.transaction import Transaction
+from engine.run.verdict import Verdict, too_many_steps
+
+
+def _nowhere(_reason: str, _error: ErrorInfo | None) -> None:
+    """A run that has not begun cannot be ended."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """What bounds a whole run; its sub-graphs share it."""
+
+    max_steps: int
+    checkpoint_every: int
+    timeout_s: float
+    now: Callable[[], float] = time.monotonic
+    rng: random.Random = field(default_factory=random.Random)
+    deadline: float = 0.0
+    """Moment on the clock `now`."""
+    end_run: Callable[[str, ErrorInfo | None], None] = _nowhere
+    """Ends the whole run, from inside a sub-graph too."""
+    unstarted: int = 0
+    """Visits that were begun and that the state does not count yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One graph on its way.
+
+    Paths of its nodes are `prefix` and the node's id; those of nodes that run inside another's visit have the id last.
+    """
+
+    plan: Plan
+    tx: Transaction
+    services: RunServices
+    limits: Limits
+    state: RunState
+    drive: Callable[[Frame], Awaitable[Verdict]]
+    """Runs a sub-graph to its verdict."""
+    prefix: str = ""
+    enclosing: tuple[asyncio.Timeout, ...] = ()
+    """Time limits of visits around a sub-graph."""
+    factors: dict[str, float] = field(default_factory=dict)
+    """Context selection -> correction of its token estimate; of the whole run."""
+    visits: list[tuple[str, str, int]] = field(default_factory=list)
+    """(path, outcome, milliseconds) of every visit of the run that ended."""
+
+    def spec_of(self, path: str) -> NodeSpec:
+        return self.plan.specs[id_of(path)]
+
+    def breaker_key(self, path: str) -> str:
+        return f"{self.plan.graph.id}/{id_of(path)}"
+
+    def available(self, node: str) -> bool:
+        """Whether the node's breaker would let a call pass."""
+        return self.services.breakers.get(self.breaker_key(node), "node").available()
+
+    def check_steps(self) -> None:
+        """Count on one more visit.
+
+        Raises:
+            EngineError: budget_exhausted; the run is ended.
+        """
+        if self.tx.state.steps + self.limits.unstarted >= self.limits.max_steps:
+            error = too_many_steps(self.limits.max_steps)
+            self.limits.end_run("budget", error.info())
+            raise error
+
+    async def unblocked(self) -> None:
+        """Wait at a node boundary while the store is behind or refuses to write, and say so.
+
+        Raises:
+            StoreError: the store does not recover.
+        """
+        log = self.tx.log
+        self.tx.emit(ev.Paused(log.blocked, log.error.remedy if log.error else ""))
+        since = self.limits.now()
+        await log.unblocked()
+        self.tx.emit(ev.Unpaused(round((self.limits.now() - since) * 1000)))
+
+    def start(self, activation: ev.Activation, attempt: int = 1) -> tuple[Message, float]:
+        """Say that a visit begins; (what reached it, when)."""
+        started = ev.NodeStarted(activation.node, activation.visit, activation.message, activation.source, attempt)
+        self.tx.emit(started)
+        return self.state.messages[activation.message], self.limits.now()
+
+    def finish(
+        self,
+        activation: ev.Activation,
+        outcome: ev.NodeOutcome,
+        started: float,
+        made: Outcome | None = None,
+        error: EngineError | None = None,
+    ) -> ev.NodeFinished:
+        """Say what a visit came to."""
+        duration = round((self.limits.now() - started) * 1000)
+        received = self.state.messages[activation.message]
+        body = ev.NodeFinished(
+            path=activation.node,
+            visit=activation.visit,
+            outcome=outcome,
+            message=self.state.next_message if made is not None else 0,
+            content=made.content if made is not None else "",
+            data={**received.data, **made.data} if made is not None else {},
+            variables=dict(made.variables) if made is not None else {},
+            duration_ms=duration,
+            error=error.info(node=activation.node) if error is not None else None,
+        )
+        self.tx.emit(body)
+        self.visits.append((activation.node, outcome, duration))
+        return body
+
+    async def chat(self, request: ChatRequest, site: CallSite, *, fallbacks: Sequence[str], stream: bool) -> ModelRound:
+        """A model call for a visit, with the node's retry settings, under the run's deadline."""
+        if self.services.caller is None:
+            raise self.services.failures[request.model]
+        config: Any = self.spec_of(site.path).config
+        retry = None
+        if not config.idempotent:
+            retry = RetryConfig(attempts=1)
+        elif config.retry is not None:
+            retry = RetryConfig(attempts=config.retry.attempts, base_s=config.retry.base_delay_ms / 1000)
+        return await self.services.caller.call(
+            request,
+            site=site,
+            emit=self.emit,
+            fallbacks=fallbacks,
+            stream=stream,
+            retry=retry,
+            deadline=self.limits.deadline,
+            window_of=self.services.window_of,
+        )
+
+    def emit(self, body: ev.Body) -> None:
+        self.tx.emit(body)
+
+
+def id_of(path: str) -> str:
+    """The node's id: the last part of its path."""
+    return path.rpartition("/")[2]
