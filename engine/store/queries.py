@@ -63,10 +63,10 @@ async def transaction(database: Database, reference: str) -> TransactionRow:
     rows: list[Any] = []
     if text.isdecimal() and len(text) < 12:
         rows = list(await database.fetch(f"{_TRANSACTION} WHERE number = ?", [int(text)]))
-    if not rows and (not text.isdecimal() or len(text) >= ID_DIGITS):
+    if not rows and text and (not text.isdecimal() or len(text) >= ID_DIGITS):
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         rows = list(await database.fetch(f"{_TRANSACTION} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
-    if len(rows) == 1 and text:
+    if len(rows) == 1:
         return _transaction(rows[0])
     what = "fits several transactions" if rows else "is no transaction"
     raise EngineError(

@@ -1,4 +1,4 @@
-"""`tinyllm-tui graph`: list, validate and draw graphs."""
+"""`tinyllm-tui graph`: list, validate, draw and compare graphs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.options import common_options, load, setting_options
+from tinyllm_tui.cli.revisions import diff, history
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def graph() -> None:
-    """List, validate and draw graphs."""
+    """List, validate, draw and compare graphs."""
+
+
+graph.add_command(diff)
+graph.add_command(history)
 
 
 @graph.command("list")

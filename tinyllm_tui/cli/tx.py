@@ -62,7 +62,7 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
             output.note("There are no transactions yet.")
         return 0
 
-    return _with_engine(ctx, work)
+    return with_engine(ctx, work)
 
 
 @tx.command()
@@ -82,7 +82,7 @@ def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
             _print_transaction(row, view)
         return 0
 
-    return _with_engine(ctx, work)
+    return with_engine(ctx, work)
 
 
 @tx.command()
@@ -112,7 +112,7 @@ def events(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
         output.print_table(("GSEQ", "SEQ", "TIME", "KIND", "BODY"), cells, right=frozenset({0, 1, 2}))
         return 0
 
-    return _with_engine(ctx, work)
+    return with_engine(ctx, work)
 
 
 async def _find(eng: Engine, reference: str | None) -> TransactionRow:
@@ -205,7 +205,7 @@ def _print_transaction(row: TransactionRow, view: View) -> None:
     facts = [
         ("transaction", f"#{row.number} {row.tx}"),
         ("status", how(row)),
-        ("started", f"{_when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
+        ("started", f"{when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
         ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
         ("session", row.session or "none"),
         ("backend", row.backend or "none"),
@@ -230,7 +230,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.strip().split("\n"))
 
 
-def _when(wall_ms: int) -> str:
+def when(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -248,7 +248,7 @@ def _short_graph(row: TransactionRow) -> str:
     return output.one_line(row.graph_id.removeprefix("graph."), GRAPH_WIDTH)
 
 
-def _with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
+def with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
     """Open the engine for reading past transactions, and run `work`."""
     from tinyllm_tui.cli.opening import open_engine
 
