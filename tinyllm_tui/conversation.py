@@ -76,7 +76,7 @@ class Conversation:
             engine, graph = await self._app.ready()
             exchange.recorded = not engine.read_only
             session = await self._session_of(engine)
-            self._run = engine.start(graph, question, session=session)
+            self._run = engine.start(graph, question, session=session, approver=self._app.approvals)
             self._app.follow(self._run)
             result = await self._run.result()
             view = await self._app.seen_to_end()

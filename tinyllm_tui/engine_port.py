@@ -11,6 +11,7 @@ from engine.bus import EventBus
 from engine.events import BreakerSnapshot, Event
 from engine.run.result import Result
 from engine.store.rows import SessionRow, TransactionRow
+from engine.tools.policy import Approver
 from engine.view import View
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ class CockpitEngine(Protocol):
         ...
 
     def start(
-        self, graph: GraphSpec, question: str, *, session: str | None = None, inputs: Mapping[str, Any] | None = None
+        self,
+        graph: GraphSpec,
+        question: str,
+        *,
+        session: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        approver: Approver | None = None,
     ) -> CockpitRun: ...
 
     async def view(self, tx: str, upto: int | None = None) -> View: ...

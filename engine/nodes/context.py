@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -35,6 +34,13 @@ class Outcome:
     """(target, content, added data) of branches that are to run in parallel (fan-out over a list)."""
     exits: bool = False
     """The run ends here with this message."""
+
+
+class TimeLimit(Protocol):
+    """A time limit that does not count the time in which a person is asked."""
+
+    def expired(self) -> bool:
+        """Whether it ended the work."""
 
 
 class NodeContext(Protocol):
@@ -130,7 +136,7 @@ class NodeContext(Protocol):
         """Ask a person, once: an operation. Their thinking time counts against no deadline. No where nobody can be
         asked."""
 
-    def time_limit(self, milliseconds: int) -> AbstractAsyncContextManager[asyncio.Timeout]:
+    def time_limit(self, milliseconds: int) -> AbstractAsyncContextManager[TimeLimit]:
         """A time limit around what this visit does; a person's thinking time pushes it back. Raises TimeoutError."""
 
     async def run_node(self, node: str, message: Message) -> Message:

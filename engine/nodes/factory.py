@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.graph.inner_configs import LoopConfig, SubgraphConfig, TimeoutConfig
+from engine.graph.inner_configs import ApprovalConfig, LoopConfig, SubgraphConfig, TimeoutConfig
 from engine.graph.spec import (
     EntryConfig,
     ExitConfig,
@@ -15,6 +15,7 @@ from engine.graph.spec import (
     ToolConfig,
     TransformConfig,
 )
+from engine.nodes.approval import ApprovalNode
 from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.entry import EntryNode
 from engine.nodes.exit import ExitNode
@@ -67,6 +68,8 @@ def make_async(spec: NodeSpec) -> AsyncNode:
             return TimeoutNode(config)
         case SubgraphConfig() as config:
             return SubgraphNode(config)
+        case ApprovalConfig() as config:
+            return ApprovalNode(config)
         case TransformConfig() as config if (node := make_transform_async(config)) is not None:
             return node
         case _:

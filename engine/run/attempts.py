@@ -64,8 +64,6 @@ async def _one_attempt(spec: NodeSpec, visit: Visit, message: Message) -> Outcom
     timeout_ms = spec.config.timeout_ms
     if timeout_ms is None or isinstance(spec.config, TimeoutConfig):  # a timeout node measures its inner node itself
         return await node.run(visit, message)
-    now = visit.frame.limits.now
-    started = now()
     try:
         async with visit.time_limit(timeout_ms) as limit:
             outcome = await node.run(visit, message)
@@ -73,7 +71,7 @@ async def _one_attempt(spec: NodeSpec, visit: Visit, message: Message) -> Outcom
         if not limit.expired():
             raise
         raise _too_slow(spec, timeout_ms) from exc
-    if (now() - started) * 1000 > timeout_ms + visit.waited_ms:  # a node that decides at once cannot be interrupted
+    if limit.left < 0:  # a node that decides at once cannot be interrupted
         raise _too_slow(spec, timeout_ms)
     return outcome
 

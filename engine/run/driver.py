@@ -24,6 +24,7 @@ from engine.run.transaction import Transaction
 from engine.run.verdict import Verdict
 from engine.store.database import StoreError
 from engine.store.log import EventLog
+from engine.tools.policy import Approver
 
 HISTORY_SHARE = 1.25
 """History that a run is given, as a share of the largest window: enough to be pruned, never without bound."""
@@ -37,6 +38,7 @@ class Asked:
     question: str
     session: str | None
     inputs: dict[str, Any]
+    approver: Approver | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Driver:
             if problem is not None:
                 verdict = Verdict(run.stopped[0] if run.stopped else "failed", error=problem.info())
             else:
-                executor = self._executor(asked.plan, tx, prepared)
+                executor = self._executor(asked, tx, prepared)
                 visits = executor.frame.visits
                 run.on_stop(executor.stop)
                 verdict = await executor.run()
@@ -132,7 +134,7 @@ class Driver:
             timeout_ms=round(self._config.run_timeout_s * 1000),
         )
 
-    def _executor(self, plan: Plan, tx: Transaction, prepared: _Prepared) -> Executor:
+    def _executor(self, asked: Asked, tx: Transaction, prepared: _Prepared) -> Executor:
         resolved = prepared.resolved
         services = RunServices(
             breakers=self._breakers,
@@ -142,9 +144,10 @@ class Driver:
             windows=resolved.windows,
             capable=frozenset(resolved.capable),
             history=prepared.history,
+            approver=asked.approver,
         )
         return executor_of_run(
-            plan,
+            asked.plan,
             tx,
             services,
             max_steps=self._config.max_steps,

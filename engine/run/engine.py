@@ -33,6 +33,7 @@ from engine.store import queries
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog, span
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.tools.policy import Approver
 from engine.view import View, fold
 
 _PLANS = 64
@@ -203,6 +204,7 @@ class Engine:
         *,
         session: str | None = None,
         inputs: Mapping[str, Any] | None = None,
+        approver: Approver | None = None,
     ) -> Run:
         """Begin to answer a question; returns at once.
 
@@ -211,6 +213,7 @@ class Engine:
             question: the person's text.
             session: id of the session whose earlier turns the models see, and to which this one is added on commit.
             inputs: further JSON fields for the entry node.
+            approver: who can ask a person where the graph or a tool needs a yes; None: nobody can, which means no.
 
         Raises:
             ConfigurationError: a condition of the graph does not parse.
@@ -224,7 +227,7 @@ class Engine:
         run = Run(tx, number, self.bus, self._events_after)
         self._runs.add(run)
         driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
-        asked = Asked(plan, replace_surrogates(question), session, given)
+        asked = Asked(plan, replace_surrogates(question), session, given, approver)
         task = asyncio.create_task(self._finish(driver.drive(run, asked), session), name=f"run {tx}")
         task.add_done_callback(lambda _task: self._runs.discard(run))
         run.attach(task)

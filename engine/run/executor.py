@@ -18,10 +18,12 @@ from engine import events as ev
 from engine.errors import EngineError, ErrorInfo
 from engine.graph.spec import ExitConfig
 from engine.nodes.context import Outcome
+from engine.run.asking import Asking
 from engine.run.attempts import attempt_visit
 from engine.run.failures import failed
 from engine.run.flow import Flow
 from engine.run.frame import Frame, Limits
+from engine.run.limit import Limit
 from engine.run.plan import Plan
 from engine.run.services import RunServices
 from engine.run.transaction import Transaction
@@ -55,7 +57,7 @@ def executor_of_run(
     """The executor of a whole run."""
     jitter = rng or random.Random()  # noqa: S311 - no secret
     limits = Limits(max_steps, checkpoint_every, timeout_s, now, jitter)
-    executor = Executor(Frame(plan, tx, services, limits, tx.state, drive))
+    executor = Executor(Frame(plan, tx, services, limits, tx.state, drive, Asking(tx.emit, services.approver)))
     limits.end_run = executor.stop
     return executor
 
@@ -86,12 +88,8 @@ class Executor:
     async def run(self) -> Verdict:
         """Run under the run's deadline; no task is left when it returns."""
         limits = self.frame.limits
-        limits.deadline = limits.now() + limits.timeout_s
-        timer = asyncio.get_running_loop().call_later(limits.timeout_s, self._deadline_reached)
-        try:
+        with Limit(limits.timeout_s, self._deadline_reached) as limits.limit:
             return await self.schedule()
-        finally:
-            timer.cancel()
 
     async def schedule(self) -> Verdict:
         """Run from the state's frontier to the verdict; no task is left when it returns."""

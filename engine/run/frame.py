@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +17,8 @@ from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import ChatRequest
 from engine.nodes.context import Outcome
+from engine.run.asking import Asking
+from engine.run.limit import Limit
 from engine.run.plan import Plan
 from engine.run.services import RunServices
 from engine.run.state import RunState
@@ -37,12 +39,17 @@ class Limits:
     timeout_s: float
     now: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
-    deadline: float = 0.0
-    """Moment on the clock `now`."""
+    limit: Limit | None = None
+    """The run's own time limit; None before it began."""
     end_run: Callable[[str, ErrorInfo | None], None] = _nowhere
     """Ends the whole run, from inside a sub-graph too."""
     unstarted: int = 0
     """Visits that were begun and that the state does not count yet."""
+
+    @property
+    def deadline(self) -> float:
+        """Moment on the clock `now` at which the run is ended if no person is asked until then."""
+        return math.inf if self.limit is None else self.now() + self.limit.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,8 @@ class Frame:
     state: RunState
     drive: Callable[[Frame], Awaitable[Verdict]]
     """Runs a sub-graph to its verdict."""
+    asking: Asking
     prefix: str = ""
-    enclosing: tuple[asyncio.Timeout, ...] = ()
-    """Time limits of visits around a sub-graph."""
     factors: dict[str, float] = field(default_factory=dict)
     """Context selection -> correction of its token estimate; of the whole run."""
     visits: list[tuple[str, str, int]] = field(default_factory=list)

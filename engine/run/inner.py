@@ -84,9 +84,7 @@ async def run_graph(owner: Visit, graph: str, question: str, inputs: Mapping[str
             entries=tuple(prefix + node for node in entry_points(plan.document)),
         )
     )
-    frame = dataclasses.replace(
-        outer, plan=plan, prefix=prefix, state=outer.tx.state.frames[prefix], enclosing=owner.time_limits
-    )
+    frame = dataclasses.replace(outer, plan=plan, prefix=prefix, state=outer.tx.state.frames[prefix])
     return _answer(frame, graph, await frame.drive(frame))
 
 

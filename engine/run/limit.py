@@ -31,6 +31,16 @@ class Limit:
         self._held_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._open = False
+        self._expired = False
+
+    def expired(self) -> bool:
+        """Whether it was reached."""
+        return self._expired
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is reached if nobody is asked from now on; negative when they are over."""
+        return self.end - self._loop.time()
 
     @property
     def end(self) -> float:
@@ -73,6 +83,7 @@ class Limit:
 
     def _over(self) -> None:
         self._open = False
+        self._expired = True
         self._reached()
 
     def with_outer(self) -> Iterator[Limit]:
@@ -98,13 +109,13 @@ def waiting_for_a_person() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+async def within(seconds: float) -> AsyncIterator[Limit]:
     """`asyncio.timeout` that does not count the time in which a person is asked.
 
     Raises:
-        TimeoutError: the time is over; `expired()` of what this gives tells it from other timeouts.
+        TimeoutError: the time is over; `expired()` of the limit tells it from others.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as timer:
-        with Limit(seconds, lambda: timer.reschedule(loop.time())):
-            yield timer
+        with Limit(seconds, lambda: timer.reschedule(loop.time())) as limit:
+            yield limit

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.errors import EngineError
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
+from engine.tools.policy import Approver
 from engine.tools.protocol import ToolContext
 
 
@@ -26,6 +27,8 @@ class RunServices:
     capable: frozenset[str] = frozenset()
     history: tuple[tuple[str, str], ...] = ()
     tools: ToolContext = field(default_factory=ToolContext)
+    approver: Approver | None = None
+    """Who can ask a person; None: nobody can."""
 
     def resolve(self, reference: str) -> str:
         model = self.models.get(reference)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from engine import events as ev
@@ -16,6 +16,7 @@ from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import ChatRequest
 from engine.run import inner
 from engine.run.frame import Frame
+from engine.run.limit import Limit, within
 from engine.tools.policy import Approval, ApprovalRequest
 from engine.tools.protocol import ToolContext
 
@@ -23,30 +24,22 @@ from engine.tools.protocol import ToolContext
 class Visit:
     """One visit of one node; a further attempt of it is a new value."""
 
-    __slots__ = ("_limits", "_step", "activation", "frame", "path", "visit", "waited_ms")
+    __slots__ = ("_step", "activation", "frame", "path", "visit")
 
-    def __init__(self, frame: Frame, activation: ev.Activation, limits: tuple[asyncio.Timeout, ...] = ()) -> None:
+    def __init__(self, frame: Frame, activation: ev.Activation) -> None:
         self.frame = frame
         self.activation = activation
         self.path = activation.node
         self.visit = activation.visit
-        self.waited_ms = 0.0
-        """Time in which a person was thinking; it counts against no limit."""
         self._step = 0
-        self._limits = limits
 
     def again(self) -> Visit:
         """The same visit for its next attempt: its operations are counted from the start."""
-        return Visit(self.frame, self.activation, self._limits)
+        return Visit(self.frame, self.activation)
 
     def inside(self, activation: ev.Activation) -> Visit:
         """A visit of an inner node."""
-        return Visit(self.frame, activation, self._limits)
-
-    @property
-    def time_limits(self) -> tuple[asyncio.Timeout, ...]:
-        """The time limits that hold now, the outermost first; not the run's own."""
-        return (*self.frame.enclosing, *self._limits)
+        return Visit(self.frame, activation)
 
     # -- what a node may look at -------------------------------------------------------------------------------------
 
@@ -135,25 +128,18 @@ class Visit:
     async def run_graph(self, graph: str, question: str, inputs: Mapping[str, Any]) -> Message:
         return await inner.run_graph(self, graph, question, inputs)
 
-    @asynccontextmanager
-    async def time_limit(self, milliseconds: int) -> AsyncIterator[asyncio.Timeout]:
-        limit = asyncio.timeout(milliseconds / 1000)
-        before = self._limits
-        self._limits = (*before, limit)
-        try:
-            async with limit:
-                yield limit
-        finally:
-            self._limits = before
+    def time_limit(self, milliseconds: int) -> AbstractAsyncContextManager[Limit]:
+        return within(milliseconds / 1000)
 
     # -- tools and people --------------------------------------------------------------------------------------------
 
     @property
     def tools(self) -> ToolContext:
-        return self.frame.services.tools
+        return dataclasses.replace(self.frame.services.tools, approver=self)
 
     async def ask(self, request: ApprovalRequest) -> Approval:
-        return Approval(False, request.arguments_hash, reason="Nobody can be asked.")
+        self._step += 1
+        return await self.frame.asking.ask(self.path, self.visit, self._step, request)
 
     # -- operations --------------------------------------------------------------------------------------------------
 

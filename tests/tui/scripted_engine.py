@@ -20,6 +20,7 @@ from engine.graph.spec import GraphSpec
 from engine.models.protocol import ModelInfo
 from engine.run.result import Result
 from engine.store.rows import SessionRow, TransactionRow
+from engine.tools.policy import Approver
 from engine.view import View, fold
 
 MODEL = "smollm2:135m"
@@ -246,6 +247,7 @@ class ScriptedEngine:
         self.closed = False
         self.gseq = 0
         self.views_read = 0
+        self.approver: Approver | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ScriptedEngine]:
@@ -272,7 +274,16 @@ class ScriptedEngine:
         self.all_breakers[snapshot.key] = snapshot
         self.publish(None, 0, 0, ev.BreakerChanged(snapshot, previous))
 
-    def start(self, graph: GraphSpec, question: str, *, session: str | None = None, inputs: Any = None) -> ScriptedRun:
+    def start(
+        self,
+        graph: GraphSpec,
+        question: str,
+        *,
+        session: str | None = None,
+        inputs: Any = None,
+        approver: Approver | None = None,
+    ) -> ScriptedRun:
+        self.approver = approver
         if len(question) > 500_000:
             raise EngineError(
                 ErrorClass.INVALID_REQUEST,
