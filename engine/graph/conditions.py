@@ -32,7 +32,7 @@ SCOPE_NAMES = frozenset(
 )  # fmt: skip
 """Names (or first parts of dotted names) that a condition may mention; what else is in a message is `data.name`."""
 
-CHECKS = frozenset({"ok", "not_empty", "not_cut_off", "not_echo", "not_repetitive"})
+CHECKS = frozenset({"ok", "not_empty", "not_cut_off", "not_echo", "not_repetitive", "code_parses", "numbers_agree"})
 """Names under `checks.`; `checks.ok` is true when all others are."""
 
 _HELP = "Use == != < <= > >= in, not in, and, or, not, len(x), dotted names and plain values."
