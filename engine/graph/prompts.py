@@ -118,15 +118,17 @@ def check_prompt(prompt: PromptSpec, at: Location, name: str) -> Iterator[Proble
     yield from check_schema(prompt.output_schema, (*at, "output_schema"), f"prompt `{prompt.id}`")
 
 
-def check_prompts(spec: GraphSpec, known: Iterable[str]) -> Iterator[Problem]:
+def check_prompts(spec: GraphSpec, known: Iterable[str], *, unused: bool = True) -> Iterator[Problem]:
     """The problems of a graph's prompts and of the names that its nodes give.
 
     Args:
         spec: the graph, with the prompts that were found.
         known: names of all prompts that there are, for remedies.
+        unused: prompts that no node uses are a problem.
     """
     names = [*spec.prompts, *known]
     used = list(prompt_ids(spec))
+    unused = unused and all(name in spec.prompts for _, name in used)  # else the one that is meant is misspelt
     for location, name in used:
         node = spec.nodes[int(location[1])]
         if name not in spec.prompts:
@@ -137,6 +139,6 @@ def check_prompts(spec: GraphSpec, known: Iterable[str]) -> Iterator[Problem]:
             yield Problem("", 0, 0, message, "Remove one of them.", (*location[:-1], "system_prompt"))
     for name, prompt in spec.prompts.items():
         yield from check_prompt(prompt, ("prompts", name), name)
-        if name not in [each for _, each in used]:
+        if unused and name not in [each for _, each in used]:
             message = f"No node uses the prompt `{shorten(name)}`."
             yield Problem("", 0, 0, message, "Name it in a `prompt_id`, or remove it.", ("prompts", name))
