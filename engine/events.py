@@ -154,6 +154,15 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedTool:
+    """A tool call that a model made; whether it ran, and to what it came, is in the operation that follows."""
+
+    name: str
+    arguments: str
+    """As JSON text, cut where it is long."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """What a gate's retry changes, so that the second request is never the first one again."""
 
@@ -161,6 +170,8 @@ class Retry:
     """Why the gate refused; joins the prompt."""
     excluded_routes: tuple[str, ...] = ()
     ordinal: int = 1
+    tier: int = 0
+    """Steps by which roles are resolved higher than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,6 +490,10 @@ class GateDecided(Body):
     checks: dict[str, bool] = field(default_factory=dict)
     retries: int = 0
     max_retries: int = 0
+    judge: str = ""
+    """The model that judged; empty where none was asked."""
+    score: float | None = None
+    """The judge's grade, 0 to 1; None where there is none that can be used."""
 
 
 # -- operations --------------------------------------------------------------------------------------------------------
@@ -495,6 +510,8 @@ class OpStarted(Body):
     args_hash: str
     effect: Literal["pure", "reversible", "irreversible"] = "pure"
     attempt: int = 1
+    arguments: str = ""
+    """As JSON text, cut where it is long; for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,6 +547,9 @@ class ModelStarted(Body):
     temperature: float = 0.0
     stream: bool = True
     """False where the node asked that its text is shown only when it is whole."""
+    seed: int | None = None
+    tools: tuple[str, ...] = ()
+    """Names of the tools that the model could call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,6 +586,8 @@ class ModelFinished(Body):
     duration_ms: int = 0
     first_token_ms: int = 0
     thinking: str = ""
+    tool_calls: tuple[AskedTool, ...] = ()
+    """Those that the backend understood; what a model printed as text is in the text."""
 
 
 @dataclass(frozen=True, slots=True)

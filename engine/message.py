@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,6 +48,15 @@ def estimate_tokens(text: str) -> int:
     """Estimated number of tokens of `text`: UTF-8 bytes / 4, rounded up. O(len) with a small constant."""
     size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
     return (size + 3) // 4
+
+
+def brief_json(value: Any, limit: int = 1000) -> str:
+    """A value as JSON text for people, at most `limit` characters; whatever a model made of it, this raises nothing."""
+    try:
+        text = replace_surrogates(json.dumps(value, ensure_ascii=False))
+    except (ValueError, TypeError, RecursionError):
+        return "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def replace_surrogates(text: str) -> str:

@@ -13,10 +13,16 @@ from typing import Any, Literal
 
 from engine import events as ev
 from engine.errors import ErrorInfo
+from engine.message import brief_json
 
 TxStatus = Literal["created", "executing", "rolling_back", "committed", "rolled_back"]
 NodeState = Literal["idle", "running", "waiting", "ok", "failed", "skipped", "cancelled"]
 Mark = Literal["info", "start", "ok", "error", "warn", "checkpoint", "commit", "rollback", "rewind", "prune", "breaker"]
+
+TOOL_OP = "tool "
+"""What the names of operations that call a tool begin with; the tool's id follows."""
+SHOWN_RESULT = 2000
+"""Characters of an operation's result that the view keeps."""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,30 @@ class AttemptView:
     error: ErrorInfo | None = None
     temperature: float = 0.0
     max_tokens: int = 0
+    seed: int | None = None
+    tools: tuple[str, ...] = ()
+    """Names of the tools that the model could call."""
+    tool_calls: tuple[ev.AskedTool, ...] = ()
+
+
+@dataclass(slots=True)
+class OpView:
+    """One operation of a visit, such as a tool call."""
+
+    step: int
+    op: str
+    started_ms: int
+    arguments: str = ""
+    """As JSON text, cut where it is long."""
+    result: str = ""
+    """Its text, or its JSON; cut where it is long."""
+    error: ErrorInfo | None = None
+    finished_ms: int | None = None
+
+    @property
+    def tool(self) -> str:
+        """The tool that it calls; empty for other operations."""
+        return self.op.removeprefix(TOOL_OP) if self.op.startswith(TOOL_OP) else ""
 
 
 @dataclass(slots=True)
@@ -59,6 +89,8 @@ class VisitView:
     data: dict[str, Any] = field(default_factory=dict)
     error: ErrorInfo | None = None
     attempts: list[AttemptView] = field(default_factory=list)
+    ops: list[OpView] = field(default_factory=list)
+    """Operations that are no model calls, in order; those of a repeated visit follow those of its earlier attempts."""
     route: ev.RouteDecided | None = None
     gate: ev.GateDecided | None = None
     rewound: bool = False
@@ -74,6 +106,9 @@ class NodeView:
     title: str
     state: NodeState = "idle"
     visits: list[VisitView] = field(default_factory=list)
+    drawn: str = ""
+    """Of a node that ran inside another: the node of the graph that stands for it, and has its state as well; empty for
+    nodes of sub-graphs."""
     asks: int = 0
     """Requests for approval that wait for a person, in this node and in those inside it."""
 
@@ -313,15 +348,26 @@ def _rewound(view: View, event: ev.Event, body: ev.Rewound) -> None:
     view.retries += 1
     view.variables = dict(body.state.variables)
     for node in view.nodes.values():
-        kept = body.state.visits.get(node.path, 0)
-        for visit in node.visits:
-            if not visit.rewound and visit.visit > kept:
-                visit.rewound = True
-                if visit.state == "running":
-                    visit.state = "cancelled"
-        node.state = next((v.state for v in reversed(node.visits) if not v.rewound), "idle")
+        if node.path.startswith(body.within):
+            _take_back(node, body)
+    for node in view.nodes.values():
+        if node.drawn:
+            view.nodes[node.drawn].state = node.state
     view.answer, view.answer_node = "", ""
     _line(view, event, "rewind", body.by, f"back to {body.to}: {body.retry.note}")
+
+
+def _take_back(node: NodeView, body: ev.Rewound) -> None:
+    """Mark what a retry takes back of a node: its visits after those that are kept, or those inside such a visit."""
+    outer, inside, _ = node.path[len(body.within) :].partition("/")
+    name, _, number = outer.partition("#")
+    kept = body.state.visits.get(body.within + name, 0)
+    for visit in node.visits:
+        if not visit.rewound and (int(number) if inside else visit.visit) > kept:
+            visit.rewound = True
+            if visit.state == "running":
+                visit.state = "cancelled"
+    node.state = next((v.state for v in reversed(node.visits) if not v.rewound), "idle")
 
 
 def _paused(view: View, event: ev.Event, body: ev.Paused) -> None:
@@ -334,9 +380,34 @@ def _unpaused(view: View, event: ev.Event, body: ev.Unpaused) -> None:
     _line(view, event, "info", "", f"goes on after {body.waited_ms} ms")
 
 
+def _inner_node(view: View, path: str) -> NodeView:
+    """A node that runs inside another's visit, seen for the first time."""
+    graph, in_subgraph = view.graph, False
+    *around, name = path.split("/")
+    for each in around:
+        outer = _spec(graph, each.partition("#")[0])
+        if outer.get("type") == "subgraph":
+            graph, in_subgraph = graph.get("graphs", {}).get(outer["config"]["graph_id"], {}), True
+    spec = _spec(graph, name)
+    drawn = name if around and not in_subgraph and name in view.nodes else ""
+    node = NodeView(path, spec.get("type", ""), spec.get("name") or path, drawn=drawn)
+    view.nodes[path] = node
+    return node
+
+
+def _spec(graph: dict[str, Any], name: str) -> dict[str, Any]:
+    return next((node for node in graph.get("nodes", ()) if node["id"] == name), {})
+
+
+def _set_state(view: View, node: NodeView, state: NodeState) -> None:
+    node.state = state
+    if node.drawn:
+        view.nodes[node.drawn].state = state
+
+
 def _node_started(view: View, event: ev.Event, body: ev.NodeStarted) -> None:
-    node = view.nodes.setdefault(body.path, NodeView(body.path, "", body.path))
-    node.state = "running"
+    node = view.nodes.get(body.path) or _inner_node(view, body.path)
+    _set_state(view, node, "running")
     visit = _visit(view, body.path, body.visit)
     if visit is None:
         visit = VisitView(body.visit, event.t_ms, source=body.source, message=body.message)
@@ -353,11 +424,11 @@ def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
     if node is None or visit is None:
         return
     visit.state = state
-    node.state = next((v.state for v in reversed(node.visits) if not v.rewound), state)
+    _set_state(view, node, next((v.state for v in reversed(node.visits) if not v.rewound), state))
     visit.finished_ms, visit.duration_ms = event.t_ms, body.duration_ms
     visit.output, visit.data, visit.error = body.content, body.data, body.error
     view.variables.update(body.variables)
-    if node.type in ("model", "tool") and body.outcome == "ok":
+    if node.type in ("model", "tool", "agent") and body.outcome == "ok":
         view.answer, view.answer_node, view.answered_by = body.content, body.path, body.path
         view.answer_model = ""
         if visit.attempts:
@@ -393,6 +464,17 @@ def _join_decided(view: View, event: ev.Event, body: ev.JoinDecided) -> None:
     _line(view, event, "info" if body.satisfied else "warn", body.path, words)
 
 
+def _subgraph_opened(view: View, event: ev.Event, body: ev.SubgraphOpened) -> None:
+    _line(view, event, "info", body.path, f"runs the graph {body.graph}")
+
+
+def _degraded(view: View, event: ev.Event, body: ev.Degraded) -> None:
+    words = (
+        "skipped: the run goes on without it" if body.mode == "skip_failed" else "what there is goes to the fallback"
+    )
+    _line(view, event, "warn", body.path, f"{words} ({body.code})")
+
+
 def _route_decided(view: View, event: ev.Event, body: ev.RouteDecided) -> None:
     visit = _visit(view, body.path, body.visit)
     if visit is not None:
@@ -406,6 +488,28 @@ def _gate_decided(view: View, event: ev.Event, body: ev.GateDecided) -> None:
         visit.gate = body
     words = f"passed -> {body.target}" if body.passed else f"refused ({body.reason}) -> {body.target}"
     _line(view, event, "ok" if body.passed else "warn", body.path, words)
+
+
+def _op_started(view: View, event: ev.Event, body: ev.OpStarted) -> None:
+    visit = _visit(view, body.path, body.visit)
+    if visit is not None:
+        visit.ops.append(OpView(body.step, body.op, event.t_ms, body.arguments))
+
+
+def _op_finished(view: View, event: ev.Event, body: ev.OpFinished) -> None:
+    visit = _visit(view, body.path, body.visit)
+    op = next((op for op in reversed(visit.ops) if op.step == body.step), None) if visit is not None else None
+    if op is None:
+        return
+    op.finished_ms, op.error = event.t_ms, body.error
+    text = body.result.get("text") if isinstance(body.result, dict) else None
+    op.result = text[:SHOWN_RESULT] if isinstance(text, str) else brief_json(body.result, SHOWN_RESULT)
+    if body.error is not None:
+        op.result = ""
+    if op.tool:
+        said = body.error.message if body.error is not None else " ".join(op.result[:200].split())
+        mark: Mark = "info" if body.error is None else "warn"
+        _line(view, event, mark, body.path, f"tool {op.tool} {op.arguments[:80]}: {said[:120]}")
 
 
 def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
@@ -424,6 +528,8 @@ def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
             stream=body.stream,
             temperature=body.temperature,
             max_tokens=body.max_tokens,
+            seed=body.seed,
+            tools=body.tools,
         )
     )
     again = f", attempt {body.attempt}" if body.attempt > 1 else ""
@@ -450,7 +556,7 @@ def _model_finished(view: View, event: ev.Event, body: ev.ModelFinished) -> None
     attempt.text, attempt.thinking, attempt.finish = body.text, body.thinking, body.finish
     attempt.tokens, attempt.prompt_tokens = body.completion_tokens, body.prompt_tokens
     attempt.finished_ms, attempt.duration_ms = event.t_ms, body.duration_ms
-    attempt.first_token_ms = body.first_token_ms
+    attempt.first_token_ms, attempt.tool_calls = body.first_token_ms, body.tool_calls
     if attempt.stream:
         view.answer, view.answer_node, view.answer_model = body.text, body.path, body.model
     cut = ", cut off" if body.finish == "length" else ""
@@ -549,8 +655,12 @@ _HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
     ev.ScopeOpened: _scope_opened,
     ev.BranchEnded: _branch_ended,
     ev.JoinDecided: _join_decided,
+    ev.SubgraphOpened: _subgraph_opened,
+    ev.Degraded: _degraded,
     ev.RouteDecided: _route_decided,
     ev.GateDecided: _gate_decided,
+    ev.OpStarted: _op_started,
+    ev.OpFinished: _op_finished,
     ev.ModelStarted: _model_started,
     ev.ModelDelta: _model_delta,
     ev.ModelFinished: _model_finished,

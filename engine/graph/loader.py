@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.graph.files import read_file
 from engine.graph.problems import GraphError, Problem, choose_from, shorten
-from engine.graph.prompts import PROMPTS, available_prompts, prompt_ids, with_prompts
+from engine.graph.prompts import PROMPTS, available_prompts, with_prompts
 from engine.graph.schema_errors import schema_problems
 from engine.graph.shipped import SUFFIXES, graphs_in, shipped_folder, shipped_graphs
 from engine.graph.spec import GraphSpec
+from engine.graph.subgraphs import MAX_DEPTH, circle, mapped, too_deep, with_graphs
 from engine.graph.validation import STANDARD_NAMES, Names, validate
 
 if TYPE_CHECKING:
@@ -36,8 +37,26 @@ def load_graph(
         GraphError: there is no such graph, or it is wrong. The message says where and what to do.
     """
     path = path_or_name if isinstance(path_or_name, Path) else find_graph(path_or_name, search)
-    prompts = [path.parent / PROMPTS, *(folder / PROMPTS for folder in search)]
-    return parse_graph(read_file(path), str(path), names=names, prompts=prompts)
+    return _load(path, _Around(tuple(search), names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Where a graph is looked for."""
+
+    search: tuple[Path, ...]
+    names: Names | None
+    within: tuple[str, ...] = ()
+    """Files of the graphs that it is part of."""
+
+
+def _load(path: Path, around: _Around) -> GraphSpec:
+    within = (*around.within, str(path))
+    if str(path) in around.within:
+        raise circle(within[within.index(str(path)) :])
+    if len(within) > MAX_DEPTH:
+        raise too_deep(str(path))
+    return _parse(read_file(path), str(path), (path.parent, *around.search), replace(around, within=within))
 
 
 def available_graphs(search: Sequence[Path] = ()) -> dict[str, Path]:
@@ -49,7 +68,7 @@ def available_graphs(search: Sequence[Path] = ()) -> dict[str, Path]:
 
 
 def parse_graph(
-    text: str, source: str = "", *, names: Names | None = STANDARD_NAMES, prompts: Sequence[Path] = ()
+    text: str, source: str = "", *, names: Names | None = STANDARD_NAMES, search: Sequence[Path] = ()
 ) -> GraphSpec:
     """Parse and validate the YAML text of a graph.
 
@@ -57,11 +76,15 @@ def parse_graph(
         text: the YAML text.
         source: what messages call it; usually the path of the file.
         names: what a graph may refer to; None: references to roles are not checked.
-        prompts: folders looked in for prompts before the shipped ones.
+        search: folders of graphs, looked in (and in their folders `prompts`) before the shipped ones.
 
     Raises:
         GraphError: the text is no valid graph; all problems are listed.
     """
+    return _parse(text, source, tuple(search), _Around(tuple(search), names))
+
+
+def _parse(text: str, source: str, folders: tuple[Path, ...], around: _Around) -> GraphSpec:
     from engine.graph.source import read_yaml  # yaml is imported when the first graph is read, not with the engine
 
     document = read_yaml(text, source)
@@ -72,14 +95,31 @@ def parse_graph(
     else:
         spec, wrong = _specification(document.data)
         if spec is not None:
-            files = available_prompts([*prompts, shipped_folder() / PROMPTS]) if any(prompt_ids(spec)) else {}
-            spec, broken = with_prompts(spec, files)
+            files = available_prompts([*(folder / PROMPTS for folder in (*folders, shipped_folder()))])
+            spec, broken, unloaded = _completed(spec, files, folders, around)
             problems += broken
-            wrong = [] if broken else validate(spec, names, prompts=files)
+            wrong = unloaded if broken or unloaded else validate(spec, around.names, prompts=files)
         problems += _located(wrong, document, source)
     if spec is None or problems:
         raise GraphError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return spec
+
+
+def _completed(
+    spec: GraphSpec, files: Mapping[str, Path], folders: tuple[Path, ...], around: _Around
+) -> tuple[GraphSpec, list[Problem], list[Problem]]:
+    """The graph with what its nodes name in other files; problems of prompt files, and those of sub-graphs."""
+    broken: list[Problem] = []
+
+    def complete(inside: GraphSpec) -> tuple[GraphSpec, list[Problem]]:
+        inside, wrong = mapped(inside, complete)
+        inside, unreadable = with_prompts(inside, files)
+        broken.extend(unreadable)
+        inside, unloaded = with_graphs(inside, lambda name: _load(find_graph(name, folders), around))
+        return inside, [*wrong, *unloaded]
+
+    spec, unloaded = complete(spec)
+    return spec, broken, unloaded
 
 
 def _specification(data: dict[str, Any]) -> tuple[GraphSpec | None, list[Problem]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.graph.inner_configs import ApprovalConfig, LoopConfig, TimeoutConfig
 from engine.graph.problems import Location
 from engine.graph.spec import FanoutConfig, GateConfig, GraphSpec, NodeSpec, RouterConfig
 
-LinkKind = Literal["edge", "route", "compound", "condition", "default", "branch"]
+LinkKind = Literal["edge", "route", "compound", "condition", "default", "branch", "inner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Link:
     source: str
     target: str
     kind: LinkKind
-    """Where it is written: in `edges`, or as a target in the config of a router or gate."""
+    """Where it is written: in `edges`, or in the config of its source. `inner`: the target runs inside the source's
+    visit, so that no message goes that way."""
     label: str
     """Name of the route or text of the condition; empty for a plain edge."""
     location: Location
@@ -58,6 +61,26 @@ def _targets(node: NodeSpec, at: Location) -> Iterable[Link]:
             )
         if config.default_target is not None:
             yield Link(node.id, config.default_target, "default", "otherwise", (*at, "default_target"))
+    elif isinstance(config, ApprovalConfig):
+        for field, label in (("approved_target", "approved"), ("rejected_target", "rejected")):
+            if (target := getattr(config, field)) is not None:
+                yield Link(node.id, target, "condition", label, (*at, field))
+    elif isinstance(config, LoopConfig):
+        for index, target in enumerate(config.body):
+            yield Link(node.id, target, "inner", "again" if index == 0 else "then", (*at, "body", index))
+    elif isinstance(config, TimeoutConfig):
+        yield Link(node.id, config.inner_node, "inner", f"{config.timeout_ms} ms", (*at, "inner_node"))
+        if config.fallback_node is not None:
+            yield Link(node.id, config.fallback_node, "inner", "too slow", (*at, "fallback_node"))
+
+
+def inner_nodes(spec: GraphSpec) -> dict[str, str]:
+    """Node that runs inside another's visit -> that one, the first where there are several."""
+    found: dict[str, str] = {}
+    for link in links(spec):
+        if link.kind == "inner":
+            found.setdefault(link.target, link.source)
+    return found
 
 
 def drawn_links(spec: GraphSpec) -> tuple[Link, ...]:
@@ -73,9 +96,11 @@ def drawn_links(spec: GraphSpec) -> tuple[Link, ...]:
 
 
 def successors(spec: GraphSpec) -> dict[str, tuple[str, ...]]:
-    """Node -> the nodes that it can lead to, each once, in the order of the file."""
+    """Node -> the nodes that it can lead to, each once, in the order of the file; not those that run inside it."""
     found: dict[str, dict[str, None]] = {node.id: {} for node in spec.nodes}
     for link in links(spec):
+        if link.kind == "inner":
+            continue
         found.setdefault(link.source, {})[link.target] = None
     return {node: tuple(targets) for node, targets in found.items()}
 
@@ -83,6 +108,19 @@ def successors(spec: GraphSpec) -> dict[str, tuple[str, ...]]:
 def entry_nodes(spec: GraphSpec) -> tuple[str, ...]:
     """Where runs begin: `entry_points`, or every `entry` node where none are listed."""
     return tuple(spec.entry_points) or tuple(node.id for node in spec.nodes if node.type == "entry")
+
+
+def distances(starts: Iterable[str], following: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Node -> steps to it from the nearest of `starts`, for the nodes that can be reached."""
+    found = dict.fromkeys(starts, 0)
+    waiting = deque(found)
+    while waiting:
+        node = waiting.popleft()
+        for after in following.get(node, ()):
+            if after not in found:
+                found[after] = found[node] + 1
+                waiting.append(after)
+    return found
 
 
 def reachable(starts: Iterable[str], following: Mapping[str, Iterable[str]]) -> frozenset[str]:

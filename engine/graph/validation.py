@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.errors import ConfigurationError
+from engine.graph.approval_checks import check_approvals
 from engine.graph.conditions import compile_condition
 from engine.graph.config_checks import check_condition, check_config
+from engine.graph.inner_checks import check_inner_config
 from engine.graph.parallel_checks import check_meetings, check_parallel_config
 from engine.graph.problems import Location, Problem, choose_from
 from engine.graph.prompts import check_prompts
+from engine.graph.references import duplicate_nodes, unknown_nodes
 from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
-from engine.graph.topology import Link, entry_nodes, find_cycles, links, reachable, successors
+from engine.graph.topology import distances, entry_nodes, find_cycles, links, reachable, successors
 
 STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge"})
 """Roles (without `@`) that the catalogue always knows."""
@@ -28,6 +31,8 @@ class Names:
 
 STANDARD_NAMES = Names()
 
+_LONGEST_CIRCLE = 12
+"""Nodes of a circle that a message names."""
 _CHOOSERS = {
     "router": "the target of a route",
     "gate": "the target of a condition or the default_target",
@@ -47,12 +52,15 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: 
     Returns:
         Problems without file and line; `location` is the path of the value inside the graph.
     """
-    unsound = [*_duplicate_nodes(spec), *_unknown_nodes(spec), *_points(spec)]
+    unsound = list(duplicate_nodes(spec)) or list(unknown_nodes(spec))
+    unsound += [] if unsound else _points(spec)
     problems = list(unsound)
     for index, node in enumerate(spec.nodes):
         problems += check_parallel_config(node, ("nodes", index, "config"))
-        problems += check_config(node, ("nodes", index, "config"), spec, None if names is None else names.roles)
-    problems += check_prompts(spec, prompts)
+        problems += check_inner_config(node, ("nodes", index, "config"))
+        problems += check_config(node, ("nodes", index, "config"), None if names is None else names.roles)
+    problems += check_prompts(spec, prompts, unused=not unsound)
+    problems += check_approvals(spec)
     for index, edge in enumerate(spec.edges):
         if edge.condition is not None:
             problems += check_condition(edge.condition, ("edges", index, "condition"), f"edge `{_arrow(edge)}`")
@@ -69,63 +77,18 @@ def _problem(location: Location, message: str, remedy: str) -> Problem:
     return Problem("", 0, 0, message, remedy, location)
 
 
-def _duplicate_nodes(spec: GraphSpec) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for index, node in enumerate(spec.nodes):
-        if node.id in first:
-            message = f"The node id `{node.id}` is there twice: it is node number {first[node.id] + 1} already."
-            yield _problem(("nodes", index, "id"), message, "Give every node an id of its own.")
-        first.setdefault(node.id, index)
-
-
-def _unknown_nodes(spec: GraphSpec) -> Iterator[Problem]:
-    known = [node.id for node in spec.nodes]
-    for index, edge in enumerate(spec.edges):
-        if edge.from_node not in known:
-            message = f"An edge comes from `{edge.from_node}`, but there is no such node."
-            yield _problem(("edges", index, "from_node"), message, choose_from(edge.from_node, known))
-    for link in links(spec):
-        if link.target not in known:
-            message = f"{_origin(link)} leads to `{link.target}`, but there is no such node."
-            yield _problem(link.location, message, choose_from(link.target, _names_for(link, spec)))
-
-
-def _names_for(link: Link, spec: GraphSpec) -> list[str]:
-    known = [node.id for node in spec.nodes]
-    if link.location[-1] == "default_route":
-        known += [each.label for each in links(spec) if each.source == link.source and each.kind == "route"]
-    return known
-
-
-def _origin(link: Link) -> str:
-    match link.kind:
-        case "edge":
-            return f"The edge from `{link.source}`"
-        case "route" | "compound":
-            return f"The route `{link.label}` of node `{link.source}`"
-        case "branch":
-            return f"The fan-out `{link.source}`"
-        case "condition":
-            return f"The condition `{link.label}` of node `{link.source}`"
-        case _:
-            return f"The `{link.location[-1]}` of node `{link.source}`"
-
-
 def _points(spec: GraphSpec) -> Iterator[Problem]:
     types = {node.id: node.type for node in spec.nodes}
     for kind, listed, name in (("entry", spec.entry_points, "entry_points"), ("exit", spec.exit_points, "exit_points")):
         of_type = [node.id for node in spec.nodes if node.type == kind]
         for index, point in enumerate(listed):
-            if point not in types:
-                message = f"`{name}` lists `{point}`, but there is no such node."
-                yield _problem((name, index), message, choose_from(point, of_type or types))
-            elif types[point] != kind:
+            if types.get(point, kind) != kind:
                 message = f"`{name}` lists `{point}`, which is a node of type {types[point]}, not {kind}."
                 yield _problem((name, index), message, choose_from(point, of_type))
         for point, count in Counter(listed).items():
             if count > 1:
                 yield _problem((name, listed.index(point)), f"`{name}` lists `{point}` twice.", "Remove one of them.")
-        if not of_type:
+        if not of_type and not listed:
             what = "No run can begin" if kind == "entry" else "No run can end"
             yield _problem(("nodes",), f"{what}: there is no node of type {kind}.", f"Add a node with `type: {kind}`.")
         elif listed and all(types.get(point) == kind for point in listed):
@@ -142,27 +105,38 @@ def _not_listed(spec: GraphSpec, kind: str, name: str) -> Iterator[Problem]:
 
 def _shape(spec: GraphSpec) -> Iterator[Problem]:
     """Problems of the graph as a whole."""
-    following = successors(spec)
-    position = {node.id: index for index, node in enumerate(spec.nodes)}
-    yield from _useless_edges(spec)
-    yield from check_meetings(spec, following)
+    exits = _exits(spec)
+    following = {node: () if node in exits else targets for node, targets in successors(spec).items()}
     reached = reachable(entry_nodes(spec), following)
-    for name in _first_unreached(reached, following):
-        remedy = "Add an edge or a route that leads to it, or remove it."
-        yield _problem(("nodes", position[name]), f"No run can reach the node `{name}`.", remedy)
-    ends = [node for node in spec.nodes if node.type != "exit" and not following[node.id] and node.id in reached]
-    for node in ends:
-        message = f"The node `{node.id}` is a dead end: nothing leads on from it, and it is no exit."
-        remedy = "Add an edge from it, such as to " + " or ".join(f"`{exit_}`" for exit_ in _exits(spec)[:2]) + "."
-        yield _problem(("nodes", position[node.id]), message, remedy)
-    if not ends:
+    yield from _useless_edges(spec)
+    loose = list(_loose_ends(spec, following, reached))
+    yield from loose
+    if not loose:  # what follows from a missing edge would only hide it
+        yield from check_meetings(spec, following)
         yield from _no_way_out(spec, following, reached)
     if not spec.allow_cycles:
-        for cycle in find_cycles(following):
-            yield _cycle(cycle, spec)
+        yield from _cycles(spec, following)
 
 
-def _first_unreached(reached: frozenset[str], following: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _loose_ends(
+    spec: GraphSpec, following: Mapping[str, tuple[str, ...]], reached: frozenset[str]
+) -> Iterator[Problem]:
+    """Nodes from which nothing leads on, and nodes that nothing leads to. One missing edge can be the cause of both:
+    then the end is told, and what it could lead to."""
+    position = {node.id: index for index, node in enumerate(spec.nodes)}
+    exits = _exits(spec)
+    unreached = list(_first_unreached(reached, following))
+    for node in [each for each in following if each in reached and each not in exits and not following[each]]:
+        message = f"The node `{node}` is a dead end: nothing leads on from it, and it is no exit."
+        to = [unreached.pop(0)] if unreached else exits[:2]
+        remedy = "Add an edge from it, such as to " + " or ".join(f"`{each}`" for each in to) + "."
+        yield _problem(("nodes", position[node]), message, remedy)
+    for node in unreached:
+        remedy = "Add an edge or a route that leads to it, or remove it."
+        yield _problem(("nodes", position[node]), f"No run can reach the node `{node}`.", remedy)
+
+
+def _first_unreached(reached: frozenset[str], following: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Of the nodes that are not reached those at which a missing link would be put: not what they lead to."""
     unreached = [node for node in following if node not in reached]
     led_to = {target for node in unreached for target in following[node]}
@@ -201,7 +175,9 @@ def _handles_failure(edge: EdgeSpec) -> bool:
     return bool(names & {"status", "error"})
 
 
-def _no_way_out(spec: GraphSpec, following: dict[str, tuple[str, ...]], reached: frozenset[str]) -> Iterator[Problem]:
+def _no_way_out(
+    spec: GraphSpec, following: Mapping[str, tuple[str, ...]], reached: frozenset[str]
+) -> Iterator[Problem]:
     backwards: dict[str, list[str]] = {}
     for source, targets in following.items():
         for target in targets:
@@ -209,13 +185,23 @@ def _no_way_out(spec: GraphSpec, following: dict[str, tuple[str, ...]], reached:
     leading_out = reachable(_exits(spec), backwards)
     stuck: list[NodeSpec] = [node for node in spec.nodes if node.id in reached and node.id not in leading_out]
     if stuck:
-        listed = ", ".join(f"`{node.id}`" for node in stuck)
+        listed = ", ".join(f"`{node.id}`" for node in stuck[:_LONGEST_CIRCLE])
+        listed += f" and {len(stuck) - _LONGEST_CIRCLE} more" if len(stuck) > _LONGEST_CIRCLE else ""
         message = f"No exit can be reached from {listed}."
         index = spec.nodes.index(stuck[0])
         yield _problem(("nodes", index), message, f"Add an edge from one of them to `{_exits(spec)[0]}`.")
 
 
-def _cycle(cycle: tuple[str, ...], spec: GraphSpec) -> Problem:
-    closing = next(link for link in links(spec) if (link.source, link.target) == cycle[-2:])
-    message = f"The graph goes round in a circle: {' -> '.join(cycle)}."
-    return _problem(closing.location, message, "Set `allow_cycles: true` if that is meant, or remove this way back.")
+def _cycles(spec: GraphSpec, following: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """One problem for every way back, at the link by which it is closed."""
+    order = distances(entry_nodes(spec), following)
+    closing: dict[tuple[str, str], tuple[str, ...]] = {}
+    for cycle in find_cycles(following):
+        start = min(range(len(cycle) - 1), key=lambda index: order.get(cycle[index], len(order)))  # where it is entered
+        around = (*cycle[start:-1], *cycle[: start + 1])
+        closing.setdefault((around[-2], around[-1]), around)
+    for ends, around in closing.items():
+        link = next(each for each in links(spec) if (each.source, each.target) == ends)
+        shown = around if len(around) <= _LONGEST_CIRCLE else (*around[: _LONGEST_CIRCLE - 2], "…", *around[-2:])
+        message = f"The graph goes round in a circle: {' -> '.join(shown)}."
+        yield _problem(link.location, message, "Set `allow_cycles: true` if that is meant, or remove this way back.")

@@ -24,9 +24,10 @@ PROMPTS = [block for block in BLOCKS if "\nsystem:" in block and "\nnodes:" not 
 
 def example(block: str, folder: Path) -> GraphSpec:
     """A graph of the introduction, with its prompts beside it."""
+    (folder / "prompts").mkdir(exist_ok=True)
     for prompt in PROMPTS:
-        (folder / f"{yaml.safe_load(prompt)['id']}.yaml").write_text(prompt)
-    return parse_graph(block, "docs/graphs.md", prompts=[folder])
+        (folder / "prompts" / f"{yaml.safe_load(prompt)['id']}.yaml").write_text(prompt)
+    return parse_graph(block, "docs/graphs.md", search=[folder])
 
 
 def test_the_reference_is_not_stale() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.graph.loader import parse_graph
 from engine.graph.problems import GraphError
-from tests.unit.graph.corpus import of_form
+from tests.unit.graph.corpus import of_form, of_shape
 from tests.unit.graph.corpus.bases import Base, bases, write
 from tests.unit.graph.corpus.broken import Broken
 
@@ -17,19 +17,23 @@ from tests.unit.graph.corpus.broken import Broken
 @cache
 def corpus() -> tuple[Broken, ...]:
     seen: Counter[tuple[object, ...]] = Counter()
-    return tuple(broken for base in bases() for broken in of_form.mutations(base, seen))
+    found: list[Broken] = []
+    for base in bases():
+        found += of_form.mutations(base, seen)
+        found += of_shape.mutations(base)
+    return tuple(found)
 
 
 @pytest.mark.parametrize("base", bases(), ids=lambda base: base.name)
 def test_the_graphs_that_are_broken_are_valid(base: Base) -> None:
-    spec = parse_graph(write(base.data), "good.yaml", prompts=[base.folder / "prompts"])
+    spec = parse_graph(write(base.data), "good.yaml", search=[base.folder])
     assert spec.id == base.data["id"]
 
 
 @pytest.mark.parametrize("broken", corpus(), ids=lambda broken: broken.name)
 def test_a_broken_graph_gets_one_clear_message_that_names_the_place(broken: Broken) -> None:
     with pytest.raises(GraphError) as caught:
-        parse_graph(broken.text, "bad.yaml", prompts=[broken.base.folder / "prompts"])
+        parse_graph(broken.text, "bad.yaml", search=[broken.base.folder])
     error = caught.value
     assert len(error.problems) == 1, str(error)
     (problem,) = error.problems
