@@ -250,5 +250,7 @@ class ContextSelection:
 
 
 def _answers(item: ContextItem, previous: ContextItem) -> bool:
-    """Whether `item` is the history's answer to (or goes on from) `previous`."""
+    """Whether `item` is the history's answer to (or goes on from) `previous`, or the result of a tool call in it."""
+    if item.kind is previous.kind is MessageKind.TOOL:
+        return item.role == "tool"
     return item.kind is previous.kind is MessageKind.HISTORY and item.role != "user"

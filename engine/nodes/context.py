@@ -12,7 +12,7 @@ from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection
 from engine.message import Message
 from engine.models.caller import ModelRound
-from engine.models.protocol import ChatRequest
+from engine.models.protocol import Capability, ChatRequest
 from engine.tools.policy import Approval, ApprovalRequest
 from engine.tools.protocol import ToolContext
 
@@ -102,6 +102,9 @@ class NodeContext(Protocol):
 
     def capable(self, model: str) -> bool:
         """Whether the model is good enough to be asked for decisions (more than a billion parameters)."""
+
+    def supports(self, model: str, capability: Capability) -> bool:
+        """Whether the model has a capability, as its backend tells."""
 
     @property
     def largest_window(self) -> int:

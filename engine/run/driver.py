@@ -143,6 +143,7 @@ class Driver:
             failures=resolved.failures,
             windows=resolved.windows,
             capable=frozenset(resolved.capable),
+            capabilities=resolved.capabilities,
             history=prepared.history,
             approver=asked.approver,
         )

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
-from engine.graph.spec import GraphSpec, ModelConfig, RouterConfig
+from engine.graph.inner_configs import AgentConfig
+from engine.graph.spec import GateConfig, GraphSpec, ModelConfig, RouterConfig
 from engine.models.catalogue import resolve
-from engine.models.protocol import ModelBackend, ModelInfo
+from engine.models.protocol import Capability, ModelBackend, ModelInfo
 
 FRESH_S = 10.0
 """How long a list of installed models is believed."""
@@ -21,7 +22,7 @@ CAPABLE_B = 1.0
 class Resolved:
     """What `resolve_models` found."""
 
-    __slots__ = ("capable", "digests", "failures", "models", "windows")
+    __slots__ = ("capabilities", "capable", "digests", "failures", "models", "windows")
 
     def __init__(self) -> None:
         self.models: dict[str, str] = {}
@@ -29,19 +30,27 @@ class Resolved:
         self.windows: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         self.capable: set[str] = set()
+        self.capabilities: dict[str, frozenset[Capability]] = {}
+        """Model -> what it can do, as its backend tells."""
 
 
 def references(graph: GraphSpec) -> tuple[list[str], list[str]]:
-    """(references without which the graph cannot run, those it can do without), each once."""
+    """(references without which the graph cannot run, those it can do without), each once; sub-graphs count too."""
     needed: list[str] = []
     optional: list[str] = []
     for node in graph.nodes:
         config = node.config
-        if isinstance(config, ModelConfig):
+        if isinstance(config, ModelConfig | AgentConfig):
             needed.append(config.model)
             optional.extend(config.fallback_models)
         elif isinstance(config, RouterConfig):
             (needed if config.method == "model" else optional).append(config.model)
+        elif isinstance(config, GateConfig) and config.mode in ("llm", "hybrid"):
+            needed.append(config.model)
+    for inside in graph.graphs.values():
+        of_inside = references(inside)
+        needed += of_inside[0]
+        optional += of_inside[1]
     return list(dict.fromkeys(needed)), [name for name in dict.fromkeys(optional) if name not in needed]
 
 
@@ -104,4 +113,5 @@ async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: En
             found.digests[model] = info.digest
         if (info.parameters_b or 0.0) >= CAPABLE_B:
             found.capable.add(model)
+        found.capabilities[model] = info.capabilities
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.errors import EngineError
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
+from engine.models.protocol import Capability
 from engine.tools.policy import Approver
 from engine.tools.protocol import ToolContext
 
@@ -25,6 +26,8 @@ class RunServices:
     windows: Mapping[str, int] = field(default_factory=dict)
     """Model -> context window in tokens."""
     capable: frozenset[str] = frozenset()
+    capabilities: Mapping[str, frozenset[Capability]] = field(default_factory=dict)
+    """Model -> what it can do."""
     history: tuple[tuple[str, str], ...] = ()
     tools: ToolContext = field(default_factory=ToolContext)
     approver: Approver | None = None

@@ -11,9 +11,9 @@ from engine import events as ev
 from engine.errors import classify
 from engine.graph.spec import GraphSpec, hash_of
 from engine.memory.context import ContextSelection
-from engine.message import Message
+from engine.message import Message, brief_json
 from engine.models.caller import CallSite, ModelRound
-from engine.models.protocol import ChatRequest
+from engine.models.protocol import Capability, ChatRequest
 from engine.run import inner
 from engine.run.frame import Frame
 from engine.run.limit import Limit, within
@@ -107,6 +107,9 @@ class Visit:
     def capable(self, model: str) -> bool:
         return model in self.frame.services.capable
 
+    def supports(self, model: str, capability: Capability) -> bool:
+        return capability in self.frame.services.capabilities.get(model, ())
+
     def selection(self, model: str, *, window: int | None = None) -> ContextSelection:
         key = f"{self.path} {model}"
         return ContextSelection(key, window or self.window_of(model), factor=self.frame.factors.get(key, 1.0))
@@ -149,7 +152,8 @@ class Visit:
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         self._step += 1
         step = self._step
-        self.emit(ev.OpStarted(self.path, self.visit, step, name, hash_of(dict(arguments))))
+        given = dict(arguments)
+        self.emit(ev.OpStarted(self.path, self.visit, step, name, hash_of(given), arguments=brief_json(given)))
         try:
             result = await call()
         except BaseException as exc:
