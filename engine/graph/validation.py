@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.errors import ConfigurationError
 from engine.graph.approval_checks import check_approvals
 from engine.graph.conditions import compile_condition
 from engine.graph.config_checks import check_condition, check_config
-from engine.graph.inner_checks import check_inner_config
+from engine.graph.inner_checks import check_degradation, check_inner_config, check_inner_nodes
 from engine.graph.parallel_checks import check_meetings, check_parallel_config
 from engine.graph.problems import Location, Problem, choose_from
 from engine.graph.prompts import check_prompts
 from engine.graph.references import duplicate_nodes, unknown_nodes
 from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
-from engine.graph.topology import distances, entry_nodes, find_cycles, links, reachable, successors
+from engine.graph.subgraphs import check_subgraphs
+from engine.graph.topology import distances, entry_nodes, find_cycles, inner_nodes, links, reachable, successors
 
 STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge"})
 """Roles (without `@`) that the catalogue always knows."""
@@ -53,7 +54,7 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: 
         Problems without file and line; `location` is the path of the value inside the graph.
     """
     unsound = list(duplicate_nodes(spec)) or list(unknown_nodes(spec))
-    unsound += [] if unsound else _points(spec)
+    unsound += [] if unsound else [*_points(spec), *check_degradation(spec)]
     problems = list(unsound)
     for index, node in enumerate(spec.nodes):
         problems += check_parallel_config(node, ("nodes", index, "config"))
@@ -61,6 +62,10 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: 
         problems += check_config(node, ("nodes", index, "config"), None if names is None else names.roles)
     problems += check_prompts(spec, prompts, unused=not unsound)
     problems += check_approvals(spec)
+    problems += check_subgraphs(spec)
+    for name, inside in spec.graphs.items():
+        wrong = validate(inside, names, prompts=prompts)
+        problems += [replace(problem, location=("graphs", name, *problem.location)) for problem in wrong]
     for index, edge in enumerate(spec.edges):
         if edge.condition is not None:
             problems += check_condition(edge.condition, ("edges", index, "condition"), f"edge `{_arrow(edge)}`")
@@ -105,9 +110,15 @@ def _not_listed(spec: GraphSpec, kind: str, name: str) -> Iterator[Problem]:
 
 def _shape(spec: GraphSpec) -> Iterator[Problem]:
     """Problems of the graph as a whole."""
-    exits = _exits(spec)
-    following = {node: () if node in exits else targets for node, targets in successors(spec).items()}
-    reached = reachable(entry_nodes(spec), following)
+    misplaced = list(check_inner_nodes(spec))
+    yield from misplaced
+    if misplaced:
+        return
+    exits, inner = _exits(spec), inner_nodes(spec)
+    outside = {node: targets for node, targets in successors(spec).items() if node not in inner}
+    following = {node: () if node in exits else targets for node, targets in outside.items()}
+    starts = [*entry_nodes(spec), *([spec.fallback_node] if spec.fallback_node else [])]
+    reached = reachable(starts, following)
     yield from _useless_edges(spec)
     loose = list(_loose_ends(spec, following, reached))
     yield from loose
