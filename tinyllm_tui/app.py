@@ -16,6 +16,7 @@ from textual.scrollbar import ScrollBar
 from engine.errors import EngineError, ErrorClass, classify
 from engine.view import View
 from tinyllm_tui import themes
+from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
@@ -89,6 +90,7 @@ class CockpitApp(App[None]):
         self.graph_title = graph_name
         self.backend_state = BackendState()
         self.conversation = Conversation(self)
+        self.approvals = Approvals(self, self.signs)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self._watch = GraphWatch(graph_name, load_graph or _load_graph)
@@ -248,7 +250,7 @@ class CockpitApp(App[None]):
     def draw(self) -> None:
         """Draw what changed; a cockpit behind another screen is drawn when it comes back."""
         self._take_backend()
-        if self.screen is self._cockpit:
+        if self.screen is self._cockpit or self.approvals.over(self._cockpit):
             self._cockpit.flush()
 
     def _take_backend(self) -> None:

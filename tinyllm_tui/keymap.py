@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from textual.binding import Binding
 
-Scope = Literal["app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions"]
+Scope = Literal["app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,12 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
         Key("chat.prompt", "enter,i", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
     ),
+    "approval": (
+        Key("approval.yes", "y", "yes", "allow what is asked (Enter never does)", "yes"),
+        Key("approval.no", "n,escape", "no", "do not allow it; in the edited text: end editing", "no", shown="n/esc"),
+        Key("approval.edit", "e", "edit", "change the text before it goes on, where the graph allows that", "edit"),
+        Key("approval.host", "h", "yes_for_host", "allow it, and the same tool for this host from now on", "this host"),
+    ),
     "transactions": (
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
         Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="enter"),
@@ -104,6 +110,7 @@ TITLES: dict[Scope, str] = {
     "prompt": "In the prompt",
     "cockpit": "Cockpit",
     "panes": "Panes",
+    "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",
     "replay": "Replay",
 }

@@ -21,7 +21,15 @@ _BREATH = 0.02
 _BITE = 256
 """Events that are folded before keys have their turn: a millisecond or two."""
 
-_URGENT = (ev.BreakerChanged, ev.BackendChanged, ev.AttemptFailed, ev.Paused, *ev.TERMINAL)
+_URGENT = (
+    ev.BreakerChanged,
+    ev.BackendChanged,
+    ev.AttemptFailed,
+    ev.Paused,
+    ev.ApprovalAsked,
+    ev.ApprovalAnswered,
+    *ev.TERMINAL,
+)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ class Glyphs:
 
 
 UNICODE = Glyphs(
-    nodes={"idle": "·", "running": "▶", "ok": "✓", "failed": "✗", "skipped": "–", "cancelled": "◼"},
+    nodes={"idle": "·", "running": "▶", "waiting": "?", "ok": "✓", "failed": "✗", "skipped": "–", "cancelled": "◼"},
     marks={
         "info": "·", "start": "▷", "ok": "✓", "error": "✗", "warn": "!", "checkpoint": "◆", "commit": "●",
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
@@ -55,7 +55,7 @@ UNICODE = Glyphs(
 )  # fmt: skip
 
 ASCII = Glyphs(
-    nodes={"idle": ".", "running": ">", "ok": "+", "failed": "x", "skipped": "-", "cancelled": "#"},
+    nodes={"idle": ".", "running": ">", "waiting": "?", "ok": "+", "failed": "x", "skipped": "-", "cancelled": "#"},
     marks={
         "info": ".", "start": ">", "ok": "+", "error": "x", "warn": "!", "checkpoint": "*", "commit": "@",
         "rollback": "<", "rewind": "^", "prune": "v", "breaker": "%",
@@ -68,6 +68,7 @@ ASCII = Glyphs(
 NODE_TONES: dict[NodeState, Tone] = {
     "idle": "faint",
     "running": "running",
+    "waiting": "warn",
     "ok": "ok",
     "failed": "error",
     "skipped": "dim",
@@ -142,6 +143,8 @@ def node_detail(node: NodeView, now_ms: float) -> str:
     visit = node.last
     if visit is None or node.state == "idle":
         return ""
+    if node.asks:
+        return "asks you"
     attempt = visit.attempts[-1] if visit.attempts else None
     if node.state == "running":
         tries = max(attempt.attempt if attempt else 1, visit.attempt)

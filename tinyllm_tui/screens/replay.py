@@ -21,12 +21,12 @@ from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, duration
 
 
-def replay_line(number: int, playhead: Playhead, *, playing: bool, live: bool, width: int, signs: Glyphs) -> Line:
+def replay_line(number: int, playhead: Playhead, *, playing: bool, live: str, width: int, signs: Glyphs) -> Line:
     """The banner: which transaction, which event, which moment, how far; and whether a live run goes on meanwhile."""
     sign = signs.play if playing else signs.back
     head = f" {sign} REPLAY #{number} "
     where = f"{signs.dot} {playhead.position}/{len(playhead)} {signs.dot} +{playhead.t_ms / 1000:.1f}s "
-    badge = f" {signs.breakers['closed']} live run " if live else ""
+    badge = f" {live} " if live else ""
     total = f" {duration(playhead.duration_ms)} "
     room = width - len(head) - len(where) - len(badge) - len(total)
     done = round(room * playhead.position / len(playhead)) if len(playhead) and room > 0 else 0
@@ -89,10 +89,19 @@ class ReplayScreen(BoardScreen):
 
     def _draw_bar(self) -> None:
         playhead, signs = self.playhead, self.cockpit.signs
-        number, playing, live = self._row.number, self._timer is not None, self.cockpit.conversation.busy
+        number, playing, live = self._row.number, self._timer is not None, self._live_badge()
         self.query_one(ReplayBar).make_lines(
             lambda width: [replay_line(number, playhead, playing=playing, live=live, width=width, signs=signs)]
         )
+
+    def _live_badge(self) -> str:
+        """What the live run does meanwhile; empty where none goes on."""
+        app = self.cockpit
+        if not app.conversation.busy:
+            return ""
+        if app.approvals.pending:
+            return f"{app.signs.nodes['waiting']} the live run asks you"
+        return f"{app.signs.breakers['closed']} live run"
 
     def _watch_live(self) -> None:
         self._draw_bar()

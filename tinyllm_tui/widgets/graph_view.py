@@ -57,7 +57,7 @@ def lit(view: View, now_ms: float, signs: Glyphs) -> Lit:
     """What the graph shows of `view`; `now_ms` is in the transaction's time."""
     nodes: dict[str, tuple[str, Tone, str]] = {}
     for path, node in view.nodes.items():
-        nodes[path] = (signs.nodes[node.state], NODE_TONES[node.state], _detail(node, now_ms))
+        nodes[path] = (signs.nodes[node.shown], NODE_TONES[node.shown], _detail(node, now_ms))
     return Lit(nodes, frozenset(key for key, edge in view.edges.items() if edge.taken))
 
 

@@ -87,6 +87,8 @@ def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, e
         return [("no run yet ", "faint")]
     if view.paused:
         return [(f"{name}! paused ", "warn")]
+    if view.approvals:
+        return [(f"{signs.nodes['waiting']} {name}", "warn"), ("you are asked ", "warn")]
     if view.status == "executing":
         spin = signs.spinner[int(now_ms / 100) % len(signs.spinner)]
         return [(f"{spin} {name}", "running"), (f"executing {duration(now_ms)} ", "text")]

@@ -1,0 +1,176 @@
+"""The dialog in which a person answers a request for approval. Enter is never yes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Key, ScreenResume
+from textual.screen import ModalScreen
+from textual.widgets import Footer, TextArea
+
+from engine.tools.policy import Approval, ApprovalRequest, Scope
+from tinyllm_tui.approval_text import arguments_of, effect_of, question_of, text_of, title_of
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.words import Glyphs, Line, wrapped
+
+_AROUND = 7
+"""Rows of the dialog and the footer that are not its text."""
+
+
+class ApprovalScreen(ModalScreen[None]):
+    """Asks one request.
+
+    It comes up while the person may be typing, so keys are taken only when none has come for `QUIET_S` seconds.
+
+    Args:
+        request: what is asked.
+        signs: how it is drawn.
+        answered: called once, with the request and the answer.
+        now: a monotonic clock, in seconds.
+    """
+
+    CSS_PATH = "approval.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("approval"))
+    QUIET_S: ClassVar[float] = 0.5
+
+    def __init__(
+        self,
+        request: ApprovalRequest,
+        signs: Glyphs,
+        answered: Callable[[ApprovalRequest, Approval], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.request = request
+        self._signs = signs
+        self._answered = answered
+        self._now = now
+        self._last_key = now()
+        self._pending = 1
+        self._withdrawn = False
+        self._original = text_of(request)
+        self._text = self._original
+        """What goes on with a yes."""
+
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        self._frame = Vertical(id="approval")
+        self._body = LineView(id="approval-body")
+        self._editor = TextArea(self._text, id="approval-editor", soft_wrap=True)
+        with self._frame:
+            yield self._body
+            yield self._editor
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._last_key = self._now()
+        self._frame.border_title = Content(f" ? {title_of(self.request)} ")
+        self._editor.display = False
+        self.set_focus(self._body)
+        self.call_after_refresh(self._draw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def count(self, pending: int) -> None:
+        """Say how many requests wait, this one included."""
+        self._pending = pending
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
+        lines = self._lines(max(self._frame.content_size.width - 1, 10))
+        room = max(self.size.height - _AROUND, 3)
+        self._body.styles.height = min(len(lines), room)
+        self._editor.styles.height = room
+        self._body.make_lines(self._lines)
+        more = f"{self._pending - 1} more after this {self._signs.dot} " if self._pending > 1 else ""
+        how = "esc ends editing" if self._editor.display else "y allows it, n does not, Enter does nothing"
+        self._frame.border_subtitle = Content(f" {more}{how} ")
+
+    def _lines(self, width: int) -> list[Line]:
+        request = self.request
+        lines: list[Line] = []
+        effect = effect_of(request)
+        parts = [(question_of(request), "strong"), (effect, "error" if request.effect == "irreversible" else "text")]
+        if request.tool:
+            parts += [("With exactly these arguments:", "dim"), (arguments_of(request), "code")]
+        elif self._text:
+            changed = " (changed by you)" if self._text != self._original else ""
+            parts += [(f"The text that goes on{changed}:", "dim"), (self._text, "text")]
+        for text, tone in parts:
+            for row in text.split("\n") if text else ():
+                lines += wrapped(((row, tone),), max(width, 10))  # type: ignore[arg-type]
+            if text and tone != "dim":
+                lines.append((("", "text"),))
+        return lines[:-1]
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    def withdraw(self) -> None:
+        """The request is void, or answered: close the dialog, as soon as no other screen covers it."""
+        self._withdrawn = True
+        if self.is_current:
+            self.dismiss()
+
+    def on_screen_resume(self, _event: ScreenResume) -> None:
+        if self._withdrawn:
+            self.dismiss()
+
+    def on_key(self, _event: Key) -> None:
+        self._quiet()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that mean nothing here are not shown."""
+        del parameters
+        if action == "edit":
+            return self.request.editable
+        if action == "yes_for_host":
+            return bool(self.request.host)
+        return True
+
+    def action_yes(self) -> None:
+        self._answer(True)
+
+    def action_yes_for_host(self) -> None:
+        self._answer(True, "host")
+
+    def action_no(self) -> None:
+        """No; while the text is edited, only the end of that."""
+        if self._editor.display:
+            self._text = self._editor.text
+            self._show_editor(False)
+        else:
+            self._answer(False)
+
+    def action_edit(self) -> None:
+        if self._quiet():
+            self._show_editor(True)
+
+    def _show_editor(self, shown: bool) -> None:
+        self._editor.display, self._body.display = shown, not shown
+        self.set_focus(self._editor if shown else self._body)
+        self._last_key = self._now()
+        self._draw()
+
+    def _quiet(self) -> bool:
+        """Whether the key that comes now was meant for the dialog, and not for what was there before."""
+        now = self._now()
+        quiet = now - self._last_key >= self.QUIET_S
+        if not quiet:
+            self._last_key = now
+        return quiet
+
+    def _answer(self, allowed: bool, scope: Scope = "call") -> None:
+        if not self._quiet() or self._withdrawn:
+            return
+        text = self._text if allowed and self._text != self._original else None
+        self._answered(self.request, Approval(allowed, self.request.arguments_hash, scope, text=text))
