@@ -13,6 +13,7 @@ from engine.config import EngineConfig
 from engine.graph.spec import GraphSpec
 from engine.run.engine import Engine
 from engine.run.result import Result
+from engine.tools.policy import Approver
 from engine.view import View, fold
 
 B = TypeVar("B", bound=ev.Body)
@@ -43,10 +44,16 @@ class Ran:
 
 
 async def run_in(
-    eng: Engine, graph: GraphSpec, question: str = "Why?", *, session: str | None = None, inputs: Any = None
+    eng: Engine,
+    graph: GraphSpec,
+    question: str = "Why?",
+    *,
+    session: str | None = None,
+    inputs: Any = None,
+    approver: Approver | None = None,
 ) -> Ran:
     """Run a graph to its end and collect every event; the stream must be whole."""
-    run = eng.start(graph, question, session=session, inputs=inputs)
+    run = eng.start(graph, question, session=session, inputs=inputs, approver=approver)
     events = [event async for event in run.events()]
     result = await run.result()
     assert [event.seq for event in events if event.tx] == list(range(1, 1 + sum(1 for e in events if e.tx)))
@@ -62,7 +69,8 @@ async def ask(
     data_dir: Path | None = None,
     config: EngineConfig | None = None,
     inputs: Mapping[str, Any] | None = None,
+    approver: Approver | None = None,
 ) -> Ran:
     """Run a graph in an engine of its own; without `data_dir` nothing is stored."""
     async with engine.open(data_dir, config=config) as eng:
-        return await run_in(eng, graph, question, inputs=inputs)
+        return await run_in(eng, graph, question, inputs=inputs, approver=approver)
