@@ -12,7 +12,7 @@ from tinyllm_tui.widgets.board import Moment
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
-    from tinyllm_tui.widgets.chat.live_exchange import LiveExchange
+    from tinyllm_tui.widgets.chat.exchange import Exchange
 
 
 class Conversation:
@@ -23,7 +23,7 @@ class Conversation:
         self._session: str | None = None
         self._run: CockpitRun | None = None
         self._worker: Worker[None] | None = None
-        self._exchange: LiveExchange | None = None
+        self._exchange: Exchange | None = None
 
     @property
     def busy(self) -> bool:
@@ -71,7 +71,7 @@ class Conversation:
         else:
             self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
 
-    async def _answer(self, question: str, exchange: LiveExchange) -> None:
+    async def _answer(self, question: str, exchange: Exchange) -> None:
         try:
             engine, graph = await self._app.ready()
             exchange.recorded = not engine.read_only

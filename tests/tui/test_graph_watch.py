@@ -42,6 +42,14 @@ def file(tmp_path: Path) -> Path:
     return graph
 
 
+def edit(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
 async def watch_of(file: Path) -> GraphWatch:
     watch = GraphWatch(str(file), load_graph)
     await watch.read()
@@ -74,7 +82,7 @@ async def test_files_that_stay_as_they_are_are_not_read_again(file: Path) -> Non
 async def test_a_valid_edit_is_the_next_revision_and_is_said_once(file: Path) -> None:
     watch = await watch_of(file)
     before = current(watch)
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     [notice] = await looks(watch)
     assert current(watch).key == load_graph(file).content_hash() != before.key
     assert notice.revision is current(watch)
@@ -84,19 +92,18 @@ async def test_a_valid_edit_is_the_next_revision_and_is_said_once(file: Path) ->
 async def test_a_file_that_is_still_being_written_is_left_alone(file: Path) -> None:
     watch = await watch_of(file)
     for length in range(0, len(RENAMED), 60):
-        file.write_text(RENAMED[:length])
+        edit(file, RENAMED[:length])
         assert await watch.look() == []
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     [notice] = await looks(watch)
     assert notice.error is None
 
 
 async def test_an_edit_that_keeps_size_and_time_of_modification_is_noticed(file: Path) -> None:
     watch = await watch_of(file)
-    before = file.stat()
-    file.write_text(GRAPH.replace("talk", "walk"))
+    before = os.stat(file)  # noqa: PTH116
+    edit(file, GRAPH.replace("talk", "walk"))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert file.stat().st_size == before.st_size
     [notice] = await looks(watch)
     assert notice.revision is not None
 
@@ -105,7 +112,7 @@ async def test_a_file_that_is_replaced_by_renaming_is_followed(file: Path) -> No
     watch = await watch_of(file)
     for text in (RENAMED, GRAPH, RENAMED):
         other = file.with_name(".mine.yaml.swp")
-        other.write_text(text)
+        edit(other, text)
         other.replace(file)
         [notice] = await looks(watch)
         assert notice.revision is not None
@@ -114,9 +121,9 @@ async def test_a_file_that_is_replaced_by_renaming_is_followed(file: Path) -> No
 
 async def test_a_file_that_is_missing_for_a_moment_is_waited_for(file: Path) -> None:
     watch = await watch_of(file)
-    file.unlink()
+    remove(file)
     assert await looks(watch, 3) == []
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     [notice] = await looks(watch)
     assert notice.revision is not None
 
@@ -124,7 +131,7 @@ async def test_a_file_that_is_missing_for_a_moment_is_waited_for(file: Path) -> 
 async def test_a_file_that_is_gone_is_said_once_and_the_revision_stays(file: Path) -> None:
     watch = await watch_of(file)
     before = current(watch)
-    file.unlink()
+    remove(file)
     [notice] = await looks(watch, 20)
     assert notice.words.startswith("mine.yaml: There is no such file.")
     assert current(watch) is before
@@ -134,7 +141,7 @@ async def test_a_file_that_is_only_touched_says_nothing(file: Path) -> None:
     watch = await watch_of(file)
     os.utime(file, (1, 1))
     assert await looks(watch) == []
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     assert len(await looks(watch)) == 1
     os.utime(file, (1, 1))
     assert await looks(watch) == []
@@ -142,14 +149,14 @@ async def test_a_file_that_is_only_touched_says_nothing(file: Path) -> None:
 
 async def test_a_comment_changes_no_revision(file: Path) -> None:
     watch = await watch_of(file)
-    file.write_text(f"# mine\n{GRAPH}")
+    edit(file, f"# mine\n{GRAPH}")
     assert await looks(watch) == []
 
 
 async def test_a_broken_edit_says_where_what_and_the_remedy_once_and_the_old_revision_stays(file: Path) -> None:
     watch = await watch_of(file)
     before = current(watch)
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     [notice] = await looks(watch, 20)
     assert notice.words.startswith("mine.yaml:9:24: ")
     assert "`tlak`" in notice.words
@@ -160,26 +167,26 @@ async def test_a_broken_edit_says_where_what_and_the_remedy_once_and_the_old_rev
 
 async def test_a_broken_file_that_is_edited_and_still_broken_is_said_again(file: Path) -> None:
     watch = await watch_of(file)
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     assert len(await looks(watch)) == 1
-    file.write_text(f"{BROKEN}# the same error in another text\n")
+    edit(file, f"{BROKEN}# the same error in another text\n")
     assert len(await looks(watch)) == 1
 
 
 async def test_what_happens_to_other_files_repeats_no_complaint(file: Path) -> None:
     watch = await watch_of(file)
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     assert len(await looks(watch)) == 1
-    (file.parent / "another.yaml").write_text("no graph at all")
+    edit(file.parent / "another.yaml", "no graph at all")
     assert await looks(watch) == []
 
 
 async def test_a_mended_file_takes_effect(file: Path) -> None:
     watch = await watch_of(file)
     for text, words in ((RENAMED, "changed: next run uses"), (RENAMED, "is valid again")):
-        file.write_text(BROKEN)
+        edit(file, BROKEN)
         assert len(await looks(watch)) == 1
-        file.write_text(text)
+        edit(file, text)
         [notice] = await looks(watch)
         assert words in notice.words
         assert current(watch).key == load_graph(file).content_hash()
@@ -188,10 +195,10 @@ async def test_a_mended_file_takes_effect(file: Path) -> None:
 async def test_an_edited_prompt_is_a_new_revision_and_a_broken_one_is_named(file: Path) -> None:
     watch = await watch_of(file)
     prompt = file.parent / "prompts" / "tone.yaml"
-    prompt.write_text(PROMPT.replace("brief", "kind"))
+    edit(prompt, PROMPT.replace("brief", "kind"))
     [notice] = await looks(watch)
     assert current(watch).graph.prompts["tone"].system == "Be kind."
-    prompt.write_text("id: tone\nsystm: Be kind.\n")
+    edit(prompt, "id: tone\nsystm: Be kind.\n")
     [notice] = await looks(watch)
     assert notice.words.startswith("prompts/tone.yaml:2:1: ")
     assert current(watch).graph.prompts["tone"].system == "Be kind."
@@ -200,32 +207,32 @@ async def test_an_edited_prompt_is_a_new_revision_and_a_broken_one_is_named(file
 async def test_a_file_that_changes_all_the_time_keeps_no_other_from_settling(file: Path) -> None:
     watch = await watch_of(file)
     busy = file.parent / "busy.yaml"
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     notices = []
     for number in range(4):
-        busy.write_text("#" * number)
+        edit(busy, "#" * number)
         notices += await watch.look()
     assert [notice.error for notice in notices] == [None]
 
 
 async def test_at_once_a_valid_edit_is_taken_and_a_broken_one_left_for_later(file: Path) -> None:
     watch = await watch_of(file)
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     assert await watch.look(at_once=True) == []
     assert len(await looks(watch)) == 1
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     [notice] = await watch.look(at_once=True)
     assert notice.revision is current(watch)
     assert await looks(watch) == []
 
 
 async def test_a_graph_that_was_broken_from_the_start_takes_effect_when_it_is_mended(file: Path) -> None:
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     watch = await watch_of(file)
     assert isinstance(watch.error, EngineError)
     assert watch.revision is None
     assert await looks(watch) == []
-    file.write_text(GRAPH)
+    edit(file, GRAPH)
     [notice] = await looks(watch)
     assert notice.revision is current(watch)
     assert watch.error is None
@@ -233,7 +240,7 @@ async def test_a_graph_that_was_broken_from_the_start_takes_effect_when_it_is_me
 
 async def test_what_was_noticed_while_the_one_who_looked_was_cancelled_is_not_lost(file: Path) -> None:
     watch = await watch_of(file)
-    file.write_text(RENAMED)
+    edit(file, RENAMED)
     watch._look(at_once=True)  # what the thread of a cancelled look does
     [notice] = await watch.look()
     assert notice.revision is current(watch)
@@ -280,7 +287,7 @@ async def test_an_edit_is_one_toast_and_the_pane_draws_the_new_graph(file: Path,
     app, trigger = cockpit(file, tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "talk" in drawn(app))
-        file.write_text(RENAMED)
+        edit(file, RENAMED)
         trigger.look()
         await until(pilot, lambda: drawn(app) == {"start", "speak", "end"})
         assert [toast.message for toast in app._notifications] == [
@@ -293,7 +300,7 @@ async def test_a_broken_edit_is_a_warning_and_the_next_run_uses_the_old_graph(fi
     app, trigger = cockpit(file, tmp_path, engine)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "talk" in drawn(app))
-        file.write_text(BROKEN.replace("tlak", "tl\x1b[31mak[/nope]"))
+        edit(file, BROKEN.replace("tlak", "tl\x1b[31mak[/nope]"))
         trigger.look(20)
         await until(pilot, lambda: len(app._notifications) == 1)
         [toast] = app._notifications
@@ -313,7 +320,7 @@ async def test_a_live_run_keeps_its_graph_and_the_next_uses_the_edit(file: Path,
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ask(pilot)
         await until(pilot, lambda: "The capital of France" in text_of(app))
-        file.write_text(RENAMED)
+        edit(file, RENAMED)
         trigger.look()
         await until(pilot, lambda: len(app._notifications) == 1)
         assert "talk" in drawn(app)
@@ -329,7 +336,7 @@ async def test_a_question_right_after_saving_uses_what_was_saved(file: Path, tmp
     app, _ = cockpit(file, tmp_path, engine)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.backend_state.status == "ready")
-        file.write_text(RENAMED)
+        edit(file, RENAMED)
         await ask(pilot)
         await until(pilot, lambda: len(engine.rows) == 1 and not app.conversation.busy)
         assert "speak" in {node.id for node in engine.rows[0].graph.nodes}
@@ -337,11 +344,11 @@ async def test_a_question_right_after_saving_uses_what_was_saved(file: Path, tmp
 
 
 async def test_a_graph_that_was_broken_at_the_start_is_a_banner_until_it_is_mended(file: Path, tmp_path: Path) -> None:
-    file.write_text(BROKEN)
+    edit(file, BROKEN)
     app, trigger = cockpit(file, tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "Did you mean `talk`?" in flat(text_of(app)))
-        file.write_text(GRAPH)
+        edit(file, GRAPH)
         trigger.look()
         await until(pilot, lambda: "talk" in drawn(app) and "Did you mean" not in text_of(app))
 

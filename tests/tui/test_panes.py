@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rich.cells import cell_len
 
 from engine import events as ev
+from engine.store.rows import TransactionRow
 from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView
 from tinyllm_tui.keymap import KEYS
+from tinyllm_tui.node_paths import innermost, short_path
+from tinyllm_tui.screens.transactions import matches, row_content
 from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary
 from tinyllm_tui.widgets.chat.exchange import footer_lines
 from tinyllm_tui.widgets.graph_view import lit
@@ -165,11 +170,80 @@ def test_the_graph_lights_edges_that_were_taken_and_tells_states_by_signs() -> N
     assert shown.taken == {("a", "math")}
 
 
+def committed(exit_: ev.ExitStatus = "success", **data: Any) -> View:
+    view = View(status="committed", exit=exit_, exit_node="end", answered_by="math", t_ms=1500, answer="x")
+    view.nodes["end"] = NodeView("end", "exit", "End", "ok", [VisitView(1, 1400, state="ok", data=data)])
+    return view
+
+
+def footer(view: View, **options: bool) -> str:
+    return "\n".join(plain(line) for line in footer_lines(view, 3, 1500, **options))
+
+
 def test_the_footer_of_a_fallback_answer_says_so() -> None:
-    view = View(status="committed", exit="fallback", answered_by="math", t_ms=1500, answer="x")
-    text = "\n".join(plain(line) for line in footer_lines(view, 3, 1500))
-    assert "#3" in text
-    assert "fallback" in text
+    view = committed("fallback")
+    assert "#3" in footer(view)
+    assert "fallback answer: the best there was" in footer(view)
+    assert "gate" not in footer(view)
+    view.nodes["check"] = NodeView("check", "gate", "Check", "ok", [VisitView(1, 1300)])
+    view.nodes["check"].visits[0].gate = ev.GateDecided(path="check", visit=1, passed=False, target="end")
+    assert "though the quality gate refused it" in footer(view)
+
+
+@pytest.mark.parametrize(
+    ("exit_", "data", "words"),
+    [
+        ("fallback", {"partial": True, "skipped": ["math", "loop#1/re\x1b[31mvise"]}, "(skipped: math, loop#1/revise)"),
+        ("fallback", {"partial": True, "failed": "math", "error": "timeout"}, "partial answer (failed: math)"),
+        ("success", {"partial": True, "joined": 2, "dead": 1}, "(1 of 3 branches ended without an answer)"),
+        ("success", {"partial": True}, "partial answer"),
+        ("success", {"partial": True, "skipped": 7}, "partial answer"),
+    ],
+)
+def test_the_footer_of_a_partial_answer_says_what_is_missing(
+    exit_: ev.ExitStatus, data: dict[str, Any], words: str
+) -> None:
+    text = footer(committed(exit_, **data))
+    assert words in text
+    assert text.startswith("! ")
+    assert "partial answer" in text
+
+
+def test_the_footer_of_a_whole_answer_speaks_of_nothing_partial() -> None:
+    for data in ({}, {"partial": False, "joined": 2, "dead": 0}, {"skipped": ["math"]}):
+        assert footer(committed(**data)) == "✓ math · 1.50s · #3 · committed"
+    assert footer(committed(), recorded=False).endswith("answered (not recorded)")
+
+
+def row(**changes: Any) -> TransactionRow:
+    values = {
+        "number": 1, "tx": "t", "status": "committed", "session": None, "graph_id": "graph.g", "question": "why?",
+        "answer": "", "exit": "success", "reason": "", "error": "", "backend": "embedded", "started_ms": 0,
+        "duration_ms": 5, "events": 3, "usage": ev.Usage(),
+    }  # fmt: skip
+    return TransactionRow(**{**values, **changes})
+
+
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_a_partial_answer_is_marked_in_the_list_at_every_width_and_found_by_its_words(signs: Glyphs) -> None:
+    whole, partial = row(), row(exit="fallback")
+    for width in (40, 70, 120):
+        assert f"{signs.marks['warn']} " in row_content(partial, width, signs).plain
+        assert f"{signs.marks['warn']} " not in row_content(whole, width, signs).plain
+    assert "partial" in row_content(partial, 70, signs).plain
+    assert [matches(partial, words) for words in ("partial", "fallback", "success")] == [True, True, False]
+    assert not matches(whole, "partial")
+
+
+def test_inner_nodes_are_named_readably() -> None:
+    assert [short_path("loop#1/revise", width) for width in (20, 13, 12, 8, 5)] == [
+        "loop#1/revise", "loop#1/revise", "…/revise", "…/revise", "revi…",
+    ]  # fmt: skip
+    assert short_path("a#1/b#2/c", 6) == "…/c"
+    assert short_path("a#1/b#2/c", 7) == "…/b#2/c"
+    assert innermost(["loop", "loop#1/revise", "loop#12", "other"]) == ["loop#1/revise", "loop#12", "other"]
+    entry = TimelineEntry(1, 1, 10, "start", "k", "loop#1/revise", "started")
+    assert "…/revise" in plain(timeline_line(entry, None, 60, 10))
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
 
 _LIMIT = 500
+_PARTIAL = "partial"
+"""What an answer with what there was is called; it ends at an exit with the status `fallback`."""
 
 
 def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
     """One transaction on one line: number, status, time, duration, graph, question."""
-    if row.status == "committed":
+    if row.status == "committed" and row.exit == "fallback":
+        sign, style, words = signs.marks["warn"], "$warning", _PARTIAL
+    elif row.status == "committed":
         sign, style, words = signs.nodes["ok"], "$success", row.exit or "committed"
     elif row.status == "rolled_back":
         sign, style, words = signs.nodes["failed"], "$error", (row.reason or "rolled back").replace("_", " ")
@@ -55,7 +59,9 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
 
 def matches(row: TransactionRow, words: str) -> bool:
     """Whether every word occurs in what the list knows of `row`."""
-    text = f"#{row.number} {row.status} {row.exit} {row.reason} {row.graph_id} {row.question} {row.answer}".lower()
+    partial = _PARTIAL if row.exit == "fallback" else ""
+    text = f"#{row.number} {row.status} {row.exit} {partial} {row.reason} {row.graph_id} {row.question} {row.answer}"
+    text = text.lower()
     return all(word in text for word in words.lower().split())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.view import TimelineEntry, View
+from tinyllm_tui.node_paths import short_path
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import MARK_TONES, UNICODE, Glyphs, Line, Tone, cut, duration
@@ -22,7 +23,7 @@ def timeline_line(
     words: Tone = (
         "dim" if quiet else tone if entry.mark in ("error", "rollback", "commit", "breaker", "rewind") else "text"
     )
-    name = "" if same else cut(entry.node, lane, signs.ellipsis)
+    name = "" if same else short_path(entry.node, lane, signs.ellipsis)
     return (
         (f"{duration(entry.t_ms):>7} ", "faint"),
         (f"{signs.marks.get(entry.mark, signs.dot)} ", tone),

@@ -11,6 +11,7 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 from engine.view import View
+from tinyllm_tui.node_paths import innermost
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.lines import LineView
@@ -27,11 +28,20 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:limit]}…\n({len(text):,} characters)"
 
 
-def footer_lines(view: View, number: int | None, now_ms: float, signs: Glyphs = UNICODE) -> list[Line]:
-    """What stands below an answer; `now_ms` is in the transaction's time."""
+UNRECORDED = "answered (not recorded)"
+"""An answer that is kept nowhere is not called committed."""
+
+
+def footer_lines(
+    view: View, number: int | None, now_ms: float, signs: Glyphs = UNICODE, *, recorded: bool = True
+) -> list[Line]:
+    """What stands below an answer; `now_ms` is in the transaction's time.
+
+    `recorded`: false where the database belongs to another process, so that nothing is written to it.
+    """
     if not view.finished:
         return [_progress(view, now_ms, signs)]
-    lines = [_facts(view, number, signs)]
+    lines = [_facts(view, number, signs, recorded=recorded)]
     if view.status == "rolled_back":
         error = view.error
         if view.answer:
@@ -40,16 +50,38 @@ def footer_lines(view: View, number: int | None, now_ms: float, signs: Glyphs = 
             lines.append(((f"  {one_line(error.message)}", "error"),))
             if error.remedy:
                 lines.append(((f"  {one_line(error.remedy)}", "text"),))
-    elif view.exit == "fallback":
-        lines.append((("  fallback: the best there was, though the quality gate refused it", "warn"),))
+    elif partial := partial_words(view):
+        lines.append(((f"  {partial}", "warn"),))
     return lines
 
 
-def _facts(view: View, number: int | None, signs: Glyphs) -> Line:
+def partial_words(view: View) -> str:
+    """In what way a committed answer is not whole; empty where it is."""
+    last = view.nodes[view.exit_node].last if view.exit_node in view.nodes else None
+    data = last.data if last is not None else {}
+    if data.get("partial") is not True:
+        if view.exit != "fallback":
+            return ""
+        refused = any(visit.gate and not visit.gate.passed for node in view.nodes.values() for visit in node.visits)
+        why = ", though the quality gate refused it" if refused else ""
+        return f"fallback answer: the best there was{why}"
+    reasons = []
+    skipped = data.get("skipped")
+    if isinstance(skipped, list | tuple) and skipped:
+        reasons.append("skipped: " + ", ".join(one_line(str(path), 60) for path in skipped))
+    if data.get("failed"):
+        reasons.append(f"failed: {one_line(str(data['failed']), 60)}")
+    joined, dead = data.get("joined"), data.get("dead")
+    if not reasons and isinstance(joined, int) and isinstance(dead, int) and dead:
+        reasons.append(f"{dead} of {joined + dead} branches ended without an answer")
+    return f"partial answer ({'; '.join(reasons)})" if reasons else "partial answer"
+
+
+def _facts(view: View, number: int | None, signs: Glyphs, *, recorded: bool) -> Line:
     attempt = answer_attempt(view)
     status: Span
     if view.status == "committed":
-        status = (f"{signs.nodes['ok']} ", "warn" if view.exit == "fallback" else "ok")
+        status = (f"{signs.marks['warn']} ", "warn") if partial_words(view) else (f"{signs.nodes['ok']} ", "ok")
     elif view.reason == "cancelled":
         status = (f"{signs.nodes['cancelled']} ", "warn")
     else:
@@ -58,14 +90,14 @@ def _facts(view: View, number: int | None, signs: Glyphs) -> Line:
     if attempt is not None:
         words += [one_line(attempt.model, 60), f"{count(attempt.tokens)} tokens", speed(attempt, view.t_ms)]
     words += [duration(view.t_ms), f"#{number}" if number is not None else ""]
-    ended = view.status.replace("_", " ")
+    ended = UNRECORDED if view.status == "committed" and not recorded else view.status.replace("_", " ")
     words.append(ended if not view.reason else f"{ended}: {view.reason.replace('_', ' ')}")
     return (status, (f" {signs.dot} ".join(word for word in words if word), "dim"))
 
 
 def _progress(view: View, now_ms: float, signs: Glyphs) -> Line:
     spin = signs.spinner[int(now_ms / 100) % len(signs.spinner)]
-    running = [path for path, node in view.nodes.items() if node.state == "running"]
+    running = innermost([path for path, node in view.nodes.items() if node.state == "running"])
     where = ", ".join(running) or "starting"
     attempt = answer_attempt(view) if view.answer else None
     words = [where, f"try {attempt.attempt}" if attempt and attempt.attempt > 1 else "", speed(attempt, now_ms)]
@@ -97,7 +129,8 @@ class Exchange(Vertical):
     Exchange > .exchange--question {
         color: $foreground; padding: 0 1; margin: 0 0 1 0; background: $panel; border-left: outer $primary;
     }
-    Exchange.-partial > Answer { opacity: 75%; border-left: outer $warning; padding-left: 1; }
+    Exchange.-partial > Answer { border-left: outer $warning; padding-left: 1; }
+    Exchange.-undone > Answer { opacity: 75%; }
     """
 
     def __init__(self, question: str, signs: Glyphs) -> None:
@@ -108,6 +141,8 @@ class Exchange(Vertical):
         self._footer = AnswerFooter()
         self.answer_text = ""
         """The whole answer so far, as it may be copied."""
+        self.recorded = True
+        """False once it is known that the database belongs to another process."""
 
     def compose(self) -> ComposeResult:
         yield Static(Content(self._question), markup=False, classes="exchange--question")
@@ -122,8 +157,10 @@ class Exchange(Vertical):
         """Bring the exchange up to `view`."""
         self.answer_text = sanitize(view.answer)
         self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
-        self._footer.show(footer_lines(view, number, now_ms, self._signs))
-        self.set_class(view.status == "rolled_back" and bool(view.answer), "-partial")
+        self._footer.show(footer_lines(view, number, now_ms, self._signs, recorded=self.recorded))
+        undone = view.status == "rolled_back" and bool(view.answer)
+        self.set_class(undone, "-undone")
+        self.set_class(undone or (view.status == "committed" and bool(partial_words(view))), "-partial")
 
     def wait_for(self, what: str, now_ms: float) -> None:
         """Before there is a run: say what is waited for."""

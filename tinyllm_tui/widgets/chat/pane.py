@@ -13,7 +13,7 @@ from engine.view import View
 from tinyllm_tui.words import UNICODE, Glyphs
 
 if TYPE_CHECKING:
-    from tinyllm_tui.widgets.chat.live_exchange import LiveExchange
+    from tinyllm_tui.widgets.chat.exchange import Exchange
 
 KEPT = 60
 """Exchanges that stay on screen; older ones are in the store."""
@@ -51,7 +51,7 @@ class ChatPane(VerticalScroll, can_focus=True):
         super().__init__(id=id)
         self._signs = signs
         self._welcome = Static(welcome(), classes="chat--welcome") if welcomes else None
-        self._exchanges: list[LiveExchange] = []
+        self._exchanges: list[Exchange] = []
 
     def compose(self) -> ComposeResult:
         # as high as the pane at least: an anchored scroll view lets shorter content sink to its bottom
@@ -63,16 +63,16 @@ class ChatPane(VerticalScroll, can_focus=True):
         self.anchor()
 
     @property
-    def latest(self) -> LiveExchange | None:
+    def latest(self) -> Exchange | None:
         return self._exchanges[-1] if self._exchanges else None
 
-    def begin(self, question: str) -> LiveExchange:
+    def begin(self, question: str) -> Exchange:
         """Add an exchange; the oldest go when there are many."""
-        from tinyllm_tui.widgets.chat.live_exchange import LiveExchange
+        from tinyllm_tui.widgets.chat.exchange import Exchange
 
         if self._welcome is not None:
             self._welcome.display = False
-        exchange = LiveExchange(question, self._signs)
+        exchange = Exchange(question, self._signs)
         self._exchanges.append(exchange)
         self.query_one("#conversation").mount(exchange)
         while len(self._exchanges) > KEPT:
