@@ -14,18 +14,36 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import EngineError, ErrorClass
 from engine.events import BackendChanged, Body
-from engine.models.protocol import ChatRequest, Chunk, Done, Health, ModelInfo, PullProgress
+from engine.models.protocol import Capability, ChatRequest, Chunk, Done, Health, ModelInfo, PullProgress, ToolCall
 from engine.models.tokens import prompt_tokens
 
 Step = str | Chunk | BaseException | asyncio.Event
 """Text to send, a chunk to send as it is, an error to raise, or an event to wait for."""
 Script = Callable[[ChatRequest], Sequence[Step]]
 
-CHAT = frozenset({"chat"})
+CHAT: frozenset[Capability] = frozenset({"chat"})
+WITH_TOOLS: frozenset[Capability] = frozenset({"chat", "tools", "json_schema"})
 
 
-def model(name: str = "small", *, window: int = 4096, parameters_b: float = 0.5) -> ModelInfo:
-    return ModelInfo(name, parameters_b=parameters_b, window=window, capabilities=CHAT, digest=f"sha256:{name}")
+def model(
+    name: str = "small", *, window: int = 4096, parameters_b: float = 0.5, capabilities: frozenset[Capability] = CHAT
+) -> ModelInfo:
+    return ModelInfo(name, parameters_b=parameters_b, window=window, capabilities=capabilities, digest=f"sha256:{name}")
+
+
+def tool_model(name: str = "able", **fields: Any) -> ModelInfo:
+    """A model that is good enough to be asked for decisions, and calls tools in its backend's own form."""
+    return model(name, parameters_b=7.0, capabilities=WITH_TOOLS, **fields)
+
+
+def form_model(name: str = "able", **fields: Any) -> ModelInfo:
+    """A model that is as good, and knows no tool calls."""
+    return model(name, parameters_b=7.0, capabilities=frozenset({"chat", "json_schema"}), **fields)
+
+
+def call(name: str, **arguments: Any) -> Chunk:
+    """A tool call as a backend understood it."""
+    return Chunk(tool_calls=(ToolCall("from_the_server", name, arguments),))
 
 
 def fault(error_class: ErrorClass = ErrorClass.INVALID_REQUEST, code: str = "scripted") -> EngineError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.graph.inner_configs import ApprovalConfig, LoopConfig, SubgraphConfig, TimeoutConfig
+from engine.graph.inner_configs import AgentConfig, ApprovalConfig, LoopConfig, SubgraphConfig, TimeoutConfig
 from engine.graph.spec import (
     EntryConfig,
     ExitConfig,
@@ -15,6 +15,7 @@ from engine.graph.spec import (
     ToolConfig,
     TransformConfig,
 )
+from engine.nodes.agent import AgentNode
 from engine.nodes.approval import ApprovalNode
 from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.entry import EntryNode
@@ -59,9 +60,11 @@ def make_async(spec: NodeSpec) -> AsyncNode:
         case RouterConfig() as config:
             return RouterNode(config)
         case ModelConfig() as config:
-            return ModelNode(config)
+            return ModelNode(config, _TOOLS)
         case ToolConfig() as config:
             return ToolNode(config, _TOOLS)
+        case AgentConfig() as config:
+            return AgentNode(config, _TOOLS)
         case LoopConfig() as config:
             return LoopNode(config)
         case TimeoutConfig() as config:

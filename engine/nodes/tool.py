@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import EngineError, ErrorClass
+from engine.errors import EngineError
 from engine.graph.spec import ToolConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.paths import dotted
+from engine.nodes.toolbox import listed_call, refusal, with_used
 from engine.tools.call import call_tool
-from engine.tools.protocol import Tool, ToolContext
 from engine.tools.registry import ToolRegistry
+from engine.view import TOOL_OP
 
 
 class ToolNode:
-    """Only tools without an effect: what a tool changes outside the program could not be taken back yet."""
-
     def __init__(self, config: ToolConfig, registry: ToolRegistry) -> None:
         self._config = config
         self._registry = registry
@@ -37,24 +36,18 @@ class ToolNode:
 
     async def _call(self, ctx: NodeContext, message: Message) -> Outcome:
         tool = self._registry.get(self._config.tool_id)
-        _refuse_effects(tool)
+        refused = refusal(tool, ctx)
+        if refused is not None:
+            raise refused
         scope = {"content": message.content, "question": ctx.question, "data": message.data, "vars": ctx.variables}
         arguments = {name: dotted(scope, path) for name, path in self._config.input_mapping.items()}
 
         async def call() -> dict[str, Any]:
-            outcome = await call_tool(tool, arguments, ToolContext())
+            outcome = await call_tool(tool, arguments, ctx.tools)
             return {"text": outcome.text, "output": dict(outcome.output)}
 
-        result: Mapping[str, Any] = await ctx.op(f"tool {tool.id}", arguments, call)
-        data = {self._config.output_field: result["output"], "tool": tool.id}
-        return Outcome(content=str(result["text"]), data=data)
-
-
-def _refuse_effects(tool: Tool) -> None:
-    if tool.effect != "pure":
-        raise EngineError(
-            ErrorClass.TOOL_REFUSED,
-            "effect_not_supported",
-            f"The tool {tool.id} changes things outside the program, which a run cannot take back yet.",
-            remedy="Use a tool without effects in graphs.",
-        )
+        result: Mapping[str, Any] = await ctx.op(f"{TOOL_OP}{tool.id}", arguments, call)
+        text, output = str(result["text"]), result["output"]
+        used = listed_call(tool.id, arguments, text, ok=output.get("ok") is not False)
+        data = {self._config.output_field: output, "tool": tool.id, **with_used(message, [used])}
+        return Outcome(content=text, data=data)

@@ -9,7 +9,7 @@ import engine
 from engine import events as ev
 from engine.errors import ErrorClass
 from engine.models.protocol import ChatRequest, Chunk, Done
-from engine.nodes.model import to_messages
+from engine.nodes.conversation import to_messages
 from tests.graphs import chain, make_graph, node, one_model
 from tests.running import Ran, ask, run_in
 from tests.scripted_backend import ScriptedBackend, fault, model, system_of, text_of
@@ -292,4 +292,4 @@ def test_neighbours_of_one_role_are_joined_as_templates_want_turns_to_alternate(
     selection.add(MessageKind.SYSTEM, "system", "s")
     selection.add(MessageKind.UPSTREAM, "user", "a")
     selection.add(MessageKind.QUESTION, "user", "b")
-    assert [(m.role, m.content) for m in to_messages(selection.visible())] == [("system", "s"), ("user", "a\n\nb")]
+    assert [(m.role, m.content) for m in to_messages(selection.visible(), {})] == [("system", "s"), ("user", "a\n\nb")]
