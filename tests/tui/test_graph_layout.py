@@ -122,3 +122,15 @@ def test_any_graph_is_drawn_whole_without_overlaps_and_every_edge_arrives(
     assert arrows == set(shape.edges)
     for name, (x, y, _width, _height) in drawing.boxes.items():
         assert drawing.node_at(x, y) == name
+
+
+def test_what_runs_inside_a_loop_or_timeout_hangs_on_it() -> None:
+    spec = {
+        "nodes": [
+            {"id": "l", "config": {"body": ["a", "b"]}},
+            {"id": "t", "config": {"inner_node": "c", "fallback_node": "d"}},
+            {"id": "ask", "config": {"approved_target": "l", "rejected_target": None}},
+            *({"id": n} for n in "abcd"),
+        ]
+    }
+    assert set(shape_of(spec).edges) == {("l", "a"), ("a", "b"), ("b", "l"), ("t", "c"), ("t", "d"), ("ask", "l")}

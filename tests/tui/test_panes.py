@@ -9,7 +9,8 @@ from rich.cells import cell_len
 
 from engine import events as ev
 from engine.store.rows import TransactionRow
-from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView
+from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView, apply
+from tinyllm_tui.graph_layout import shape_of
 from tinyllm_tui.keymap import KEYS
 from tinyllm_tui.node_paths import innermost, short_path
 from tinyllm_tui.screens.transactions import matches, row_content
@@ -176,8 +177,8 @@ def committed(exit_: ev.ExitStatus = "success", **data: Any) -> View:
     return view
 
 
-def footer(view: View, **options: bool) -> str:
-    return "\n".join(plain(line) for line in footer_lines(view, 3, 1500, **options))
+def footer(view: View, *, recorded: bool = True) -> str:
+    return "\n".join(plain(line) for line in footer_lines(view, 3, 1500, recorded=recorded))
 
 
 def test_the_footer_of_a_fallback_answer_says_so() -> None:
@@ -268,3 +269,32 @@ def test_every_key_has_an_id_of_its_own() -> None:
     ids = [key.id for keys in KEYS.values() for key in keys]
     assert len(ids) == len(set(ids))
     assert all(ids)
+
+
+def test_a_loop_says_which_of_its_nodes_runs_and_that_one_has_its_state() -> None:
+    form = {
+        "nodes": [
+            {"id": "loop", "type": "loop", "config": {"body": ["draft", "revise"]}},
+            {"id": "draft", "type": "model"},
+            {"id": "revise", "type": "model"},
+        ]
+    }
+    view = View(graph=form, nodes={n["id"]: NodeView(n["id"], n["type"], n["id"]) for n in form["nodes"]})  # type: ignore[index]
+    for seq, path in enumerate(("loop", "loop#1/draft", "loop#1/revise"), 1):
+        apply(view, ev.Event(seq, "t", seq, seq * 1000, 0, ev.NodeStarted(path=path, visit=1, message=1)))
+        if path == "loop#1/draft":
+            done = ev.NodeFinished(path=path, visit=1, outcome="ok", duration_ms=700)
+            apply(view, ev.Event(seq, "t", seq, seq * 1000, 0, done))
+    shown = lit(view, 4000, UNICODE, shape_of(form))
+    assert shown.nodes["loop"] == ("▶", "running", "revise 1.00s")
+    assert shown.nodes["draft"] == ("✓", "ok", "0.70s")
+    assert shown.nodes["revise"] == ("▶", "running", "1.00s")
+    assert shown.taken == {("loop", "draft"), ("draft", "revise"), ("revise", "loop")}
+
+
+def test_what_ran_in_a_node_that_is_not_drawn_breaks_no_pane() -> None:
+    view = View(status="executing", nodes={"sub": NodeView("sub", "subgraph", "Sub")})
+    for seq, path in enumerate(("sub", "sub#2/router", "nowhere#1/x"), 1):
+        apply(view, ev.Event(seq, "t", seq, seq * 1000, 0, ev.NodeStarted(path=path, visit=1, message=1)))
+    assert lit(view, 4000, UNICODE).nodes["sub"][2] == "router 2.00s"
+    assert plain(footer_lines(view, 1, 4000)[0]) == "◐ sub#2/router, nowhere#1/x · 4.00s"

@@ -16,6 +16,7 @@ from textual.strip import Strip
 from engine.view import NodeView, View
 from tinyllm_tui.graph_canvas import Run, Slot
 from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, layout, shape_of, short_name
+from tinyllm_tui.node_paths import leaf, outer_node
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Span, Tone, cut, node_detail
 
@@ -53,12 +54,24 @@ class Lit:
 NOTHING = Lit({}, frozenset())
 
 
-def lit(view: View, now_ms: float, signs: Glyphs) -> Lit:
-    """What the graph shows of `view`; `now_ms` is in the transaction's time."""
+def lit(view: View, now_ms: float, signs: Glyphs, shape: GraphShape | None = None) -> Lit:
+    """What the graph shows of `view`; `now_ms` is in the transaction's time, `shape` says what runs inside others.
+
+    A node inside which others run says which of them runs; one that is drawn and runs inside another has its state.
+    """
     nodes: dict[str, tuple[str, Tone, str]] = {}
+    visited: set[str] = set()
     for path, node in view.nodes.items():
-        nodes[path] = (signs.nodes[node.shown], NODE_TONES[node.shown], _detail(node, now_ms))
-    return Lit(nodes, frozenset(key for key, edge in view.edges.items() if edge.taken))
+        shown = (signs.nodes[node.shown], NODE_TONES[node.shown], _detail(node, now_ms))
+        nodes[node.drawn or path] = nodes[path] = shown
+        if node.drawn and node.visits:
+            visited.add(node.drawn)
+        outer = outer_node(path)
+        if outer != path and node.state == "running" and outer in nodes:
+            nodes[outer] = (*nodes[outer][:2], f"{leaf(path)} {shown[2]}")
+    taken = {key for key, edge in view.edges.items() if edge.taken}
+    taken |= {edge for edge, inside in shape.inner if inside in visited} if shape is not None else set()
+    return Lit(nodes, frozenset(taken))
 
 
 def _detail(node: NodeView, now_ms: float) -> str:
@@ -121,14 +134,14 @@ class GraphPane(LineView):
             view = View()
         elif view.graph:
             self.set_graph(view.graph, view.graph_hash)
-        now = lit(view, now_ms, signs)
+        now = lit(view, now_ms, signs, self._shape)
         self._signs = signs
         if now == self._lit:
             return
         self._lit = now
-        running = frozenset(path for path, node in view.nodes.items() if node.state == "running")
-        if running - self._active and self._drawing is not None:
-            self._keep_in_sight(next(iter(running - self._active)))
+        running = frozenset(node.drawn or path for path, node in view.nodes.items() if node.state == "running")
+        for path in running - self._active:
+            self._keep_in_sight(path)
         self._active = running
         self.refresh()
 
