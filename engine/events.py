@@ -128,10 +128,6 @@ class Scope:
     cancelled: tuple[int, ...] = ()
     """Branches that are not needed any more since the join is decided."""
 
-    def awaits(self, branch: int) -> bool:
-        """Whether the branch has neither arrived nor ended."""
-        return branch not in self.dead and all(branch != there for there, _ in self.arrived)
-
 
 @dataclass(frozen=True, slots=True)
 class Activation:

@@ -21,7 +21,7 @@ from engine.nodes.context import AsyncNode, InlineNode
 from engine.nodes.entry import EntryNode
 from engine.nodes.exit import ExitNode
 from engine.nodes.fanout import FanoutNode
-from engine.nodes.gate import GateNode
+from engine.nodes.gate import JUDGED, GateNode, JudgingGateNode
 from engine.nodes.join import JoinNode
 from engine.nodes.loop import LoopNode
 from engine.nodes.model import ModelNode
@@ -42,7 +42,7 @@ def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
             return EntryNode(config)
         case ExitConfig() as config:
             return ExitNode(config)
-        case GateConfig() as config:
+        case GateConfig() as config if config.mode not in JUDGED:
             return GateNode(config, back)
         case FanoutConfig() as config:
             return FanoutNode(config)
@@ -54,9 +54,11 @@ def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
             return None
 
 
-def make_async(spec: NodeSpec) -> AsyncNode:
-    """The node, where its type waits for something."""
+def make_async(spec: NodeSpec, back: frozenset[str]) -> AsyncNode:
+    """The node, where its type waits for something; `back` are the targets of a gate that are retries."""
     match spec.config:
+        case GateConfig() as config:
+            return JudgingGateNode(config, back)
         case RouterConfig() as config:
             return RouterNode(config)
         case ModelConfig() as config:

@@ -45,7 +45,7 @@ class JoinNode:
             case "quorum":
                 wanted = self._config.quorum or size
                 return True if len(arrived) >= wanted else None if len(arrived) + left >= wanted else False
-            case "majority_vote" if arrived and _votes(arrived)[0][1] * 2 > size:
+            case "majority_vote" if len(arrived) * 2 > size and _votes(arrived)[0][1] * 2 > size:
                 return True
             case _:
                 if dead and self._config.on_dead == "fail":

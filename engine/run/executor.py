@@ -56,7 +56,7 @@ def executor_of_run(
 ) -> Executor:
     """The executor of a whole run."""
     jitter = rng or random.Random()  # noqa: S311 - no secret
-    limits = Limits(max_steps, checkpoint_every, timeout_s, now, jitter)
+    limits = Limits(max_steps, checkpoint_every, timeout_s, now, jitter, next_checkpoint=checkpoint_every)
     executor = Executor(Frame(plan, tx, services, limits, tx.state, drive, Asking(tx.emit, services.approver)))
     limits.end_run = executor.stop
     return executor
@@ -160,8 +160,11 @@ class Executor:
         tx, limits = self.frame.tx, self.frame.limits
         if node in self.frame.plan.rewind_targets:
             tx.checkpoint_before(activation, self._state)
-        elif (tx.state.steps + limits.unstarted + 1) % limits.checkpoint_every == 0:
+        elif (step := tx.state.steps + limits.unstarted + 1) >= limits.next_checkpoint:
             tx.checkpoint()
+            # a checkpoint names all that is under way: the more that is, the rarer it is taken, so that the log stays
+            # proportional to the number of visits
+            limits.next_checkpoint = step + max(limits.checkpoint_every, len(tx.state.frontier) // 8)
 
     def _begun(self, activation: ev.Activation) -> None:
         self._unstarted.add(activation)

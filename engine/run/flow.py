@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from engine import events as ev
 from engine.errors import EngineError
-from engine.graph.meeting import meeting_point
 from engine.nodes.context import Outcome
 from engine.run.frame import Frame
-from engine.run.scopes import in_branch_order, pending
+from engine.run.scopes import Arrived, in_branch_order, pending
 
 
 class _Sending(NamedTuple):
@@ -34,7 +33,6 @@ class Flow:
         self._tx = frame.tx
         self._state = frame.state
         self._prefix = frame.prefix
-        self._meetings: dict[tuple[str, ...], str | None] = {}
         self.ready: deque[ev.Activation] = deque()
         """Activations that can start now."""
         self._to_end = False
@@ -49,9 +47,13 @@ class Flow:
         Raises:
             EngineError: a condition cannot be evaluated.
         """
+        made = outcome.content
         if outcome.branches is not None:
             sendings = [
-                _Sending(target, self._add_message(activation, content, data), "")
+                # a branch that gets what the node itself made needs no message of its own
+                _Sending(
+                    target, self._add_message(activation, content, data) if data or content != made else message, ""
+                )
                 for target, content, data in outcome.branches
             ]
         elif outcome.targets is not None:
@@ -83,7 +85,7 @@ class Flow:
         node, mode = self.id_of(activation.node), self._plan.graph.degradation
         content, target = received.content, self._plan.graph.fallback_node if mode == "fallback" else None
         data: dict[str, Any]
-        if mode == "skip_failed" and self._plan.edges[node]:
+        if mode == "skip_failed" and self._plan.edges[node] and node not in self._plan.joins:
             data = {"skipped": [*received.data.get("skipped", ()), node]}
         elif target is not None and "failed" not in received.data:
             data = {"failed": node, "error": error.code}
@@ -193,11 +195,8 @@ class Flow:
 
     def _meeting(self, targets: tuple[str, ...]) -> str | None:
         """Path of the join at which branches to these nodes come together."""
-        if targets not in self._meetings:
-            joins = frozenset(self._plan.joins)
-            met = meeting_point(self._plan.following, joins, targets) if joins else None
-            self._meetings[targets] = None if met is None else self._prefix + met
-        return self._meetings[targets]
+        met = self._plan.meeting(targets)
+        return None if met is None else self._prefix + met
 
     def _arrival(self, target: str, tokens: tuple[ev.Token, ...]) -> ev.Token | None:
         """The branch that arrives at its join with a message to `target`."""
@@ -213,7 +212,7 @@ class Flow:
         if scope.decided:
             return
         node = self._plan.joins[self.id_of(scope.join)]
-        arrived = [state.messages[message] for _, message in scope.arrived]
+        arrived = Arrived(scope, state.messages)
         try:
             satisfied = node.ready(scope.size, arrived, len(scope.dead))
         except EngineError as error:
@@ -230,7 +229,7 @@ class Flow:
                 target_visit=visit,
                 satisfied=satisfied,
                 inputs=in_branch_order(scope),
-                dead=scope.dead,
+                dead=tuple(scope.dead),
                 cancelled=cancelled,
             )
         )

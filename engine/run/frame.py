@@ -43,6 +43,8 @@ class Limits:
     """The run's own time limit; None before it began."""
     end_run: Callable[[str, ErrorInfo | None], None] = _nowhere
     """Ends the whole run, from inside a sub-graph too."""
+    next_checkpoint: int = 0
+    """The visit, counted from 1, before which the next checkpoint is taken."""
     unstarted: int = 0
     """Visits that were begun and that the state does not count yet."""
 

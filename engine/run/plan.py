@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.graph.conditions import Condition, compile_condition
 from engine.graph.fields import NodeConfig
+from engine.graph.meeting import meeting_point
 from engine.graph.spec import GateConfig, GraphSpec, JoinConfig, NodeSpec
 from engine.graph.topology import successors
 from engine.message import Message
 from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
 from engine.nodes.factory import make_async, make_inline
 from engine.nodes.join import JoinNode
+
+_MEETINGS = 256
+"""Combinations of targets whose meeting point is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,18 @@ class Plan:
     """Nodes to which a gate may send the run back; a checkpoint is taken before each of their visits."""
     graphs: Mapping[str, Plan]
     """Name -> sub-graph."""
+    _meetings: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+    """Nodes with which branches begin -> where they come together."""
+
+    def meeting(self, targets: tuple[str, ...]) -> str | None:
+        """The join at which branches that begin at these nodes come together."""
+        if not self.joins:
+            return None
+        if targets not in self._meetings:
+            while len(self._meetings) >= _MEETINGS:
+                self._meetings.pop(next(iter(self._meetings)))
+            self._meetings[targets] = meeting_point(self.following, frozenset(self.joins), targets)
+        return self._meetings[targets]
 
     @property
     def degrades(self) -> bool:
@@ -85,7 +101,7 @@ def make_plan(graph: GraphSpec) -> Plan:
         if isinstance(at_once, JoinNode):
             joins[spec.id] = at_once
         if at_once is None:
-            tasks[spec.id] = make_async(spec)
+            tasks[spec.id] = make_async(spec, back)
         elif _is_limited(spec.config):
             tasks[spec.id] = _AsTask(at_once)
         else:

@@ -9,12 +9,13 @@ shares the messages of the whole run, whose ids are unique.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
 from engine import events as ev
 from engine.message import Message
+from engine.run.scopes import OpenScope
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class RunState:
     checkpoint: int = 0
     changed: dict[str, Any] = field(default_factory=dict)
     """Variables changed since the last checkpoint."""
-    scopes: dict[str, ev.Scope] = field(default_factory=dict)
+    scopes: dict[str, OpenScope] = field(default_factory=dict)
     live: dict[ev.Token, int] = field(default_factory=dict)
     """Branch -> activations in it; a branch without any has ended."""
     steps: int = 0
@@ -75,7 +76,7 @@ class RunState:
             variables=dict(self.variables),
             retries=dict(self.retries),
             outputs=dict(self.outputs),
-            scopes=dict(self.scopes),
+            scopes={name: scope.frozen() for name, scope in self.scopes.items()},
         )
 
     def enter(self, activation: ev.Activation) -> None:
@@ -155,8 +156,7 @@ def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
     if body.arrival is not None:
         scope = state.scopes[body.arrival.scope]
         if not scope.decided and scope.awaits(body.arrival.branch):  # else it is too late, or there already
-            arrived = (*scope.arrived, (body.arrival.branch, body.message))
-            state.scopes[body.arrival.scope] = replace(scope, arrived=arrived)
+            scope.arrived[body.arrival.branch] = body.message
     elif body.target_visit:
         state.enter(ev.Activation(body.target, body.target_visit, body.message, body.source, body.tokens))
 
@@ -166,17 +166,16 @@ def _message_added(state: RunState, body: ev.MessageAdded | ev.Degraded) -> None
 
 
 def _scope_opened(state: RunState, body: ev.ScopeOpened) -> None:
-    state.scopes[body.scope] = ev.Scope(body.join, len(body.branches), body.outer)
+    state.scopes[body.scope] = OpenScope(body.join, len(body.branches), body.outer)
 
 
 def _branch_ended(state: RunState, body: ev.BranchEnded) -> None:
-    scope = state.scopes[body.token.scope]
-    state.scopes[body.token.scope] = replace(scope, dead=(*scope.dead, body.token.branch))
+    state.scopes[body.token.scope].dead[body.token.branch] = None
 
 
 def _join_decided(state: RunState, body: ev.JoinDecided) -> None:
-    scope = replace(state.scopes[body.scope], decided=True, cancelled=body.cancelled)
-    state.scopes[body.scope] = scope
+    scope = state.scopes[body.scope]
+    scope.decided, scope.cancelled = True, frozenset(body.cancelled)
     message = body.inputs[0] if body.inputs else 1
     dead = len(body.dead)
     state.enter(ev.Activation(body.path, body.target_visit, message, "", scope.outer, body.inputs, dead, scope.size))
@@ -191,7 +190,7 @@ def _rewound(state: RunState, body: ev.Rewound) -> None:
     state.frontier, state.live = {}, {}
     for activation in body.state.frontier:
         state.enter(activation)
-    state.scopes = dict(body.state.scopes)
+    state.scopes = {name: OpenScope.of(scope) for name, scope in body.state.scopes.items()}
     state.variables = dict(body.state.variables)
     state.outputs = dict(body.state.outputs)
     state.retries = {**state.retries, body.by: body.retry.ordinal}

@@ -542,4 +542,4 @@ async def test_the_state_folded_from_the_store_is_the_one_that_the_run_decided_f
     assert ran.result.text == "x"
     assert replayed(stored) == states[0]
     assert states[0].scopes["inner#1"].decided
-    assert states[0].scopes["fan#1"].dead == (1,)
+    assert states[0].scopes["fan#1"].frozen().dead == (1,)
