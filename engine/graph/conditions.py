@@ -27,13 +27,16 @@ MAX_DEPTH = 24
 SCOPE_NAMES = frozenset(
     {
         "content", "question", "route", "routes", "compound_route", "domains", "scores", "data", "vars", "retries",
-        "max_retries", "checks", "status", "error",
+        "max_retries", "checks", "judge", "status", "error",
     }
 )  # fmt: skip
 """Names (or first parts of dotted names) that a condition may mention; what else is in a message is `data.name`."""
 
 CHECKS = frozenset({"ok", "not_empty", "not_cut_off", "not_echo", "not_repetitive", "code_parses", "numbers_agree"})
 """Names under `checks.`; `checks.ok` is true when all others are."""
+
+JUDGE = frozenset({"score", "passed", "reason", "available"})
+"""Names under `judge.`."""
 
 _HELP = "Use == != < <= > >= in, not in, and, or, not, len(x), dotted names and plain values."
 

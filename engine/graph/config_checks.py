@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.errors import ConfigurationError
-from engine.graph.conditions import CHECKS, SCOPE_NAMES, compile_condition
+from engine.graph.conditions import CHECKS, JUDGE, SCOPE_NAMES, compile_condition
 from engine.graph.problems import Location, Problem, choose_from, shorten
 from engine.graph.spec import (
     EntryConfig,
     ExitConfig,
     GateConfig,
-    GraphSpec,
     ModelConfig,
     NodeSpec,
     RouterConfig,
@@ -38,14 +37,22 @@ TOOLS = frozenset(
 )
 """Tools that a tool node may call: those that change nothing outside the program and need no workspace."""
 
+_JUDGED = ("llm", "hybrid")
+"""Modes of gates that ask a judge."""
+_OF_GATES = {"checks": (CHECKS, ("checks", "hybrid")), "judge": (JUDGE, _JUDGED)}
+"""First part of a name -> what may follow it, and the modes of gates in which it is known."""
+_AFTER_GATES = {
+    "checks": "Ask for it in a condition of a gate with `mode: checks`.",
+    "judge": "Ask for it in a condition of a gate with `mode: llm`; after the gate it is `data.judge`.",
+}
 
-def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
+
+def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> Iterator[Problem]:
     """The problems of one node's config.
 
     Args:
         node: the node.
         at: location of its config.
-        spec: the graph that it is part of.
         roles: known roles without `@`; None: references to roles are not checked.
     """
     match node.config:
@@ -56,15 +63,12 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
             yield from _model(config.model, (*at, "model"), node, roles)
             for index, name in enumerate(config.fallback_models):
                 yield from _model(name, (*at, "fallback_models", index), node, roles)
-            for index, source in enumerate(config.input or ()):
-                yield from _known(
-                    source, [each.id for each in spec.nodes], (*at, "input", index), node, "input", "node"
-                )
             yield from check_schema(config.output_schema, (*at, "output_schema"), f"node `{node.id}`")
         case GateConfig() as config:
+            yield from _judge(config, at, node, roles)
             for index, condition in enumerate(config.conditions):
                 place = (*at, "conditions", index, "expression")
-                yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode == "checks")
+                yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode)
         case ToolConfig() as config:
             yield from _known(config.tool_id, sorted(TOOLS), (*at, "tool_id"), node, "tool_id", "tool")
         case TransformConfig() as config:
@@ -75,14 +79,14 @@ def check_config(node: NodeSpec, at: Location, spec: GraphSpec, roles: frozenset
             yield from check_schema(config.output_schema, (*at, "output_schema"), f"node `{node.id}`")
 
 
-def check_condition(text: str, at: Location, owner: str, checks: bool = True) -> Iterator[Problem]:
+def check_condition(text: str, at: Location, owner: str, mode: str = "") -> Iterator[Problem]:
     """The problems of one condition.
 
     Args:
         text: the condition.
         at: its location.
         owner: whose it is, in words.
-        checks: whether `checks.*` is known there.
+        mode: of the gate whose it is; empty elsewhere.
     """
     try:
         condition = compile_condition(text)
@@ -95,13 +99,21 @@ def check_condition(text: str, at: Location, owner: str, checks: bool = True) ->
         if first not in SCOPE_NAMES:
             remedy = f"{choose_from(name, SCOPE_NAMES, limit=20)} A field of the message is written `data.{first}`."
             yield _problem(at, f"{words} the unknown field `{shorten(name)}`.", remedy)
-        elif first == "checks" and not checks:
-            yield _problem(
-                at, f"{words} `{shorten(name)}`, but no checks are run here.", "Set `mode: checks` in the gate."
-            )
-        elif first == "checks" and rest not in CHECKS:
-            remedy = choose_from(name, [f"checks.{each}" for each in CHECKS])
-            yield _problem(at, f"{words} the unknown check `{shorten(name)}`.", remedy)
+        elif first in _OF_GATES:
+            yield from _of_a_gate(first, rest, mode, words, at)
+
+
+def _of_a_gate(first: str, rest: str, mode: str, words: str, at: Location) -> Iterator[Problem]:
+    """The problems of `checks.name` and `judge.name`, which are known in gates of some modes."""
+    known, modes = _OF_GATES[first]
+    name = shorten(f"{first}.{rest}" if rest else first)
+    if mode not in modes:
+        what = "no checks are run" if first == "checks" else "no judge is asked"
+        remedy = f"Set `mode: {modes[0]}` in the gate." if mode else _AFTER_GATES[first]
+        yield _problem(at, f"{words} `{name}`, but {what} here.", remedy)
+    elif rest not in known:
+        what = "check" if first == "checks" else "field of the judge"
+        yield _problem(at, f"{words} the unknown {what} `{name}`.", choose_from(name, [f"{first}.{n}" for n in known]))
 
 
 def _problem(location: Location, message: str, remedy: str) -> Problem:
@@ -125,6 +137,17 @@ def _model(reference: str, at: Location, node: NodeSpec, roles: frozenset[str] |
     elif name.startswith("@") and roles is not None and name[1:] not in roles:
         message = f"The node `{node.id}` uses the role `{shorten(name)}`, but there is no such role."
         yield _problem(at, message, choose_from(name, [f"@{role}" for role in roles]))
+
+
+def _judge(config: GateConfig, at: Location, node: NodeSpec, roles: frozenset[str] | None) -> Iterator[Problem]:
+    """The problems of the fields that say how a gate's judge grades."""
+    if config.mode in _JUDGED:
+        yield from _model(config.model, (*at, "model"), node, roles)
+        return
+    for name in ("model", "prompt_id", "pass_score"):
+        if getattr(config, name) != GateConfig.model_fields[name].default:
+            message = f"The gate `{node.id}` has a `{name}`, but in mode {config.mode} it asks no judge."
+            yield _problem((*at, name), message, "Set `mode: llm` or `mode: hybrid`, or remove it.")
 
 
 def _router(config: RouterConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:

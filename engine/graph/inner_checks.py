@@ -54,7 +54,7 @@ def _problem(location: Location, message: str, remedy: str) -> Problem:
 
 def _loop(config: LoopConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
     if config.condition is not None and config.mode in _WITH_CONDITION:
-        yield from check_condition(config.condition, (*at, "condition"), f"node `{node.id}`", checks=False)
+        yield from check_condition(config.condition, (*at, "condition"), f"node `{node.id}`")
     elif config.condition is not None:
         message = f"The mode `{config.mode}` of the loop `{node.id}` does not use the field `condition`."
         yield _problem((*at, "condition"), message, "Remove it, or set `mode: until_condition`.")

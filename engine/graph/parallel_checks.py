@@ -84,7 +84,7 @@ def _path(path: str, at: Location, node: NodeSpec) -> Iterator[Problem]:
 
 
 def _success(text: str, at: Location, node: NodeSpec) -> Iterator[Problem]:
-    found = list(check_condition(text, at, f"node `{node.id}`", checks=False))
+    found = list(check_condition(text, at, f"node `{node.id}`"))
     yield from found
     if found:
         return

@@ -11,22 +11,33 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.graph.config_checks import check_schema
+from engine.graph.fields import NodeConfig
 from engine.graph.files import read_file
+from engine.graph.inner_configs import AgentConfig
 from engine.graph.problems import GraphError, Location, Problem, choose_from, shorten
 from engine.graph.schema_errors import schema_problems
 from engine.graph.shipped import graphs_in
-from engine.graph.spec import GraphSpec, ModelConfig, PromptSpec
-from engine.graph.templates import template_problems
+from engine.graph.spec import GateConfig, GraphSpec, ModelConfig, NodeSpec, PromptSpec, RouterConfig
+from engine.graph.templates import NAMES, ROUTES, compile_template, template_problems
 
 PROMPTS = "prompts"
 """Name of the folder of prompts in a folder of graphs."""
+JUDGE_PROMPT = "judge"
+"""What gates that ask a judge use where they name no prompt."""
 
 
 def prompt_ids(spec: GraphSpec) -> Iterator[tuple[Location, str]]:
     """Where nodes name prompts, and which."""
     for index, node in enumerate(spec.nodes):
-        if isinstance(node.config, ModelConfig) and node.config.prompt_id is not None:
-            yield ("nodes", index, "config", "prompt_id"), node.config.prompt_id
+        name = _prompt_of(node.config)
+        if name is not None:
+            yield ("nodes", index, "config", "prompt_id"), name
+
+
+def _prompt_of(config: NodeConfig) -> str | None:
+    if isinstance(config, GateConfig):
+        return config.prompt_id or JUDGE_PROMPT if config.mode in ("llm", "hybrid") else None
+    return config.prompt_id if isinstance(config, ModelConfig | RouterConfig | AgentConfig) else None
 
 
 def available_prompts(folders: Sequence[Path]) -> dict[str, Path]:
@@ -113,7 +124,7 @@ def check_prompt(prompt: PromptSpec, at: Location, name: str) -> Iterator[Proble
     if name not in (prompt.id, prompt.title):
         message = f"The prompt called `{shorten(name)}` has the id `{shorten(prompt.id)}`, version {prompt.version}."
         yield Problem("", 0, 0, message, f"Call it `{prompt.id}` or `{prompt.title}`, or correct it.", (*at, "id"))
-    for message, remedy in template_problems(prompt.user):
+    for message, remedy in template_problems(prompt.user, (*NAMES, ROUTES)):
         yield Problem("", 0, 0, f"The template of prompt `{prompt.id}` {message}.", remedy, (*at, "user"))
     yield from check_schema(prompt.output_schema, (*at, "output_schema"), f"prompt `{prompt.id}`")
 
@@ -132,9 +143,13 @@ def check_prompts(spec: GraphSpec, known: Iterable[str], *, unused: bool = True)
     for location, name in used:
         node = spec.nodes[int(location[1])]
         if name not in spec.prompts:
+            if isinstance(node.config, GateConfig) and node.config.prompt_id is None:
+                continue  # a graph that no file was read for: the shipped one is taken
             message = f"The node `{node.id}` uses the prompt `{shorten(name)}`, but there is no such prompt."
             yield Problem("", 0, 0, message, choose_from(name, names), location)
-        if isinstance(node.config, ModelConfig) and node.config.system_prompt.strip():
+        else:
+            yield from _check_use(node, location, spec.prompts[name])
+        if isinstance(node.config, ModelConfig | AgentConfig) and node.config.system_prompt.strip():
             message = f"The node `{node.id}` has a `prompt_id` and a `system_prompt`."
             yield Problem("", 0, 0, message, "Remove one of them.", (*location[:-1], "system_prompt"))
     for name, prompt in spec.prompts.items():
@@ -142,3 +157,21 @@ def check_prompts(spec: GraphSpec, known: Iterable[str], *, unused: bool = True)
         if unused and name not in [each for _, each in used]:
             message = f"No node uses the prompt `{shorten(name)}`."
             yield Problem("", 0, 0, message, "Name it in a `prompt_id`, or remove it.", ("prompts", name))
+
+
+def _check_use(node: NodeSpec, at: Location, prompt: PromptSpec) -> Iterator[Problem]:
+    """The problems of a prompt in the node that uses it."""
+    use = f"The node `{node.id}` uses the prompt `{shorten(prompt.title)}`"
+    schema = prompt.output_schema
+    if isinstance(node.config, RouterConfig):
+        if schema is not None:
+            message = f"{use}, which has an `output_schema`, but a router has its own: the names of its routes."
+            yield Problem("", 0, 0, message, "Remove it from the prompt.", at)
+    elif ROUTES in compile_template(prompt.user).names:
+        message = f"{use}, whose template mentions `{ROUTES}`, which only routers know."
+        yield Problem("", 0, 0, message, "Name another prompt, or correct it.", at)
+    if isinstance(node.config, GateConfig) and schema is not None:
+        fields = schema.get("properties")
+        if not isinstance(fields, dict) or "score" not in fields:
+            message = f"{use} for its judge, but the `output_schema` of that has no `score`."
+            yield Problem("", 0, 0, message, "Add the number `score` to its properties, or remove the schema.", at)

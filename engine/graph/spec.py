@@ -131,12 +131,18 @@ class GateConfig(NodeConfig):
     mode: Literal["expression", "checks", "llm", "hybrid"] = Field(
         default="expression",
         description="checks: run the programmatic checks first; `checks.*` is then known. llm: a judge grades the"
-        " answer; `judge.score`, `judge.passed` and `judge.reason` are then known. hybrid: the checks, and the judge"
-        " for what passes them; `judge.passed` is false for the rest",
+        " answer; `judge.score` (0 to 1), `judge.passed`, `judge.reason` and `judge.available` are then known, and"
+        " after the gate as `data.judge`. hybrid: the checks, and the judge for what passes them; for the rest"
+        " `judge.score` is 0 and `judge.passed` false. A judge that fails, or whose grade cannot be read, refuses"
+        " nothing: `judge.available` is then false, `judge.passed` true, `judge.score` 1. In hybrid a role that comes"
+        " to a model below a billion parameters, which has written the answer itself, is not asked, and not available",
     )
     model: str = Field(default="@judge", description="llm, hybrid: model or role that judges")
     prompt_id: str | None = Field(
-        default=None, description="llm, hybrid: name of the judge's prompt; default: the shipped prompt `judge`"
+        default=None,
+        description="llm, hybrid: name of the judge's prompt; default: the prompt `judge`, which is shipped. The values"
+        " in its template are quoted: each line of `question` and `content` begins with `> `. Its output_schema, where"
+        " it has one, must have a number `score`, whose maximum is the best grade (else 10)",
     )
     pass_score: float = Field(
         default=0.6, ge=0, le=1, description="llm, hybrid: score from which `judge.passed` is true; 0 to 1"
@@ -146,7 +152,9 @@ class GateConfig(NodeConfig):
     max_retries: int = Field(default=2, ge=0, le=20, description="how often the gate may send the run back")
     escalate: bool = Field(
         default=False,
-        description="true: each retry asks the next better models: roles are resolved one tier higher than before",
+        description="true: each retry asks the next better models: a role comes to the smallest installed model of the"
+        " next higher tier, or where there is none to the next bigger one. Models that are named stay, and so do roles"
+        " when one model is set for all of them",
     )
 
 

@@ -7,7 +7,7 @@ Most templates only mention values. They are recognised here and filled at once;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NAMES = ("content", "question", "data", "vars")
 """What a template may mention: the text of the message, the person's question, the message's payload, and the run's
 variables."""
+ROUTES = "routes"
+"""What the template of a router's prompt may mention besides: its routes."""
 
 MAX_LENGTH = 20_000
 """Characters of a template."""
@@ -60,17 +62,22 @@ def compile_template(source: str) -> Template:
     return Template(source, tuple(pieces), frozenset(name.partition(".")[0] for name in pieces[1::2]), rich=False)
 
 
-def template_problems(source: str) -> Iterator[tuple[str, str]]:
-    """(what is wrong, remedy) for everything that is wrong with a template, as predicates of `the template`."""
+def template_problems(source: str, known: Sequence[str] = NAMES) -> Iterator[tuple[str, str]]:
+    """(what is wrong, remedy) for everything that is wrong with a template, as predicates of `the template`.
+
+    Args:
+        source: the template.
+        known: what it may mention.
+    """
     if len(source) > MAX_LENGTH:
         yield f"is longer than {MAX_LENGTH:,} characters", "Shorten it."
         return
     template = compile_template(source)
     if template.rich:
-        yield from _rich_problems(source)
+        yield from _rich_problems(source, known)
     else:
         for name in template.pieces[1::2]:
-            yield from _name_problems(name)
+            yield from _name_problems(name, known)
         for text in template.pieces[::2]:
             yield from _brace_problems(text)
 
@@ -83,16 +90,16 @@ def _brace_problems(text: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _name_problems(dotted: str) -> Iterator[tuple[str, str]]:
+def _name_problems(dotted: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
     name, _, rest = dotted.partition(".")
-    if name not in NAMES:
-        yield f"mentions the unknown name `{shorten(dotted)}`", _choose_name(dotted)
+    if name not in known:
+        yield f"mentions the unknown name `{shorten(dotted)}`", _choose_name(dotted, known)
     elif rest and name in _WHOLE_TEXTS:
         yield f"mentions `{shorten(dotted)}`, but `{name}` is a text", f"Write `{{{{ {name} }}}}`."
 
 
-def _choose_name(name: str) -> str:
-    return f"{choose_from(name, NAMES)} A field of the message is written `data.{shorten(name.partition('.')[0])}`."
+def _choose_name(name: str, known: Sequence[str]) -> str:
+    return f"{choose_from(name, known)} A field of the message is written `data.{shorten(name.partition('.')[0])}`."
 
 
 def _parse(source: str) -> nodes.Template:
@@ -110,14 +117,14 @@ def _names_in(source: str) -> frozenset[str]:
         used = {each.name for each in tree.find_all(nodes.Name) if each.ctx == "load"}
     except (TemplateError, RecursionError):
         return frozenset()
-    return frozenset(used) & frozenset(NAMES)
+    return frozenset(used) & {*NAMES, ROUTES}
 
 
-def _rich_problems(source: str) -> Iterator[tuple[str, str]]:
+def _rich_problems(source: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
     from jinja2 import TemplateSyntaxError
 
     try:
-        yield from _tree_problems(_parse(source))
+        yield from _tree_problems(_parse(source), known)
     except TemplateSyntaxError as exc:
         yield (
             f"is no Jinja2 template: line {exc.lineno}: {shorten(exc.message or 'not understood', 100)}",
@@ -127,7 +134,7 @@ def _rich_problems(source: str) -> Iterator[tuple[str, str]]:
         yield "is nested too deeply", "Nest less."
 
 
-def _tree_problems(tree: nodes.Template) -> Iterator[tuple[str, str]]:
+def _tree_problems(tree: nodes.Template, known: Sequence[str]) -> Iterator[tuple[str, str]]:
     from jinja2 import nodes
 
     from engine.graph.jinja import make_environment
@@ -140,15 +147,15 @@ def _tree_problems(tree: nodes.Template) -> Iterator[tuple[str, str]]:
             f"uses `{word}` in line {statement.lineno}",
             "Templates have no parts of their own and no other templates.",
         )
-    for kind, known in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
+    for kind, there in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
         for each in tree.find_all(kind):
-            if each.name not in known:
+            if each.name not in there:
                 word = kind.__name__.lower()
-                yield f"uses the unknown {word} `{shorten(each.name)}`", choose_from(each.name, known)
+                yield f"uses the unknown {word} `{shorten(each.name)}`", choose_from(each.name, there)
     for part in tree.find_all(nodes.TemplateData):
         yield from _brace_problems(part.data)
     names = list(tree.find_all(nodes.Name))
     stored = {each.name for each in names if each.ctx != "load"} | {"loop"} | set(environment.globals)
     for name in dict.fromkeys(each.name for each in names if each.ctx == "load"):
-        if name not in stored and name not in NAMES:
-            yield f"mentions the unknown name `{shorten(name)}`", _choose_name(name)
+        if name not in stored and name not in known:
+            yield f"mentions the unknown name `{shorten(name)}`", _choose_name(name, known)

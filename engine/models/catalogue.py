@@ -134,6 +134,46 @@ def resolve(
     return Resolution(role.name, tier_of(best), best.name, _why(role, best, len(candidates)))
 
 
+def escalated(reference: str, steps: int) -> str:
+    """What a role so many steps higher is called, such as `@code+1`."""
+    return f"{reference}+{steps}"
+
+
+def next_better(reference: str, current: str, installed: Sequence[ModelInfo]) -> ModelInfo | None:
+    """The model to which a role comes when the answers of `current` are not good enough.
+
+    The smallest of the next higher tier that is installed, a model made for the role first; where there is no higher
+    tier, the next bigger one. Models made for another thing are left out, and so are those of unknown size.
+
+    Args:
+        reference: a role; a model that is named has no better one.
+        current: name of the model that answers for it now.
+        installed: what the backend has.
+
+    Raises:
+        ConfigurationError: there is no such role.
+    """
+    if not reference.startswith("@"):
+        return None
+    role = _role(reference)
+    now = next((info for info in installed if info.name == current), None)
+    if now is None:
+        return None
+    size = parameters_b(now)
+    fits = [info for info in installed if can_chat(info) and (_made_for(role, info) or not _SPECIAL.search(info.name))]
+    higher = [info for info in fits if parameters_b(info) and tier_of(info) > tier_of(now)]
+    bigger = [info for info in fits if size and (parameters_b(info) or 0.0) > size]
+    return min(
+        higher or bigger,
+        key=lambda info: (tier_of(info), not _made_for(role, info), parameters_b(info) or 0.0, info.name),
+        default=None,
+    )
+
+
+def _made_for(role: Role, info: ModelInfo) -> bool:
+    return role.prefers is not None and bool(role.prefers.search(info.name))
+
+
 def _role(reference: str) -> Role:
     name = reference.removeprefix("@")
     if name in ROLES:
@@ -146,7 +186,7 @@ def _role(reference: str) -> Role:
 
 def _rank(role: Role, info: ModelInfo) -> tuple[bool, bool, int, bool, float, str]:
     """Sort key, best first: made for the role, not made for another thing, nearest tier, then size."""
-    preferred = role.prefers is not None and bool(role.prefers.search(info.name))
+    preferred = _made_for(role, info)
     gap = tier_of(info) - role.tier
     smaller_first = role.tier is Tier.ROUTER  # a router answers before every other model can begin
     size = parameters_b(info) or 0.0
@@ -166,7 +206,7 @@ def _why(role: Role, info: ModelInfo, candidates: int) -> str:
     size_text = "of unknown size" if size is None else f"{size:g}B" if size >= 1 else f"{size * 1000:.0f}M"
     if candidates == 1:
         return f"the only model installed, {size_text}, {tier}"
-    if role.prefers is not None and role.prefers.search(info.name):
+    if _made_for(role, info):
         return f"made for {role.name}, {size_text}, {tier}"
     if tier is role.tier:
         return f"{size_text}, {tier} as @{role.name} asks for"

@@ -42,6 +42,10 @@ class TimeLimit(Protocol):
     def expired(self) -> bool:
         """Whether it ended the work."""
 
+    @property
+    def left(self) -> float:
+        """Seconds until it ends the work; negative when they are over."""
+
 
 class NodeContext(Protocol):
     """The run, as one visit of one node sees it."""
@@ -90,8 +94,13 @@ class NodeContext(Protocol):
     def retries_of(self, gate: str) -> int:
         """How often that gate sent the run back."""
 
+    @property
+    def can_escalate(self) -> bool:
+        """Whether some role of the run would come to a better model, were it resolved one step higher."""
+
     def resolve(self, reference: str) -> str:
-        """The model that answers a reference such as `@math`, as recorded when the run began.
+        """The model that answers a reference such as `@math`, as recorded when the run began; after escalating retries
+        so many steps higher.
 
         Raises:
             EngineError: nothing that is installed fits.

@@ -18,7 +18,9 @@ from engine.run.frame import id_of
 if TYPE_CHECKING:
     from engine.run.visit import Visit
 
-_NEUTRAL = frozenset({ErrorClass.CANCELLED, ErrorClass.BREAKER_OPEN, ErrorClass.CONTEXT_OVERFLOW})
+_NEUTRAL = frozenset(
+    {ErrorClass.CANCELLED, ErrorClass.BREAKER_OPEN, ErrorClass.CONTEXT_OVERFLOW, ErrorClass.BUDGET_EXHAUSTED}
+)
 """Failures that say nothing about the node: its breaker does not count them."""
 
 

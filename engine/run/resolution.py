@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
 from engine.graph.inner_configs import AgentConfig
 from engine.graph.spec import GateConfig, GraphSpec, ModelConfig, RouterConfig
-from engine.models.catalogue import resolve
+from engine.models.catalogue import escalated, next_better, resolve
 from engine.models.protocol import Capability, ModelBackend, ModelInfo
 
 FRESH_S = 10.0
@@ -105,13 +105,45 @@ async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: En
             found.failures[reference] = error
             continue
         found.models[reference] = model
-        if model in found.windows:
-            continue
-        info = await directory.show(model)
-        found.windows[model] = info.window or config.window
-        if info.digest:
-            found.digests[model] = info.digest
-        if (info.parameters_b or 0.0) >= CAPABLE_B:
-            found.capable.add(model)
-        found.capabilities[model] = info.capabilities
+        await _look_at(model, found, directory, config)
+        if config.model is None:  # else that one is what the person wants for every role
+            await _escalate(reference, escalations(graph), installed, found, directory, config)
     return found
+
+
+def escalations(graph: GraphSpec) -> int:
+    """By how many steps the gates of a graph can raise roles in one run."""
+    gates = [node.config for node in graph.nodes if isinstance(node.config, GateConfig)]
+    own = sum(gate.max_retries for gate in gates if gate.escalate)
+    return max((own, *map(escalations, graph.graphs.values())))
+
+
+async def _escalate(
+    reference: str,
+    steps: int,
+    installed: Sequence[ModelInfo],
+    found: Resolved,
+    directory: ModelDirectory,
+    config: EngineConfig,
+) -> None:
+    """Resolve a role step by step higher, as far as there are better models: `@code+1`, `@code+2` ..."""
+    model = found.models[reference]
+    for step in range(1, steps + 1):
+        better = next_better(reference, model, installed)
+        if better is None:
+            return
+        model = found.models[escalated(reference, step)] = better.name
+        await _look_at(model, found, directory, config)
+
+
+async def _look_at(model: str, found: Resolved, directory: ModelDirectory, config: EngineConfig) -> None:
+    """Note what a model is, once."""
+    if model in found.windows:
+        return
+    info = await directory.show(model)
+    found.windows[model] = info.window or config.window
+    if info.digest:
+        found.digests[model] = info.digest
+    if (info.parameters_b or 0.0) >= CAPABLE_B:
+        found.capable.add(model)
+    found.capabilities[model] = info.capabilities

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.errors import EngineError
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
+from engine.models.catalogue import escalated
 from engine.models.protocol import Capability
 from engine.tools.policy import Approver
 from engine.tools.protocol import ToolContext
@@ -20,7 +21,7 @@ class RunServices:
     breakers: BreakerRegistry
     caller: ModelCaller | None
     models: Mapping[str, str] = field(default_factory=dict)
-    """Reference in the graph -> model."""
+    """Reference in the graph -> model; `@code+1` is the role one step higher, where a better model is installed."""
     failures: Mapping[str, EngineError] = field(default_factory=dict)
     """Reference in the graph -> why nothing answers it."""
     windows: Mapping[str, int] = field(default_factory=dict)
@@ -33,11 +34,24 @@ class RunServices:
     approver: Approver | None = None
     """Who can ask a person; None: nobody can."""
 
-    def resolve(self, reference: str) -> str:
+    def resolve(self, reference: str, steps_up: int = 0) -> str:
+        """The model that answers a reference, for a role up to so many steps higher.
+
+        Raises:
+            EngineError: nothing that is installed fits.
+        """
+        for steps in range(steps_up, 0, -1):
+            higher = self.models.get(escalated(reference, steps))
+            if higher is not None:
+                return higher
         model = self.models.get(reference)
         if model is None:
             raise self.failures[reference]
         return model
+
+    def can_escalate(self, steps_up: int) -> bool:
+        """Whether some role comes to another model one step above `steps_up`."""
+        return any(name.endswith(escalated("", steps_up + 1)) for name in self.models if name.startswith("@"))
 
     def window_of(self, model: str) -> int:
         return self.windows[model]

@@ -94,8 +94,17 @@ class Visit:
 
     # -- models ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _steps_up(self) -> int:
+        """Steps by which the retries so far raise roles."""
+        return sum(note.tier for note in self.notes)
+
+    @property
+    def can_escalate(self) -> bool:
+        return self.frame.services.can_escalate(self._steps_up)
+
     def resolve(self, reference: str) -> str:
-        return self.frame.services.resolve(reference)
+        return self.frame.services.resolve(reference, self._steps_up)
 
     def window_of(self, model: str) -> int:
         return self.frame.services.window_of(model)

@@ -11,7 +11,6 @@ from engine.message import Message
 from engine.nodes.checks import run_checks
 from engine.nodes.code_check import MAX_DEPTH, MAX_PARSED, MAX_YAML, code_problem
 
-
 HOSTILE = [
     "[" * 500_000, "-" * 3000 + "1", "- " * 1900 + "a", "x" + "()" * 3000, "a" + ".b" * 3500, "{a: " * 900, "[" * 3900,
     "not " * 1900 + "x", "9" * 5000, "? " * 1900, "\x00" * 100,

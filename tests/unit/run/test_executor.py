@@ -385,7 +385,7 @@ async def test_a_node_that_calls_no_model_is_visited_again_as_its_retry_says(
 ) -> None:
     flaky = Flaky(list(failures))
     monkeypatch.setattr("engine.run.plan.make_inline", lambda s, back: None if s.id == "t" else make_inline(s, back))
-    monkeypatch.setattr("engine.run.plan.make_async", lambda s: flaky if s.id == "t" else None)
+    monkeypatch.setattr("engine.run.plan.make_async", lambda s, _back: flaky if s.id == "t" else None)
     ran = await ask(chain(node("t", "transform", operation="strip", retry={"attempts": 3, "base_delay_ms": 0})))
     assert ran.result.status == status
     started = [body for body in ran.all(ev.NodeStarted) if body.path == "t"]
