@@ -38,8 +38,6 @@ from engine.view import View, fold
 
 _PLANS = 64
 """Compiled graphs that are kept."""
-_HISTORY_SHARE = 1.25
-"""History that a run is given, as a share of the largest window: enough to be pruned, never without bound."""
 
 
 class Engine:
@@ -60,6 +58,7 @@ class Engine:
         self._turns: dict[str, list[tuple[str, str, str]]] = {}
         """Session -> (role, content, transaction) of turns that are kept in memory only."""
         self._plans: dict[str, Plan] = {}
+        self._last_plan: tuple[GraphSpec | None, Plan | None] = (None, None)
         self._next_number = 1
         self._runs: set[Run] = set()
         self._background: set[asyncio.Task[None]] = set()
@@ -245,6 +244,10 @@ class Engine:
         return result
 
     def _plan(self, graph: GraphSpec) -> Plan:
+        last, plan = self._last_plan
+        if last is graph:  # to hash a graph takes longer than to run a small one
+            assert plan is not None  # noqa: S101 - kept together
+            return plan
         key = graph.content_hash()
         plan = self._plans.get(key)
         if plan is None:
@@ -252,6 +255,7 @@ class Engine:
             while len(self._plans) >= _PLANS:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[key] = plan
+        self._last_plan = (graph, plan)
         return plan
 
     # -- reading -----------------------------------------------------------------------------------------------------
