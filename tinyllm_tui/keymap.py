@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from textual.binding import Binding
 
-Scope = Literal["app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval"]
+Scope = Literal[
+    "app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval", "graph", "node"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,23 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
         Key("chat.prompt", "enter,i", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
     ),
+    "graph": (
+        *(
+            Key(f"graph.{way}", way, f"select({way!r})", f"select the node {words}")
+            for way, words in (("up", "above"), ("down", "below"), ("left", "on the left"), ("right", "on the right"))
+        ),
+        Key("graph.open", "enter", "open_node", "what the selected node did (a click does the same)", "details"),
+    ),
+    "node": (
+        Key("node.leave", "escape,q", "leave", "close the details of a node", "close", shown="esc"),
+    ),
     "approval": (
         Key("approval.yes", "y", "yes", "allow what is asked (Enter never does)", "yes"),
-        Key("approval.no", "n,escape", "no", "do not allow it; in the edited text: end editing", "no", shown="n/esc"),
+        Key("approval.no", "n,escape", "no", "do not allow it", "no", shown="n/esc"),
         Key("approval.edit", "e", "edit", "change the text before it goes on, where the graph allows that", "edit"),
+        Key("approval.edited", "escape", "edited", "back from the text; y then sends it on", "back", shown="esc"),
         Key("approval.host", "h", "yes_for_host", "allow it, and the same tool for this host from now on", "this host"),
+        Key("approval.cancel", "ctrl+c", "app.interrupt", "cancel the run", "cancel the run", shown="^c"),
     ),
     "transactions": (
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
@@ -110,6 +124,8 @@ TITLES: dict[Scope, str] = {
     "prompt": "In the prompt",
     "cockpit": "Cockpit",
     "panes": "Panes",
+    "graph": "In the graph",
+    "node": "Details of a node",
     "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",
     "replay": "Replay",

@@ -16,10 +16,14 @@ from textual.widgets import Footer, TextArea
 
 from engine.tools.policy import Approval, ApprovalRequest, Scope
 from tinyllm_tui.approval_text import arguments_of, effect_of, question_of, text_of, title_of
-from tinyllm_tui.keymap import bindings
+from tinyllm_tui.keymap import KEYS, bindings
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, wrapped
 
+_KEYS = frozenset(key for binding in KEYS["approval"] for key in binding.keys.split(",")) | {
+    "up", "down", "pageup", "pagedown", "home", "end",
+}  # fmt: skip
+"""Keys that answer, and those that scroll."""
 _AROUND = 7
 """Rows of the dialog and the footer that are not its text."""
 
@@ -58,6 +62,7 @@ class ApprovalScreen(ModalScreen[None]):
         self._original = text_of(request)
         self._text = self._original
         """What goes on with a yes."""
+        self._editing = False
 
     # -- what is shown -----------------------------------------------------------------------------------------------
 
@@ -87,13 +92,14 @@ class ApprovalScreen(ModalScreen[None]):
             self._draw()
 
     def _draw(self) -> None:
-        lines = self._lines(max(self._frame.content_size.width - 1, 10))
         room = max(self.size.height - _AROUND, 3)
-        self._body.styles.height = min(len(lines), room)
-        self._editor.styles.height = room
-        self._body.make_lines(self._lines)
+        lines = self._lines(self._frame.content_size.width - 1)  # a column is for the scroll bar
+        height = min(len(lines), room // 3 if self._editing else room)
+        self._body.styles.height = height
+        self._editor.styles.height = room - height
+        self._body.set_lines(lines)
         more = f"{self._pending - 1} more after this {self._signs.dot} " if self._pending > 1 else ""
-        how = "esc ends editing" if self._editor.display else "y allows it, n does not, Enter does nothing"
+        how = "esc ends editing, y then sends it on" if self._editing else "y allows it, n does not, Enter does nothing"
         self._frame.border_subtitle = Content(f" {more}{how} ")
 
     def _lines(self, width: int) -> list[Line]:
@@ -105,37 +111,42 @@ class ApprovalScreen(ModalScreen[None]):
             parts += [("With exactly these arguments:", "dim"), (arguments_of(request), "code")]
         elif self._text:
             changed = " (changed by you)" if self._text != self._original else ""
-            parts += [(f"The text that goes on{changed}:", "dim"), (self._text, "text")]
+            parts.append((f"The text that goes on{changed}:", "dim"))
+            parts.append(("" if self._editing else self._text, "text"))
         for text, tone in parts:
             for row in text.split("\n") if text else ():
                 lines += wrapped(((row, tone),), max(width, 10))  # type: ignore[arg-type]
             if text and tone != "dim":
                 lines.append((("", "text"),))
-        return lines[:-1]
+        return lines if self._editing else lines[:-1]
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
     def withdraw(self) -> None:
         """The request is void, or answered: close the dialog, as soon as no other screen covers it."""
         self._withdrawn = True
-        if self.is_current:
+        if self.is_active:
             self.dismiss()
 
     def on_screen_resume(self, _event: ScreenResume) -> None:
         if self._withdrawn:
             self.dismiss()
 
-    def on_key(self, _event: Key) -> None:
-        self._quiet()
+    def on_key(self, event: Key) -> None:
+        """A key that means nothing here belongs to what the person was typing, and so may the next one."""
+        if event.key not in _KEYS:
+            self._last_key = self._now()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that mean nothing here are not shown."""
+        """Keys that mean nothing now do nothing and are not shown."""
         del parameters
+        if action == "edited":
+            return self._editing
         if action == "edit":
-            return self.request.editable
+            return self.request.editable and not self._editing
         if action == "yes_for_host":
-            return bool(self.request.host)
-        return True
+            return bool(self.request.host) and not self._editing
+        return not self._editing or action not in ("yes", "no")
 
     def action_yes(self) -> None:
         self._answer(True)
@@ -144,21 +155,22 @@ class ApprovalScreen(ModalScreen[None]):
         self._answer(True, "host")
 
     def action_no(self) -> None:
-        """No; while the text is edited, only the end of that."""
-        if self._editor.display:
-            self._text = self._editor.text
-            self._show_editor(False)
-        else:
-            self._answer(False)
+        self._answer(False)
 
     def action_edit(self) -> None:
         if self._quiet():
-            self._show_editor(True)
+            self._edit(True)
 
-    def _show_editor(self, shown: bool) -> None:
-        self._editor.display, self._body.display = shown, not shown
-        self.set_focus(self._editor if shown else self._body)
+    def action_edited(self) -> None:
+        """Back from the text: a yes now sends it on as it stands there."""
+        self._text = self._editor.text
+        self._edit(False)
+
+    def _edit(self, editing: bool) -> None:
+        self._editing = self._editor.display = editing
+        self.set_focus(self._editor if editing else self._body)
         self._last_key = self._now()
+        self.refresh_bindings()
         self._draw()
 
     def _quiet(self) -> bool:
