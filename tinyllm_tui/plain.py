@@ -13,6 +13,7 @@ import engine
 from engine.errors import EngineError
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.answer import answer_printer
+from tinyllm_tui.cli.approving import TerminalApprover
 from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt
 from tinyllm_tui.cli.lines import read_lines
 from tinyllm_tui.cli.opening import Notices, open_engine
@@ -90,7 +91,8 @@ class Conversation:
     async def _answer(self, question: str) -> int:
         printer = answer_printer()
         try:
-            running = self._eng.start(self._graph, question, session=self._session)
+            approver = TerminalApprover(printer.break_line)
+            running = self._eng.start(self._graph, question, session=self._session, approver=approver)
             self._interrupt.run = running
             async for event in running.events():
                 printer.feed(event)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 _PIECE = 65_536
 
 
-async def read_lines(descriptor: int, limit: int) -> AsyncIterator[str]:
+async def read_lines(descriptor: int, limit: int) -> AsyncGenerator[str, None]:
     """The lines of a file, pipe or terminal, without their ends.
 
     Args:

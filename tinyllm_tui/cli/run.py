@@ -34,7 +34,8 @@ def run(ctx: click.Context, query: str | None, trace: bool, as_json: bool, sessi
     """Ask QUERY and print the answer to stdout, and nothing else there.
 
     Without QUERY, or with -, the question is read from stdin. On a terminal the answer appears while it is written;
-    into a pipe or a file it goes when it is certain.
+    into a pipe or a file it goes when it is certain. Where the graph needs a person's yes it is asked for on stderr;
+    without a terminal the answer is no.
 
     Exit status: 0 answered, 1 failed, 2 wrong usage, 130 cancelled.
     """
@@ -72,20 +73,25 @@ async def _run(
 ) -> int:
     import engine
     from tinyllm_tui.cli.answer import answer_printer
+    from tinyllm_tui.cli.approving import TerminalApprover
     from tinyllm_tui.cli.opening import open_engine
     from tinyllm_tui.cli.trace import Trace
 
     printer = None if as_json else answer_printer()
 
-    def remark(line: str) -> None:
+    def break_line() -> None:
         if printer is not None and output.is_terminal(sys.stderr):
             printer.break_line()
+
+    def remark(line: str) -> None:
+        break_line()
         output.note(line)
 
     tracer = Trace(remark) if trace else None
     async with open_engine(loaded) as eng:
         graph = engine.load_graph(graph_reference(loaded))
-        running = eng.start(graph, question, session=await find_session(eng, session))
+        session = await find_session(eng, session)
+        running = eng.start(graph, question, session=session, approver=TerminalApprover(break_line))
         interrupt.run = running
         async for event in running.events():
             if printer is not None:
