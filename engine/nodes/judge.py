@@ -25,7 +25,7 @@ TOKENS = 256
 """Tokens of the longest verdict."""
 MAX_REASON = 200
 """Characters of the judge's reason that are kept."""
-MAX_READ = 4_000
+MAX_READ = 20_000
 """Characters of a verdict that are looked at."""
 BEST = 10.0
 """The best grade, where the schema names no other."""

@@ -15,15 +15,19 @@ from typing import Any
 from engine.errors import EngineError, ErrorClass
 from engine.events import RouteDecided
 from engine.graph.spec import RouterConfig, RouteSpec
+from engine.graph.templates import ROUTES, compile_template
 from engine.message import Message
 from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.classifier import Classifier, routing_examples
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.notes import words_of
 from engine.nodes.route_rules import match_rule
+from engine.nodes.templates import fill, scope_of
 
 MODEL_TOKENS = 64
 """Tokens that the model stage may answer with: an object with a few labels."""
+MAX_ASKED = 2000
+"""Characters of a question that the model stage sees."""
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class RouterNode:
         Raises:
             EngineError: no route fits and there is no default route.
         """
-        found = await self._find(ctx, message.content)
+        found = await self._find(ctx, message)
         excluded = frozenset(name for note in ctx.notes for name in note.excluded_routes)
         choice = self._choose(ctx, found, excluded)
         ctx.emit(
@@ -94,15 +98,15 @@ class RouterNode:
 
     # -- the cascade -------------------------------------------------------------------------------------------------
 
-    async def _find(self, ctx: NodeContext, question: str) -> _Found:
-        found = _Found()
+    async def _find(self, ctx: NodeContext, message: Message) -> _Found:
+        found, question = _Found(), message.content
         method = self._config.method
         if method != "model" and self._by_rule(found, question):
             return found
         if method == "auto" and await self._by_classifier(ctx, found, question):
             return found
         if method != "rules":
-            await self._by_model(ctx, found, question)
+            await self._by_model(ctx, found, message)
         return found
 
     def _by_rule(self, found: _Found, question: str) -> bool:
@@ -136,7 +140,7 @@ class RouterNode:
             found, [n for n, score in scores.items() if score >= self._config.confidence_threshold], "classifier"
         )
 
-    async def _by_model(self, ctx: NodeContext, found: _Found, question: str) -> bool:
+    async def _by_model(self, ctx: NodeContext, found: _Found, message: Message) -> bool:
         """Ask a model, where one that can be trusted with it is there (or the graph insists)."""
         try:
             model = ctx.resolve(self._config.model)
@@ -147,8 +151,10 @@ class RouterNode:
         if self._config.method != "model" and not ctx.capable(model):
             return False
         started = time.perf_counter_ns()
+        question = message.content[:MAX_ASKED]
+        request = await self._model_request(ctx, model, message, question)
         try:
-            answer = await ctx.chat(self._model_request(ctx, model, question), stream=False)
+            answer = await ctx.chat(request, stream=False)
             labels = _labels_of(answer.text, self._routes)
         except EngineError:
             if self._config.method == "model":
@@ -165,31 +171,49 @@ class RouterNode:
         found.stage = stage
         return True
 
-    def _model_request(self, ctx: NodeContext, model: str, question: str) -> ChatRequest:
-        names = list(self._routes)
-        described = "\n".join(f"- {route.name}: {route.description or route.name}" for route in self._config.routes)
-        schema = {
-            "type": "object",
-            "properties": {
-                "labels": {
-                    "type": "array",
-                    "items": {"type": "string", "enum": names},
-                    "minItems": 1,
-                    "maxItems": self._config.max_labels if self._config.multi_label else 1,
-                }
-            },
-            "required": ["labels"],
-            "additionalProperties": False,
-        }
-        notes = [words_of(note) for note in ctx.notes]
-        system = f"Choose the labels that fit the user's question. Labels:\n{described}\nAnswer with JSON only."
+    async def _model_request(self, ctx: NodeContext, model: str, message: Message, question: str) -> ChatRequest:
+        """What the model stage asks.
+
+        Raises:
+            EngineError: the template of the prompt cannot be filled.
+        """
+        schema = self._schema()
+        messages = await self._prompted(ctx, message, question) if self._config.prompt_id else self._own_words(question)
+        last = "\n\n".join((messages[-1].content, *map(words_of, ctx.notes)))
         return ChatRequest(
             model=model,
-            messages=(ChatMessage("system", system), ChatMessage("user", "\n\n".join((question[:2000], *notes)))),
+            messages=(*messages[:-1], ChatMessage("user", last)),
             max_tokens=MODEL_TOKENS,
             window=ctx.window_of(model),
             schema=schema,
         )
+
+    def _own_words(self, question: str) -> list[ChatMessage]:
+        described = "\n".join(f"- {route.name}: {route.description or route.name}" for route in self._config.routes)
+        system = f"Choose the labels that fit the user's question. Labels:\n{described}\nAnswer with JSON only."
+        return [ChatMessage("system", system), ChatMessage("user", question)]
+
+    async def _prompted(self, ctx: NodeContext, message: Message, question: str) -> list[ChatMessage]:
+        """The messages by the graph's own prompt; the last one is the question."""
+        prompt = ctx.graph.prompts[self._config.prompt_id or ""]
+        form = f"Answer with JSON that fulfils this schema: {json.dumps(self._schema(), ensure_ascii=False)}"
+        messages = [ChatMessage("system", f"{prompt.system.strip()}\n{form}".strip())]
+        for example in prompt.examples:
+            messages += [ChatMessage("user", example.user), ChatMessage("assistant", example.assistant)]
+        routes = [{"name": route.name, "description": route.description} for route in self._config.routes]
+        scope = {**scope_of(ctx, message, question), "content": question, ROUTES: routes}
+        messages.append(ChatMessage("user", await fill(compile_template(prompt.user), scope)))
+        return messages
+
+    def _schema(self) -> dict[str, Any]:
+        most = self._config.max_labels if self._config.multi_label else 1
+        names = {"type": "string", "enum": list(self._routes)}
+        return {
+            "type": "object",
+            "properties": {"labels": {"type": "array", "items": names, "minItems": 1, "maxItems": most}},
+            "required": ["labels"],
+            "additionalProperties": False,
+        }
 
     # -- the choice --------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass
-from engine.models.catalogue import ROLES, Tier, can_chat, resolve, tier_of
+from engine.models.catalogue import ROLES, Tier, can_chat, next_better, resolve, tier_of
 from engine.models.protocol import ModelInfo
 
 CHAT = frozenset({"chat"})
@@ -129,3 +129,38 @@ def test_an_unknown_role_names_the_known_ones() -> None:
 
 def test_tiers_have_names_for_people() -> None:
     assert [f"{tier} {tier.title}" for tier in Tier] == ["T0 routers", "T1 specialists", "T2 workers", "T3 judges"]
+
+
+@pytest.mark.parametrize(
+    ("role", "ladder"),
+    [
+        ("@general", ["qwen2.5:3b", "llama3.1:8b", "qwen2.5:14b"]),
+        ("@code", ["qwen2.5-coder:3b", "qwen2.5-coder:7b", "qwen2.5:14b"]),
+        ("@math", ["qwen2-math:1.5b", "qwen2.5:3b", "llama3.1:8b", "qwen2.5:14b"]),
+        ("@judge", ["qwen2.5:14b"]),
+    ],
+)
+def test_the_next_better_model_is_the_smallest_of_the_next_higher_tier(role: str, ladder: list[str]) -> None:
+    assert climbed(role, resolve(role, FULL, overrides={}).model, FULL) == ladder
+
+
+def climbed(role: str, name: str, installed: list[ModelInfo]) -> list[str]:
+    found = [name]
+    while (better := next_better(role, found[-1], installed)) is not None:
+        found.append(better.name)
+    return found
+
+
+def test_in_the_highest_tier_a_bigger_model_is_a_better_one() -> None:
+    assert climbed("@judge", "a", [model("a", 14), model("c", 70), model("b", 32)]) == ["a", "b", "c"]
+
+
+def test_models_of_unknown_size_for_another_thing_or_without_chat_are_no_better_ones() -> None:
+    others = [model("mystery"), model("llava:34b", 34), EMBEDDER, model("llama-guard:14b", 14), model("b", 1.0)]
+    assert climbed("@general", "a", [model("a", 1.0), *others]) == ["a"]
+    assert climbed("@general", "mystery", [*others, model("c", 8)]) == ["mystery", "c"]
+
+
+def test_a_model_that_is_named_has_no_better_one() -> None:
+    assert next_better("a", "a", [model("a", 1), model("b", 30)]) is None
+    assert next_better("@code", "gone", [model("b", 30)]) is None

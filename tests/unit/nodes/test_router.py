@@ -8,6 +8,7 @@ import engine
 from engine import events as ev
 from engine.config import BreakerConfig, EngineConfig
 from engine.errors import ErrorClass
+from engine.graph.validation import validate
 from tests.graphs import make_graph, node
 from tests.running import Ran, ask, run_in
 from tests.scripted_backend import ScriptedBackend, fault, model, system_of
@@ -267,3 +268,63 @@ async def test_a_route_behind_an_open_breaker_is_left_for_another(scripted: Scri
         third = await run_in(eng, graph, "/code why?")
         assert third.result.error is not None
         assert third.result.error.error_class is ErrorClass.BREAKER_OPEN, "no way is open: the first one says so"
+
+
+# -- a prompt of the graph's own ---------------------------------------------------------------------------------------
+
+
+def prompted(scripted: ScriptedBackend, prompt: dict[str, Any], **config: Any) -> engine.GraphSpec:
+    scripted.answers(['{"labels": ["code"]}'])
+    routes = (route("code", description="programs"), route("math", description="sums"))
+    graph = routed(*routes, method="model").model_dump(mode="json")
+    graph["nodes"][1]["config"].update(config)
+    return engine.GraphSpec.model_validate({**graph, "prompts": {"p": {"id": "p", **prompt}}})
+
+
+@pytest.mark.parametrize(
+    ("user", "sent"),
+    [
+        ("{{ question }}", "hm?"),
+        ("Which one? {{ content }}", "Which one? hm?"),
+        ("{{ routes }}", '[{"name": "code", "description": "programs"}, {"name": "math", "description": "sums"}]'),
+        ("{% for r in routes %}{{ r.name }}={{ r.description }};{% endfor %} {{ question }}",
+         "code=programs;math=sums; hm?"),
+    ],
+)  # fmt: skip
+async def test_the_model_stage_asks_by_the_prompt_of_the_graph(scripted: ScriptedBackend, user: str, sent: str) -> None:
+    prompt = {"system": "Pick.", "user": user, "examples": [{"user": "2+2?", "assistant": "math"}]}
+    ran = await ask(prompted(scripted, prompt, prompt_id="p"), "hm?")
+    assert decision(ran).route == "code", ran.result.error
+    (request,) = scripted.requests
+    assert system_of(request).startswith("Pick.")
+    assert [message.content for message in request.messages[1:]] == ["2+2?", "math", sent]
+    assert request.schema is not None
+    assert request.schema["properties"]["labels"]["items"]["enum"] == ["code", "math"]
+
+
+async def test_without_a_prompt_the_programs_own_words_are_used(scripted: ScriptedBackend) -> None:
+    await ask(prompted(scripted, {"system": "Pick."}), "hm?")
+    assert "Choose the labels" in system_of(scripted.requests[0])
+
+
+async def test_a_prompt_that_cannot_be_filled_is_a_failure_that_names_the_router(scripted: ScriptedBackend) -> None:
+    ran = await ask(prompted(scripted, {"user": "{{ data.nothing }}"}, prompt_id="p"), "hm?")
+    assert ran.result.error is not None
+    assert (ran.result.error.code, ran.result.error.node) == ("nothing_at_path", "router")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ({}, None),
+        ({"user": "{{ routes }}"}, None),
+        ({"user": "{% for r in routes %}{{ r.name }}{% endfor %}"}, None),
+        ({"user": "{{ router }}"}, "unknown name"),
+        ({"output_schema": {"type": "object"}}, "a router has its own"),
+    ],
+)
+def test_the_prompt_of_a_router_is_checked(
+    scripted: ScriptedBackend, prompt: dict[str, Any], words: str | None
+) -> None:
+    problems = validate(prompted(scripted, prompt, prompt_id="p"))
+    assert [words in problem.message for problem in problems] == ([] if words is None else [True]), problems
