@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.graph.files import read_file
-from engine.graph.problems import GraphError, Problem, choose_from, shorten
+from engine.graph.problems import GraphError, Location, Problem, choose_from, shorten
 from engine.graph.prompts import PROMPTS, available_prompts, with_prompts
 from engine.graph.schema_errors import schema_problems
 from engine.graph.shipped import SUFFIXES, graphs_in, shipped_folder, shipped_graphs
@@ -94,7 +94,8 @@ def _parse(text: str, source: str, folders: tuple[Path, ...], around: _Around) -
         problems += [] if problems else [_no_mapping(document.data, source)]
     else:
         spec, wrong = _specification(document.data)
-        if spec is not None:
+        wrong = [each for each in wrong if not _unread(each.location, document)]
+        if spec is not None and not problems:
             files = available_prompts([*(folder / PROMPTS for folder in (*folders, shipped_folder()))])
             spec, broken, unloaded = _completed(spec, files, folders, around)
             problems += broken
@@ -120,6 +121,11 @@ def _completed(
 
     spec, unloaded = complete(spec)
     return spec, broken, unloaded
+
+
+def _unread(location: Location, document: Document) -> bool:
+    """Whether the value there could not be read, which is said already."""
+    return any(location[: len(problem.location)] == problem.location for problem in document.problems)
 
 
 def _specification(data: dict[str, Any]) -> tuple[GraphSpec | None, list[Problem]]:

@@ -106,10 +106,13 @@ def check_meetings(spec: GraphSpec, following: _Following) -> Iterator[Problem]:
     joins = {node.id: node.config for node in spec.nodes if isinstance(node.config, JoinConfig)}
     fanouts = {node.id: node.config for node in spec.nodes if isinstance(node.config, FanoutConfig)}
     meetings = {name: meeting_point(following, joins, config.targets) for name, config in fanouts.items()}
+    missed: set[str] = set()
     for name, config in fanouts.items():
         meeting = meetings[name]
         if meeting is None:
-            yield from _missed(name, config, joins, following, position)
+            for join, problem in _missed(name, config, joins, following, position):
+                missed.add(join)
+                yield problem
             continue
         for other, met in meetings.items():
             inside = other != name and met == meeting and name in _before(meeting, fanouts[other].targets, following)
@@ -119,7 +122,7 @@ def check_meetings(spec: GraphSpec, following: _Following) -> Iterator[Problem]:
                 remedy = f"Give `{name}` a join of its own before `{meeting}`."
                 yield _problem(place, f"{message} only its first branch would count there.", remedy)
     for name, joining in joins.items():
-        if joining.quorum is not None and joining.mode == "quorum":
+        if joining.quorum is not None and joining.mode == "quorum" and name not in missed:
             most = _most(name, spec, following, meetings)
             if joining.quorum > most:
                 message = f"The join `{name}` can never be satisfied: it waits for {joining.quorum} branches, and"
@@ -134,7 +137,7 @@ def _before(join: str, starts: list[str], following: _Following) -> frozenset[st
 
 def _missed(
     name: str, config: FanoutConfig, joins: Mapping[str, JoinConfig], following: _Following, position: dict[str, int]
-) -> Iterator[Problem]:
+) -> Iterator[tuple[str, Problem]]:
     """A join that some branches of a fan-out can reach, and others not: they do not come together there."""
     reach = {target: reachable([target], following) for target in config.targets}
     for join, what in joins.items():
@@ -144,11 +147,9 @@ def _missed(
             message = (
                 f"The join `{join}` can never be satisfied: only {len(there)} of the {len(config.targets)} branches"
             )
-            yield _problem(
-                ("nodes", position[join]),
-                f"{message} of `{name}` can reach it, not {others}.",
-                f"Lead {others} to it as well, or remove that from the targets of `{name}`.",
-            )
+            message += f" of `{name}` can reach it, not {others}."
+            remedy = f"Lead {others} to it as well, or remove that from the targets of `{name}`."
+            yield join, _problem(("nodes", position[join]), message, remedy)
             return
 
 

@@ -94,7 +94,8 @@ def _problem(detail: ErrorDetails, location: Location, data: Mapping[str, Any], 
         return _at(location, f"{owner} needs the field `{name}`.", f"Add `{name}:`.")
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return _at(location, f"{where} cannot be `{shorten(value)}`.", choose_from(value, choices))
+        given = "empty" if value is None else f"`{shorten(value)}`"
+        return _at(location, f"{where} cannot be {given}.", choose_from(value, choices))
     if kind in _KINDS:
         if name == "version":
             return _at(location, f"{where} must be a text such as 1.0.0, not {_quoted(value)}.", _VERSION)

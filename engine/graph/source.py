@@ -72,6 +72,12 @@ class _Loader(yaml.SafeLoader):
         self._deepest = 0
         self._anchored: dict[str, tuple[int, int]] = {}
         """Anchor -> (nodes, levels) that an alias of it stands for; an anchor whose node is not finished is missing."""
+        self.quoted: yaml.Token | None = None
+        """The latest text in quotes."""
+
+    def scan_flow_scalar(self, style: str) -> Any:
+        self.quoted = super().scan_flow_scalar(style)
+        return self.quoted
 
     def fetch_flow_collection_start(self, token_class: Any) -> None:
         # the scanner looks ahead over open brackets in quadratic time: the depth is bounded before the parser sees it
@@ -142,10 +148,12 @@ def read_yaml(text: str, file: str) -> Document:
     """
     if len(text) > MAX_BYTES:
         raise GraphError([Problem(file, 0, 0, "It is larger than 1 MB.", "Shorten it, or split the graph.")])
+    loader: _Loader | None = None
     try:
-        root = _Loader(text).get_single_node()
+        loader = _Loader(text)
+        root = loader.get_single_node()
     except yaml.MarkedYAMLError as exc:
-        raise GraphError([_syntax_problem(exc, file)]) from None
+        raise GraphError([_syntax_problem(exc, file, loader.quoted if loader else None)]) from None
     except yaml.reader.ReaderError as exc:
         raise GraphError([_character_problem(exc, text, file)]) from None
     except (yaml.YAMLError, ValueError, OverflowError, LookupError, TypeError, AttributeError) as exc:
@@ -157,10 +165,12 @@ def read_yaml(text: str, file: str) -> Document:
     return document
 
 
-def _syntax_problem(exc: yaml.MarkedYAMLError, file: str) -> Problem:
-    mark = exc.problem_mark or exc.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+def _syntax_problem(exc: yaml.MarkedYAMLError, file: str, quoted: yaml.Token | None) -> Problem:
     problem = shorten(exc.problem or exc.context or "not understood", 120)
+    mark, begun = exc.problem_mark or exc.context_mark, exc.context_mark
+    if begun is not None and "end of stream" in problem:
+        mark = begun  # where it begins says more than where the text ends
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     if isinstance(exc, _Limit):
         return Problem(file, line, column, exc.message, exc.remedy)
     remedy = "Check the indentation, the quotes and the brackets around this place."
@@ -171,6 +181,10 @@ def _syntax_problem(exc: yaml.MarkedYAMLError, file: str) -> Problem:
     elif "undefined alias" in problem:
         remedy = "Define it with `&name` before, or put the text in quotes if it only begins with `*`."
     context = f" {shorten(exc.context, 80)}" if exc.context and "document" not in exc.context else ""
+    if context and begun is not None and begun.line + 1 != line:
+        context += f" from line {begun.line + 1}"
+    if quoted is not None and quoted.start_mark.line + 1 < quoted.end_mark.line + 1 == line:
+        remedy = f"Close the quotes that are opened on line {quoted.start_mark.line + 1}."
     return Problem(file, line, column, f"It is not YAML:{context} {problem}.".replace(": while", ", while"), remedy)
 
 
@@ -211,7 +225,7 @@ class _Constructor:
             if key in result:
                 first = self._document.place_of(inner).line
                 message = f"The key `{shorten(key)}` is there twice; the first is on line {first}."
-                self._complain(key_node, location, message, "Remove or rename one of them.")
+                self._complain(key_node, inner, message, "Remove or rename one of them.")
                 continue
             self._document.places[inner] = _place(key_node)
             result[key] = self.construct(value_node, inner)

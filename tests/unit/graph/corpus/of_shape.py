@@ -41,13 +41,15 @@ def _edge(source: str, target: str, **more: Any) -> dict[str, Any]:
 
 
 def _nodes(base: Base) -> Iterator[Broken]:
+    words: tuple[str, ...]
+    place: Location
     for index, node in enumerate(base.nodes[:-1][:6]):
         name = node["id"]
         last = ("nodes", len(base.nodes), "id")
         words = (f"`{name}` is there twice", f"node number {index + 1}")
         yield Broken(base, "duplicate id", last, append(("nodes",), node), words, ("id of its own",), name)
         other = base.nodes[index + 1]["id"]
-        place: Location = ("nodes", index + 1, "id")
+        place = ("nodes", index + 1, "id")
         words = (f"`{name}` is there twice", f"node number {index + 1}")
         label = "instead of its own"
         yield Broken(base, "duplicate id", place, put(place, name), words, ("id of its own",), label)
@@ -76,10 +78,12 @@ def _first_mention(base: Base, name: str, without: int) -> Location:
 def node_spots(base: Base) -> list[Spot]:
     """Every place where another node is named, in the order of the file: edges, targets, points."""
     found = [each for spot in spots(base.data) for each in _named(spot)]
-    routes = {route["name"] for node in base.nodes for route in (node.get("config") or {}).get("routes", ())}
-    return [
-        spot for spot in found if spot.value in base.ids() and (spot.name != "default_route" or spot.value not in routes)
-    ]
+    routes = {
+        ("default_route", route["name"])
+        for node in base.nodes
+        for route in (node.get("config") or {}).get("routes", ())
+    }
+    return [each for each in found if each.value in base.ids() and (each.name, each.value) not in routes]
 
 
 _NAMES = (
@@ -98,13 +102,15 @@ def _named(spot: Spot) -> Iterator[Spot]:
 
 
 def _edges(base: Base) -> Iterator[Broken]:
+    words: tuple[str, ...]
+    place: Location
     out, into = (Counter(edge[end] for edge in base.edges) for end in ("from_node", "to_node"))
     types = {node["id"]: node["type"] for node in base.nodes}
     targeted = {spot.value for spot in node_spots(base) if spot.place[0] == "nodes" and spot.name != "input"}
     for index, edge in enumerate(base.edges[:10]):
         source, target = edge["from_node"], edge["to_node"]
         if out[source] == 1 and types[source] not in CHOOSERS:
-            place: Location = ("nodes", base.ids().index(source))
+            place = ("nodes", base.ids().index(source))
             words = (f"`{source}` is a dead end",)
             remedy = (f"`{target}`",) if into[target] == 1 and target not in targeted else ("Add an edge from it",)
             yield Broken(base, "missing edge", place, remove(("edges", index)), words, remedy, source)
@@ -128,6 +134,8 @@ def _targets(base: Base) -> Iterator[Broken]:
 
 
 def _points(base: Base) -> Iterator[Broken]:
+    words: tuple[str, ...]
+    place: Location
     for field, kind in (("entry_points", "entry"), ("exit_points", "exit")):
         if field not in base.data:
             continue
@@ -159,6 +167,7 @@ def _without(place: Location, field: str) -> Any:
 
 def _ways(base: Base) -> Iterator[Broken]:
     """Edges and nodes that are too many."""
+    words: tuple[str, ...]
     end = len(base.edges)
     exit_ = base.ids("exit")[0]
     for name in plain(base)[:3]:
@@ -179,6 +188,8 @@ def _ways(base: Base) -> Iterator[Broken]:
 
 
 def _circles(base: Base) -> Iterator[Broken]:
+    words: tuple[str, ...]
+    place: Location
     if not base.data.get("allow_cycles"):
         names = plain(base)
         for count, name in enumerate(names[:4]):
