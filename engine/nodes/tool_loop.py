@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.errors import EngineError, ErrorClass
+from engine.message import Message
 from engine.models.caller import ModelRound
 from engine.models.protocol import ChatMessage, ToolCall
 from engine.nodes.conversation import Conversation
+from engine.nodes.number_check import number_problem
 from engine.nodes.tool_calls import Call, calls_in, printed_calls
 from engine.nodes.tool_choice import Offer, calls_asked, offer_for
 from engine.nodes.tool_results import marked, said_plainly
@@ -26,6 +28,7 @@ MOST_CALLS = 8
 MOST_IDLE = 2
 """Rounds without a call that could be made, after which the model has to answer: the first one and a second try."""
 
+CALCULATOR = "calculator"
 CODE = "code"
 """The tool that runs Python."""
 _OWN_FAULTS = (
@@ -142,13 +145,27 @@ class _Loop:
                 result = await self._toolbox.call(call.name, call.arguments)
                 conversation.tool_result(said_plainly(call.name, result))
         answer = await conversation.answer()
-        problem = await self._problem_of_code(answer)
+        problem = await self._problem(answer)
         if problem and conversation.calls < self._limits.steps:
-            conversation.note(f"The code in your answer does not run: {problem} Correct it.")
+            conversation.note(problem)
             answer = await conversation.answer()
         return Answered(answer, "answered")
 
-    async def _problem_of_code(self, answer: ModelRound) -> str:
+    async def _problem(self, answer: ModelRound) -> str:
+        """What tools know to be wrong with an answer, and what is to be done about it; empty where nothing is sure."""
+        fault = await self._fault_of_code(answer)
+        if fault:
+            return f"The code in your answer does not run: {fault} Correct it."
+        if not number_problem(Message(0, answer.text, {"tools": self._toolbox.used})):
+            return ""
+        # the smallest models repeat what they are told: so they are told the answer, and not what was wrong with theirs
+        return " ".join(
+            f"What is {each['arguments']['expression']}? It is {each['text']}."
+            for each in self._toolbox.used
+            if each["tool"] == CALCULATOR and each["ok"]
+        )
+
+    async def _fault_of_code(self, answer: ModelRound) -> str:
         """What is wrong with the Python of an answer, found by running it; empty where that is not sure."""
         blocks = python_blocks(answer.text)
         if CODE not in self._toolbox.tools or len(blocks) != 1:
