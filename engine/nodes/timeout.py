@@ -25,7 +25,8 @@ class TimeoutNode:
             if not limit.expired():
                 raise
         else:
-            return Outcome(made.content, {**made.data, "timed_out": False})
+            if limit.left >= 0:  # an inner node that decides at once cannot be interrupted
+                return Outcome(made.content, {**made.data, "timed_out": False})
         return await self._too_slow(ctx, message)
 
     async def _too_slow(self, ctx: NodeContext, message: Message) -> Outcome:
