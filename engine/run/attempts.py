@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, ErrorClass
-from engine.graph.inner_configs import TimeoutConfig
-from engine.graph.spec import NodeSpec
+from engine.graph.fields import NodeConfig
+from engine.graph.inner_configs import AgentConfig, TimeoutConfig
+from engine.graph.spec import GateConfig, ModelConfig, NodeSpec, RouterConfig
 from engine.health.breaker import Permit
 from engine.health.retry import RetryPolicy
 from engine.message import Message
@@ -88,14 +89,21 @@ def _too_slow(spec: NodeSpec, timeout_ms: int) -> EngineError:
     )
 
 
-_ASKS_MODEL = ("model", "router", "gate", "agent")
-"""Types of nodes whose retry is that of their model call."""
+def _asks_model(config: NodeConfig) -> bool:
+    """Whether the node's retry is that of its model call."""
+    match config:
+        case GateConfig():
+            return config.mode in ("llm", "hybrid")
+        case RouterConfig():
+            return config.method != "rules"
+        case _:
+            return isinstance(config, ModelConfig | AgentConfig)
 
 
 def _visit_policy(spec: NodeSpec) -> RetryPolicy:
     """Retries of a whole visit: only where the node asks for them and its model call does not use them already."""
     retry = spec.config.retry
-    if retry is None or spec.type in _ASKS_MODEL or not spec.config.idempotent:
+    if retry is None or _asks_model(spec.config) or not spec.config.idempotent:
         return RetryPolicy(attempts=1, base_s=0.0, cap_s=0.0)
     return RetryPolicy(attempts=retry.attempts, base_s=retry.base_delay_ms / 1000, cap_s=30.0)
 
