@@ -74,6 +74,14 @@ SAMPLES: dict[str, Sample] = {
     "agent": Sample(chain(x("agent", tool_ids=["calculator"])), asks_model=True),
 }
 
+WITHOUT_MODEL: dict[str, Sample] = {
+    "router": Sample(leading_to(x("router", method="rules", routes=[{"name": "a", "target": "end"}],
+                                  default_route="a"), "end")),
+    "gate": Sample(leading_to(x("gate", default_target="end"), "end")),
+    "transform": Sample(chain(x("transform", operation="regex_extract", pattern="W"))),
+}  # fmt: skip
+"""Nodes of these types that work in another way: routers and gates that ask no model, transforms that wait."""
+
 ONCE_MORE = {"attempts": 2, "base_delay_ms": 0}
 
 
@@ -97,29 +105,29 @@ def _ended(seen: Seen) -> tuple[str, list[int]]:
     return _error(seen), attempts(seen)
 
 
-def _of_type(type_: str, sample: Sample) -> Iterator[Case]:
+def _of_type(type_: str, sample: Sample, note: str = "") -> Iterator[Case]:
     told: dict[str, Any] = {"script": sample.script, "models": sample.models, "person": sample.person}
     limited = _with(sample, timeout_ms=1000)
     yield case(
-        f"{type_}.timeout_ms", sample.graph, (1000, sample.error), (60_000, ""), see=_error,
+        f"{type_}.timeout_ms{note}", sample.graph, (1000, sample.error), (60_000, ""), see=_error,
         slow=Slow(sample.slow), **told,
     )  # fmt: skip
     if sample.asks_model:
         broken = {**told, "script": _judged_badly if type_ == "gate" else _broken}
         first = int(type_ == "gate")  # the call of the model whose answer is judged
-        yield case(f"{type_}.retry", sample.graph, (None, 3 + first), (ONCE_MORE, 2 + first), see=calls, **broken)
+        yield case(f"{type_}.retry{note}", sample.graph, (None, 3 + first), (ONCE_MORE, 2 + first), see=calls, **broken)
         yield case(
-            f"{type_}.idempotent", _with(sample, retry=ONCE_MORE), (True, 2 + first), (False, 1 + first), see=calls,
-            **broken,
+            f"{type_}.idempotent{note}", _with(sample, retry=ONCE_MORE), (True, 2 + first), (False, 1 + first),
+            see=calls, **broken,
         )  # fmt: skip
         return
     once = Slow(sample.slow, times=1)
     yield case(
-        f"{type_}.retry", limited, (None, (sample.error, [1])), (ONCE_MORE, ("", [1, 2])), see=_ended,
+        f"{type_}.retry{note}", limited, (None, (sample.error, [1])), (ONCE_MORE, ("", [1, 2])), see=_ended,
         slow=once, **told,
     )  # fmt: skip
     yield case(
-        f"{type_}.idempotent", _with(sample, timeout_ms=1000, retry=ONCE_MORE), (True, ("", [1, 2])),
+        f"{type_}.idempotent{note}", _with(sample, timeout_ms=1000, retry=ONCE_MORE), (True, ("", [1, 2])),
         (False, (sample.error, [1])), see=_ended, slow=once, **told,
     )  # fmt: skip
 
@@ -138,6 +146,7 @@ _BROKEN_MODEL = chain(x("model", retry={}))
 
 CASES: tuple[Case, ...] = (
     *(each for type_, sample in SAMPLES.items() for each in _of_type(type_, sample)),
+    *(each for type_, sample in WITHOUT_MODEL.items() for each in _of_type(type_, sample, " (in another way)")),
     case("RetrySpec.attempts (of visits)", _SLOW_TRANSFORM, (2, ("node_deadline", [1, 2])), (3, ("", [1, 2, 3])),
          see=_ended, inside=("retry",), slow=Slow(times=2)),
     case("RetrySpec.attempts (of model calls)", chain(x("model", retry={"base_delay_ms": 0})), (1, 1), (4, 4),
