@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _CLOSING_S = 15.0
 """Seconds that closing the engine may take when the app ends."""
 
+_BROKEN = "Broken graph"
+"""Title of the warning that an edit is not taken."""
+
 
 def _load_graph(name: str) -> GraphSpec:
     import engine
@@ -213,12 +216,14 @@ class CockpitApp(App[None]):
 
     def _graph_noticed(self, notice: Notice) -> None:
         """The graph's files were edited: well, or so that the revision before stays."""
+        for earlier in [each for each in self._notifications if each.title == _BROKEN]:
+            self._unnotify(earlier)  # it is no longer true
         if notice.revision is not None:
             self._take_graph()
             self.notify(one_line(notice.words, 200), markup=False)
         elif self.upcoming is not None:
             words = one_line(notice.words, 600)
-            self.notify(words, title="Broken graph", severity="warning", timeout=15, markup=False)
+            self.notify(words, title=_BROKEN, severity="warning", timeout=15, markup=False)
         self.draw()  # without any graph the banner says what is wrong
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:

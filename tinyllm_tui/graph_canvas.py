@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
 Edge = tuple[str, str]
 """(source, target)."""
+
+Direction = Literal["up", "down", "left", "right"]
 
 N, E, S, W = 1, 2, 4, 8
 
@@ -85,6 +88,22 @@ class Drawing:
             if left <= x < left + width and top <= y < top + height:
                 return node
         return None
+
+    def beside(self, node: str, direction: Direction) -> str | None:
+        """The nearest node above, below, left or right of `node`; None where there is none."""
+        x, y, width, height = self.boxes[node]
+        found: list[tuple[int, int, str]] = []
+        for other, (left, top, wide, high) in self.boxes.items():
+            aside, along = abs(2 * left + wide - 2 * x - width), abs(2 * top + high - 2 * y - height)
+            beyond = {
+                "up": top + high <= y,
+                "down": top >= y + height,
+                "left": left + wide <= x and top < y + height and y < top + high,
+                "right": left >= x + width and top < y + height and y < top + high,
+            }
+            if beyond[direction]:
+                found.append((along, aside, other) if direction in ("up", "down") else (aside, along, other))
+        return min(found)[2] if found else None
 
     def text(self, detail: Callable[[Slot], str]) -> list[str]:
         """The rows as plain text, with `detail` written into every slot."""

@@ -134,3 +134,13 @@ def test_what_runs_inside_a_loop_or_timeout_hangs_on_it() -> None:
         ]
     }
     assert set(shape_of(spec).edges) == {("l", "a"), ("a", "b"), ("b", "l"), ("t", "c"), ("t", "d"), ("ask", "l")}
+
+
+def test_the_nodes_beside_a_node_are_found_in_every_direction() -> None:
+    drawing = layout(shape_of(DIAMOND), Metrics(), Style.of(False))
+    assert drawing.beside("a", "down") in ("b", "c")
+    assert drawing.beside("d", "up") in ("b", "c")
+    assert (drawing.beside("b", "right"), drawing.beside("c", "left")) == ("c", "b")
+    assert (drawing.beside("b", "up"), drawing.beside("c", "up")) == ("a", "a")
+    assert drawing.beside("c", "down") == "d"
+    assert (drawing.beside("a", "up"), drawing.beside("a", "left"), drawing.beside("a", "right")) == (None, None, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from textual.events import DescendantFocus
 
 from tinyllm_tui.screens.hit_test import SafeScreen
-from tinyllm_tui.widgets.board import Board, Frame, Tabs
+from tinyllm_tui.widgets.board import Board, Frame, Moment, Tabs
 from tinyllm_tui.widgets.graph_view import GraphPane
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class BoardScreen(SafeScreen):
     AUTO_FOCUS = "#prompt"
 
     board: Board
+
+    def moment(self) -> Moment:
+        """What the board shows now."""
+        raise NotImplementedError
 
     @property
     def cockpit(self) -> CockpitApp:
@@ -68,6 +72,10 @@ class BoardScreen(SafeScreen):
 
     def on_graph_pane_node_selected(self, event: GraphPane.NodeSelected) -> None:
         self.board.timeline.reveal(event.node)
+        if event.opened:
+            from tinyllm_tui.screens.node_details import NodeScreen
+
+            self.app.push_screen(NodeScreen(event.node, self.moment, self.cockpit.signs))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """The pane that has the focus is the current one, however it came to it (a click, for one)."""

@@ -40,13 +40,16 @@ class CockpitScreen(BoardScreen):
     def on_resize(self) -> None:
         self.call_after_refresh(self.flush)
 
+    def moment(self) -> Moment:
+        app = self.cockpit
+        return Moment(app.live.view, app.live.breakers, app.number, app.wall_ms(), app.upcoming)
+
     def flush(self) -> None:
         """Draw everything that changed."""
         if not self.is_mounted or not self._status_line.is_attached:
             return  # not there yet, or the app is on its way out
         app = self.cockpit
-        live = app.live
-        moment = Moment(live.view, live.breakers, app.number, app.wall_ms(), app.upcoming)
+        live, moment = app.live, self.moment()
         with app.batch_update():
             self._status_line.show(
                 app.graph_title,

@@ -76,15 +76,17 @@ class ReplayScreen(BoardScreen):
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw)
 
+    def moment(self) -> Moment:
+        view = self.playhead.view
+        return Moment(view, view.breakers, self._row.number, self.playhead.wall_ms)
+
     def draw(self) -> None:
         """Bring everything up to the playhead."""
-        playhead = self.playhead
-        view = playhead.view
+        view = self.playhead.view
         with self.app.batch_update():
             if view.status == "created":
                 self.board.chat.forget()
-            moment = Moment(view, view.breakers, self._row.number, playhead.wall_ms)
-            self.board.show(moment, conversation=True)
+            self.board.show(self.moment(), conversation=True)
             self._draw_bar()
 
     def _draw_bar(self) -> None:

@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import SkipAction
+from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
 from engine.view import NodeView, View
-from tinyllm_tui.graph_canvas import Run, Slot
+from tinyllm_tui.graph_canvas import Direction, Run, Slot
 from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, layout, shape_of, short_name
+from tinyllm_tui.keymap import bindings
 from tinyllm_tui.node_paths import leaf, outer_node
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Span, Tone, cut, node_detail
@@ -74,6 +77,13 @@ def lit(view: View, now_ms: float, signs: Glyphs, shape: GraphShape | None = Non
     return Lit(nodes, frozenset(taken))
 
 
+def drawn(view: View, upcoming: Revision | None) -> View:
+    """What is drawn: a run keeps its own graph to its end; when it is over and the next one uses another, that one."""
+    if upcoming is None or (view.graph and not view.finished) or upcoming.key == view.graph_hash:
+        return view
+    return View(graph=dict(upcoming.form), graph_hash=upcoming.key)
+
+
 def _detail(node: NodeView, now_ms: float) -> str:
     detail = node_detail(node, now_ms)
     visits = len(node.visits)
@@ -85,12 +95,15 @@ class GraphPane(LineView):
 
     DEFAULT_CSS = "GraphPane { overflow-x: auto; }"
 
-    class NodeSelected(Message):
-        """A node was clicked."""
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("graph"))
 
-        def __init__(self, node: str) -> None:
+    class NodeSelected(Message):
+        """A node was selected, or is to be opened too."""
+
+        def __init__(self, node: str, *, opened: bool) -> None:
             super().__init__()
             self.node = node
+            self.opened = opened
 
     def __init__(self, *, id: str | None = None, ascii_only: bool = False) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -103,6 +116,12 @@ class GraphPane(LineView):
         self._lit = NOTHING
         self._signs = UNICODE
         self._active: frozenset[str] = frozenset()
+        self._selected = ""
+
+    @property
+    def selected(self) -> str:
+        """The selected node; empty where none is."""
+        return self._selected
 
     @property
     def drawing(self) -> Drawing | None:
@@ -124,15 +143,9 @@ class GraphPane(LineView):
         self._choose()
 
     def show(self, view: View, now_ms: float, signs: Glyphs, upcoming: Revision | None = None) -> None:
-        """Show `view` at `now_ms` (in the transaction's time); `upcoming`: the graph that the next run uses.
-
-        A run keeps its own graph to its end; when it is over and the next one uses another, that one is drawn.
-        """
-        idle = not view.graph or view.finished
-        if upcoming is not None and idle and upcoming.key != view.graph_hash:
-            self.set_graph(upcoming.form, upcoming.key)
-            view = View()
-        elif view.graph:
+        """Show `view` at `now_ms` (in the transaction's time), or the graph that the next run uses."""
+        view = drawn(view, upcoming)
+        if view.graph:
             self.set_graph(view.graph, view.graph_hash)
         now = lit(view, now_ms, signs, self._shape)
         self._signs = signs
@@ -177,7 +190,30 @@ class GraphPane(LineView):
         (left, top), (x, y) = self._offset(), self.scroll_offset
         node = self._drawing.node_at(event.x - left + x, event.y - top + y)
         if node is not None:
-            self.post_message(self.NodeSelected(node))
+            self._select(node, opened=True)
+
+    def action_select(self, direction: Direction) -> None:
+        """Move the selection; the first key selects the node that runs, or the first one."""
+        drawing = self._drawing
+        if drawing is None or not drawing.boxes:
+            return
+        if self._selected not in drawing.boxes:
+            first = next((node for node in drawing.boxes if node in self._active), next(iter(drawing.boxes)))
+            self._select(first)
+        else:
+            self._select(drawing.beside(self._selected, direction) or self._selected)
+
+    def action_open_node(self) -> None:
+        """The details of the selected node; without one the key means what it means in other panes."""
+        if self._drawing is None or self._selected not in self._drawing.boxes:
+            raise SkipAction
+        self._select(self._selected, opened=True)
+
+    def _select(self, node: str, *, opened: bool = False) -> None:
+        self._selected = node
+        self._keep_in_sight(node)
+        self.refresh()
+        self.post_message(self.NodeSelected(node, opened=opened))
 
     def render_line(self, y: int) -> Strip:
         style, width = self.rich_style, self.size.width
@@ -201,7 +237,9 @@ class GraphPane(LineView):
                 x = self._write(spans, x, slots.pop(0))
             if run.x > x:
                 spans.append((" " * (run.x - x), "text"))
-            spans.append((run.text, self._tone(run)))
+            marked = run.label and run.node == self._selected
+            text = f"{self._signs.prompt}{run.text[1:]}" if marked else run.text
+            spans.append((text, self._tone(run)))
             x = run.x + len(run.text)
         for slot in slots:
             x = self._write(spans, x, slot)
@@ -218,14 +256,17 @@ class GraphPane(LineView):
         name = short_name(slot.node, Style.of(self._ascii))
         room = slot.width - len(name) - 4
         shown = cut(detail, room, self._signs.ellipsis) if room > 0 else ""
+        mark = self._signs.prompt if slot.node == self._selected else " "
         spans += [
-            (f" {sign} ", tone),
-            (name, "strong" if tone not in ("faint", "dim") else "dim"),
+            (f"{mark}{sign} ", "title" if mark.strip() else tone),
+            (name, "title" if mark.strip() else "strong" if tone not in ("faint", "dim") else "dim"),
             (f" {shown}".ljust(slot.width - len(name) - 3), "dim" if tone == "ok" else tone),
         ]
         return slot.x + slot.width
 
     def _tone(self, run: Run) -> Tone:
+        if run.node and run.node == self._selected:
+            return "title"
         if run.label:
             state = self._lit.nodes.get(run.node)
             return "dim" if state is None or state[1] in ("faint", "dim") else "strong"

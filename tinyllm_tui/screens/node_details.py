@@ -1,0 +1,65 @@
+"""The details of one node, over the board; they follow the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer
+
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.board import Moment
+from tinyllm_tui.widgets.graph_view import drawn
+from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.widgets.node_lines import node_lines
+from tinyllm_tui.words import Glyphs
+
+_PERIOD_S = 0.5
+"""Seconds between two drawings: what a node did changes seldom."""
+
+
+class NodeScreen(ModalScreen[None]):
+    """Shows one node until it is closed.
+
+    Args:
+        node: its id.
+        moment: gives what the board below shows.
+        signs: how it is drawn.
+    """
+
+    CSS_PATH = "node_details.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("node", "everywhere"))
+
+    def __init__(self, node: str, moment: Callable[[], Moment], signs: Glyphs) -> None:
+        super().__init__()
+        self._node = node
+        self._moment = moment
+        self._signs = signs
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="node") as frame:
+            frame.border_title = Content(f" {one_line(self._node, 60)} ")
+            yield LineView(id="node-lines")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one(LineView).focus()
+        self.set_interval(_PERIOD_S, self._draw)
+        self.call_after_refresh(self._draw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        moment = self._moment()
+        view, now, signs, node = drawn(moment.view, moment.upcoming), moment.elapsed_ms, self._signs, self._node
+        self.query_one(LineView).make_lines(lambda width: node_lines(view, node, now, width or 80, signs))
+
+    def action_leave(self) -> None:
+        self.dismiss()
