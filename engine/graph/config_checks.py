@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import ConfigurationError
 from engine.graph.conditions import CHECKS, JUDGE, SCOPE_NAMES, compile_condition
+from engine.graph.inner_configs import AgentConfig
 from engine.graph.problems import Location, Problem, choose_from, shorten
 from engine.graph.spec import (
     EntryConfig,
@@ -18,24 +19,8 @@ from engine.graph.spec import (
     ToolConfig,
     TransformConfig,
 )
+from engine.graph.tool_checks import check_model_tools, check_tool, check_tools
 from engine.graph.transform_checks import check_transform
-
-TOOLS = frozenset(
-    {
-        "calculator",
-        "code",
-        "json_format",
-        "json_merge",
-        "json_parse",
-        "json_query",
-        "text_case",
-        "text_extract",
-        "text_replace",
-        "text_split",
-        "text_stats",
-    }
-)
-"""Tools that a tool node may call: those that change nothing outside the program and need no workspace."""
 
 _JUDGED = ("llm", "hybrid")
 """Modes of gates that ask a judge."""
@@ -59,7 +44,11 @@ def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> 
         case RouterConfig() as config:
             yield from _model(config.model, (*at, "model"), node, roles)
             yield from _router(config, at, node)
-        case ModelConfig() as config:
+        case ModelConfig() | AgentConfig() as config:
+            if isinstance(config, ModelConfig):
+                yield from check_model_tools(config, at, node)
+            else:
+                yield from check_tools(config.tool_ids, at, node)
             yield from _model(config.model, (*at, "model"), node, roles)
             for index, name in enumerate(config.fallback_models):
                 yield from _model(name, (*at, "fallback_models", index), node, roles)
@@ -70,7 +59,7 @@ def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> 
                 place = (*at, "conditions", index, "expression")
                 yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode)
         case ToolConfig() as config:
-            yield from _known(config.tool_id, sorted(TOOLS), (*at, "tool_id"), node, "tool_id", "tool")
+            yield from check_tool(config.tool_id, (*at, "tool_id"), node, "tool_id")
         case TransformConfig() as config:
             yield from check_transform(config, at, node)
         case EntryConfig() as config:

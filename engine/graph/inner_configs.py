@@ -91,7 +91,12 @@ class AgentConfig(NodeConfig):
         default=None, ge=0, le=2**31 - 1, description="same seed, same text, where the backend keeps to it"
     )
     max_tokens: int = Field(default=512, ge=1, le=131_072, description="tokens of the longest answer of one step")
-    max_steps: int = Field(default=6, ge=1, le=100, description="model calls in all; the last one has to answer")
+    max_steps: int = Field(
+        default=6,
+        ge=1,
+        le=100,
+        description="model calls in all; the last one has to answer, and is repeated once where that is of no use",
+    )
     budget: int | None = Field(
         default=None, ge=1, description="tokens that it may use in all, prompts included; then it has to answer"
     )

@@ -8,8 +8,8 @@ import pytest
 
 import engine
 from engine import events as ev
-from engine.graph.config_checks import TOOLS
 from engine.graph.spec import GraphSpec
+from engine.graph.tool_checks import TOOLS, WITH_EFFECT
 from engine.run.result import Result
 from engine.tools.registry import ToolRegistry
 
@@ -84,7 +84,21 @@ async def test_a_tool_with_an_effect_is_refused_even_where_validation_was_passed
     assert result.error.code == "effect_not_supported"
 
 
-def test_graphs_may_name_every_tool_that_changes_nothing_and_needs_no_workspace() -> None:
+def test_graphs_may_name_every_tool_that_changes_nothing() -> None:
     registry = ToolRegistry()
     pure = {name for name in registry.available() if registry.get(name).effect == "pure"}
-    assert {name for name in pure if not name.startswith("file_")} == TOOLS
+    assert pure == TOOLS
+    assert set(registry.available()) - pure == WITH_EFFECT
+
+
+async def test_a_tool_for_files_is_refused_where_no_workspace_is_configured() -> None:
+    result, _ = await ask(calling(tool_id="file_read", input_mapping={"path": "content"}), "notes.txt")
+    assert result.error is not None
+    assert result.error.code == "no_workspace"
+
+
+async def test_the_call_is_listed_in_the_data_as_those_of_models_are() -> None:
+    result, _ = await ask(calling(tool_id="calculator", input_mapping={"expression": "content"}), "12*7")
+    assert result.data["tools"] == [
+        {"tool": "calculator", "arguments": {"expression": "12*7"}, "text": "84", "ok": True}
+    ]

@@ -177,7 +177,8 @@ def test_every_rule_is_of_a_tool_that_there_is() -> None:
 @pytest.mark.parametrize(
     "hostile",
     ["'" * 50_000, "“" * 50_000, "```python\n" * 5000, "{" * 50_000, '{"a":' * 10_000, "read a." * 8000,
-     "what is " * 9000, "what is " + "(" * 1900, "read " + "a/" * 20_000, "list files " * 5000, "1-" * 25_000, "merge " + "[" * 9000],
+     "what is " * 9000, "what is " + "(" * 1900, "read " + "a/" * 20_000, "list files " * 5000, "1-" * 25_000,
+     "merge " + "[" * 9000],
 )  # fmt: skip
 def test_hostile_questions_cost_little(hostile: str) -> None:
     started = time.process_time()
