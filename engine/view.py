@@ -486,7 +486,7 @@ def _gate_decided(view: View, event: ev.Event, body: ev.GateDecided) -> None:
     visit = _visit(view, body.path, body.visit)
     if visit is not None:
         visit.gate = body
-    grade = "" if body.score is None else f" {body.score:.2g} by {body.judge}"
+    grade = "" if body.score is None else f", {body.score:.2g} by {body.judge}"
     why = f" ({body.reason})" if body.reason else ""
     words = f"{'passed' if body.passed else 'refused'}{grade}{why} -> {body.target}"
     _line(view, event, "ok" if body.passed else "warn", body.path, words)

@@ -38,8 +38,8 @@ class _Findings:
 
     @property
     def words(self) -> str:
-        """The same for people; what the judge said of an answer that passes, or why it said nothing, is here too."""
-        return self.refusal or (self.verdict.reason if self.verdict is not None else "")
+        """The same for people, who see the grade beside it: also what the judge said of an answer that passes."""
+        return "; ".join(self.reasons) or (self.verdict.reason if self.verdict is not None else "")
 
 
 class _Decision:

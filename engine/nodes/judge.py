@@ -23,8 +23,10 @@ from engine.nodes.templates import fill, scope_of
 
 TOKENS = 256
 """Tokens of the longest verdict."""
+SHORT_REASON = 120
+"""Characters of the reason that the judge is asked for: the smallest models go on until they are stopped."""
 MAX_REASON = 200
-"""Characters of the judge's reason that are kept."""
+"""Characters of it that are kept."""
 MAX_READ = 20_000
 """Characters of a verdict that are looked at."""
 BEST = 10.0
@@ -33,7 +35,7 @@ BEST = 10.0
 VERDICT: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "reason": {"type": "string", "maxLength": MAX_REASON},
+        "reason": {"type": "string", "maxLength": SHORT_REASON},
         "score": {"type": "integer", "minimum": 0, "maximum": 10},
     },
     "required": ["reason", "score"],

@@ -115,7 +115,7 @@ def escalations(graph: GraphSpec) -> int:
     """By how many steps the gates of a graph can raise roles in one run."""
     gates = [node.config for node in graph.nodes if isinstance(node.config, GateConfig)]
     own = sum(gate.max_retries for gate in gates if gate.escalate)
-    return max((own, *map(escalations, graph.graphs.values())))
+    return own + max(map(escalations, graph.graphs.values()), default=0)
 
 
 async def _escalate(

@@ -113,3 +113,26 @@ async def test_the_steps_of_several_gates_add_up(scripted: ScriptedBackend) -> N
     )
     ran = await ask(graph)
     assert asked(ran) == ["s", "m", "m", "l"]
+
+
+async def test_the_steps_of_a_gate_count_in_the_sub_graphs_that_run_after_it(scripted: ScriptedBackend) -> None:
+    scripted.installed = [SMALL, MIDDLE, LARGE]
+    left = ["bad", "bad", "good"]
+    scripted.script = lambda _request: [left.pop(0)]
+    inside = gated(escalate=True, max_retries=1).model_dump(mode="json", exclude_unset=True)
+    inside["nodes"][2]["config"]["conditions"][0]["expression"] = 'content == "good" or retries == 1'
+    gate = {"conditions": [{"expression": 'content == "good"', "target": "end"}], "default_target": "sub"}
+    graph = make_graph(
+        [
+            node("start", "entry"),
+            node("sub", "subgraph", graph_id="inside"),
+            node("gate", "gate", max_retries=1, escalate=True, **gate),
+            node("end", "exit"),
+        ],
+        [("start", "sub"), ("sub", "gate")],
+        graphs={"inside": inside},
+    )
+    ran = await ask(graph)
+    assert ran.result.status == "committed", ran.result.error
+    assert asked(ran) == ["s", "m", "m"], "what the gate inside asked for is taken back with its graph"
+    assert ran.all(ev.Begin)[0].models["@general+2"] == "l"

@@ -73,7 +73,7 @@ async def test_an_answer_that_the_judge_likes_goes_on(scripted: ScriptedBackend)
     (decided,) = decisions(ran)
     assert (decided.passed, decided.score, decided.judge, decided.reason) == (True, 0.8, "judge", "so it is")
     assert ran.result.data["judge"] == {"score": 0.8, "passed": True, "reason": "so it is", "available": True}
-    assert any("passed 0.8 by judge (so it is) -> end" in line.text for line in ran.view.timeline)
+    assert any("passed, 0.8 by judge (so it is) -> end" in line.text for line in ran.view.timeline)
 
 
 async def test_an_answer_that_the_judge_refuses_is_tried_again_with_the_reason(scripted: ScriptedBackend) -> None:
@@ -84,7 +84,7 @@ async def test_an_answer_that_the_judge_refuses_is_tried_again_with_the_reason(s
     assert (first.passed, first.score, second.passed) == (False, 0.2, True)
     again = [request for request in scripted.requests if system_of(request).startswith("writer")][1]
     assert "a judge gave it 0.2 of 1: it is not green" in text_of(again)
-    assert any("refused 0.2 by judge" in line.text for line in ran.view.timeline)
+    assert any("refused, 0.2 by judge (it is not green) -> m" in line.text for line in ran.view.timeline)
 
 
 async def test_the_judge_is_asked_under_a_schema_and_its_text_is_not_shown(scripted: ScriptedBackend) -> None:
