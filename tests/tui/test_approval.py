@@ -15,6 +15,7 @@ import engine
 from engine import events as ev
 from engine.graph.spec import GraphSpec
 from engine.run.engine import Engine
+from engine.store.rows import TransactionRow
 from engine.tools.policy import Approval, ApprovalRequest
 from tests.graphs import make_graph, node
 from tests.scripted_backend import ScriptedBackend
@@ -22,6 +23,7 @@ from tests.tui.test_cockpit import screen_text, until
 from tinyllm_tui.app import CockpitApp
 from tinyllm_tui.screens.approval import ApprovalScreen
 from tinyllm_tui.screens.help import HelpScreen
+from tinyllm_tui.screens.replay import ReplayScreen
 from tinyllm_tui.screens.transactions import TransactionsScreen
 
 pytestmark = pytest.mark.usefixtures("scripted")
@@ -34,6 +36,10 @@ CALL = ApprovalRequest(
     "hash",
     node="tidy",
 )
+ROW = TransactionRow(
+    number=1, tx="tx", status="committed", session=None, graph_id="graph.test", question="first", answer="first",
+    exit="success", reason="", error="", backend="", started_ms=0, duration_ms=1, events=9, usage=ev.Usage(),
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +86,12 @@ class Rig:
     def text(self) -> str:
         return screen_text(self.app)
 
+    @property
+    def behind(self) -> str:
+        """What the screen behind the dialog shows."""
+        strips = self.app.screen_stack[-2]._compositor.render_strips()
+        return "\n".join(strip.text for strip in strips)
+
     async def ask(self, pilot: Pilot[None], question: str = "hello") -> None:
         """Ask a question, and wait until it is asked back."""
         await until(pilot, lambda: self.app.backend_state.status != "starting")
@@ -98,8 +110,9 @@ async def test_the_dialog_shows_who_asks_what_and_for_which_text(tmp_path: Path)
     rig = Rig(tmp_path, asking())
     async with rig.app.run_test(size=(120, 40)) as pilot:
         await rig.ask(pilot, "hello")
-        for words in ("publish asks", "Publish this?", "The text that goes on:", "hello", "asks you", "you are asked"):
+        for words in ("publish asks", "Publish this?", "The text that goes on:", "hello"):
             assert words in rig.text
+        await until(pilot, lambda: "? asks you" in rig.behind and "you are asked" in rig.behind)
         await pilot.press("n")
         await rig.ended(pilot)
 
@@ -214,6 +227,23 @@ async def test_it_comes_up_over_another_screen(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(rig.app.screen, TransactionsScreen))
         await until(pilot, lambda: not rig.app.conversation.busy)
         assert rig.ended_at == "done"
+
+
+async def test_a_replay_says_that_the_live_run_asks(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, asking())
+    async with rig.app.run_test(size=(120, 40)) as pilot:
+        await rig.ask(pilot, "first")
+        await pilot.press("y")
+        await rig.ended(pilot)
+        assert rig.engine is not None
+        past = await rig.engine.events(rig.app.live.view.tx)
+        await rig.app.push_screen(ReplayScreen(ROW, past))
+        assert "live run asks you" not in rig.text
+        rig.app.conversation.ask("second", "second")
+        await until(pilot, lambda: rig.dialog is not None and "live run asks you" in rig.behind)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(rig.app.screen, ReplayScreen) and not rig.app.conversation.busy)
+        await until(pilot, lambda: "live run asks you" not in rig.text)
 
 
 async def test_several_requests_queue_up_and_are_answered_one_by_one(tmp_path: Path) -> None:

@@ -266,3 +266,47 @@ def test_folding_a_beginning_and_then_the_rest_is_folding_all(cut: int) -> None:
     for event in stream.events[cut:]:
         apply(view, event)
     assert view == stream.view()
+
+
+def asks(path: str = "m", step: int = 1, **fields: Any) -> ev.ApprovalAsked:
+    return ev.ApprovalAsked(path, 1, step, "Send it?", **fields)
+
+
+def answers(path: str = "m", step: int = 1, *, allowed: bool = True, **fields: Any) -> ev.ApprovalAnswered:
+    return ev.ApprovalAnswered(path, 1, step, allowed, fields.pop("by", "person"), **fields)
+
+
+def test_requests_for_approval_wait_in_the_order_in_which_they_came() -> None:
+    stream = begun().tx(started(), asks(step=1), started("gate"), asks("gate"), asks(step=2))
+    waiting = [(each.asked.path, each.asked.step, each.since_ms) for each in stream.view().approvals]
+    assert waiting == [("m", 1, 30), ("gate", 1, 50), ("m", 2, 60)]
+    view = stream.tx(answers(step=1)).view()
+    assert [(each.asked.path, each.asked.step) for each in view.approvals] == [("gate", 1), ("m", 2)]
+
+
+def test_a_node_in_which_a_person_is_asked_is_shown_as_waiting_until_every_answer_is_there() -> None:
+    stream = begun().tx(started(), asks(step=1), asks("m#1/inner", step=1))
+    assert stream.view().nodes["m"].shown == "waiting"
+    assert stream.view().nodes["gate"].shown == "idle"
+    assert stream.tx(answers(step=1)).view().nodes["m"].shown == "waiting", "inside it a person is still asked"
+    assert stream.tx(answers("m#1/inner")).view().nodes["m"].shown == "running"
+
+
+def test_a_rollback_ends_what_waits_for_a_person() -> None:
+    view = begun().tx(started(), asks(), ev.RollingBack("interrupted"), ev.RolledBack("interrupted")).view()
+    assert view.approvals == []
+    assert view.nodes["m"].shown == "cancelled"
+
+
+def test_the_timeline_says_what_was_asked_and_answered() -> None:
+    call = asks(step=2, tool="mail", arguments='{"to": "Ann"}')
+    stream = begun().tx(started(), asks(), answers(text="Hello"), call, answers(step=2, scope="host"))
+    stream.tx(asks(step=3), answers(step=3, allowed=False, by="nobody", reason="Nobody there."))
+    assert [entry.text for entry in stream.view().timeline[2:]] == [
+        "a person is asked: Send it?",
+        "a person said yes, and changed the text",
+        'a person is asked: may the tool mail run? {"to": "Ann"}',
+        "a person said yes, for this host",
+        "a person is asked: Send it?",
+        "nobody could be asked: no: Nobody there.",
+    ]
