@@ -100,7 +100,12 @@ def _progress(view: View, now_ms: float, signs: Glyphs) -> Line:
     running = innermost([path for path, node in view.nodes.items() if node.state == "running"])
     where = ", ".join(running) or "starting"
     attempt = answer_attempt(view) if view.answer else None
-    words = [where, "you are asked" if view.approvals else "", f"try {attempt.attempt}" if attempt and attempt.attempt > 1 else "", speed(attempt, now_ms)]
+    words = [
+        where,
+        "you are asked" if view.approvals else "",
+        f"try {attempt.attempt}" if attempt and attempt.attempt > 1 else "",
+        speed(attempt, now_ms),
+    ]
     words += [duration(now_ms), f"retry {view.retries}" if view.retries else "", view.paused]
     return ((f"{spin} ", "running"), (f" {signs.dot} ".join(one_line(word, 120) for word in words if word), "dim"))
 
