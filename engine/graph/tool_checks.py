@@ -68,6 +68,7 @@ def check_model_tools(config: ModelConfig, at: Location, node: NodeSpec) -> Iter
         yield Problem("", 0, 0, message, "Add `tool_ids:` with the tools that it may call.", (*at, "tools_enabled"))
     if not config.tools_enabled:
         for field in ("tool_ids", "max_tool_rounds"):
-            if field in config.model_fields_set:
+            unset = ModelConfig.model_fields[field].get_default(call_default_factory=True)
+            if getattr(config, field) != unset:  # a graph that was read from a log has every field
                 message = f"The field `{field}` of node `{node.id}` does nothing without tools."
                 yield Problem("", 0, 0, message, "Set `tools_enabled: true`, or remove the field.", (*at, field))
