@@ -511,7 +511,7 @@ def _op_finished(view: View, event: ev.Event, body: ev.OpFinished) -> None:
     if op.tool:
         said = body.error.message if body.error is not None else " ".join(op.result[:200].split())
         mark: Mark = "info" if body.error is None else "warn"
-        _line(view, event, mark, body.path, f"tool {op.tool} {op.arguments[:80]}: {said[:120]}")
+        _line(view, event, mark, body.path, f"{op.op} {op.arguments[:80]}".rstrip() + f": {said[:120]}")
 
 
 def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:

@@ -6,21 +6,20 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Any
 
 from engine.config import RetryConfig
 from engine.errors import RETRYABLE, EngineError, ErrorClass, classify
-from engine.events import AskedTool, AttemptFailed, Body, FinishReason, ModelDelta, ModelFinished, ModelStarted
-from engine.graph.spec import hash_of
+from engine.events import AttemptFailed, Body, FinishReason, ModelDelta, ModelFinished, ModelStarted
 from engine.health.breaker import Permit
 from engine.health.registry import BreakerRegistry
 from engine.health.retry import RetryBudget, RetryPolicy
-from engine.message import brief_json, estimate_tokens, replace_surrogates
+from engine.message import estimate_tokens
 from engine.models.answer import StreamedAnswer
+from engine.models.call_record import messages_as_read, request_hash, tools_asked, tools_offered
 from engine.models.protocol import ChatMessage, ChatRequest, Done, ModelBackend, ToolCall
 from engine.models.tokens import prompt_tokens
 
@@ -312,13 +311,13 @@ class _Call:
                 model=request.model,
                 endpoint=self._caller.backend.endpoint,
                 request_hash=request_hash(request),
-                messages=tuple(_as_read(message) for message in request.messages) if changed else (),
+                messages=messages_as_read(request) if changed else (),
                 window=request.window,
                 max_tokens=request.max_tokens,
                 temperature=request.temperature,
                 stream=self._stream,
                 seed=request.seed,
-                tools=tuple(_tool_name(tool) for tool in request.tools),
+                tools=tools_offered(request),
             )
         )
 
@@ -370,10 +369,7 @@ class _Call:
                 duration_ms=result.duration_ms,
                 first_token_ms=answer.ms(now if answer.first_at is None else answer.first_at),
                 thinking=thinking,
-                tool_calls=tuple(
-                    AskedTool(replace_surrogates(call.name)[:200], brief_json(call.arguments))
-                    for call in answer.tool_calls
-                ),
+                tool_calls=tools_asked(answer.tool_calls),
             )
         )
         return result
@@ -394,21 +390,6 @@ class _Call:
                 partial=self._answer.text.text() if self._answer else "",
             )
         )
-
-
-def request_hash(request: ChatRequest) -> str:
-    """Digest of model, messages and options; equal for equal requests."""
-    return hash_of(asdict(request))
-
-
-def _as_read(message: ChatMessage) -> tuple[str, str]:
-    """(role, text) of a message as people read it: the tool calls in it are part of the text."""
-    calls = [f"{call.name}({brief_json(call.arguments)})" for call in message.tool_calls]
-    return message.role, "\n".join(filter(None, (message.content, *calls)))
-
-
-def _tool_name(tool: Mapping[str, Any]) -> str:
-    return str(tool.get("function", {}).get("name", ""))
 
 
 def _policy(config: RetryConfig) -> RetryPolicy:

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import EngineError, ErrorClass
 from engine.events import AttemptFailed, ModelDelta, ModelFinished, ModelStarted
 from engine.models.answer import MAX_ANSWER_BYTES
-from engine.models.caller import request_hash
+from engine.models.call_record import request_hash
 from engine.models.protocol import Chunk, Done, ToolCall
 from tests.unit.caller_rig import REQUEST, Rig, says
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import events as ev
 from engine.errors import ErrorClass, ErrorInfo
-from engine.view import View, apply, fold
+from engine.view import SHOWN_RESULT, View, apply, fold
 from tests.unit.test_events import values_of
 
 GRAPH: dict[str, Any] = {
@@ -111,6 +111,30 @@ def test_a_node_goes_through_running_to_its_outcome() -> None:
 def test_a_second_attempt_is_the_same_visit() -> None:
     node = begun().tx(started(), started(attempt=2)).view().nodes["m"]
     assert [(visit.visit, visit.attempt) for visit in node.visits] == [(1, 2)]
+
+
+def test_operations_of_a_visit_are_kept_with_what_they_came_to_and_tool_calls_have_a_line() -> None:
+    stream = begun().tx(
+        started(), ev.OpStarted("m", 1, 1, "tool calculator", "hash", arguments='{"expression":"12*7"}')
+    )
+    (op,) = stream.view().nodes["m"].visits[0].ops
+    assert (op.tool, op.finished_ms, op.result) == ("calculator", None, "")
+    stream.tx(ev.OpFinished("m", 1, 1, "tool calculator", {"text": "84", "ok": True}))
+    stream.tx(ev.OpStarted("m", 1, 2, "classify", "hash"), ev.OpFinished("m", 1, 2, "classify", {"math": 0.9}))
+    stream.tx(ev.OpStarted("m", 1, 3, "tool code", "hash"), ev.OpFinished("m", 1, 3, "tool code", error=ERROR))
+    view = stream.view()
+    calculated, classified, failed = view.nodes["m"].visits[0].ops
+    assert (calculated.result, calculated.finished_ms, calculated.error) == ("84", 40, None)
+    assert (classified.tool, classified.result) == ("", '{"math": 0.9}')
+    assert (failed.tool, failed.result, failed.error) == ("code", "", ERROR)
+    lines = [(entry.mark, entry.text) for entry in view.timeline if entry.kind == "op_finished"]
+    assert lines == [("info", 'tool calculator {"expression":"12*7"}: 84'), ("warn", "tool code: It broke.")]
+
+
+def test_a_long_result_of_an_operation_is_cut_in_the_view() -> None:
+    stream = begun().tx(started(), ev.OpStarted("m", 1, 1, "tool code", "hash"))
+    stream.tx(ev.OpFinished("m", 1, 1, "tool code", {"text": "x" * 100_000}))
+    assert len(stream.view().nodes["m"].visits[0].ops[0].result) == SHOWN_RESULT
 
 
 def test_edges_count_what_was_taken_and_what_was_refused() -> None:

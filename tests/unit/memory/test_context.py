@@ -218,3 +218,17 @@ def test_an_item_cannot_be_changed() -> None:
     item = conversation(0).visible()[0]
     with pytest.raises(AttributeError):
         item.text = "other"  # type: ignore[misc]
+
+
+def test_a_tool_call_goes_with_its_results_and_never_without_them() -> None:
+    selection = ContextSelection("node tiny", 1000)
+    selection.add(Kind.QUESTION, "user", HUNDRED, pinned=True)
+    for _ in range(2):
+        selection.add(Kind.TOOL, "assistant", HUNDRED)
+        selection.add(Kind.TOOL, "tool", HUNDRED)
+        selection.add(Kind.TOOL, "tool", HUNDRED)
+    selection.add(Kind.TOOL, "assistant", HUNDRED, pinned=True)
+    selection.add(Kind.TOOL, "tool", HUNDRED, pinned=True)
+    assert selection.prune(100) is not None
+    assert ids(selection.hidden()) == [2, 3, 4, 5, 6, 7]
+    assert ids(selection.visible()) == [1, 8, 9]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from engine import events as ev
 from engine.errors import ErrorClass
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ChatRequest, Chunk
+from engine.run.visit import Visit
+from engine.tools.protocol import ToolContext
+from engine.tools.workspace import Workspace
 from tests.graphs import chain, node, one_model
 from tests.running import Ran, ask
 from tests.scripted_backend import ScriptedBackend, Step, call, fault, form_model, model, text_of, tool_model
@@ -446,6 +450,30 @@ async def test_a_small_agent_uses_the_rule_and_then_answers(scripted: ScriptedBa
     ran = await ask(agent(), "What is seventeen times six?")
     assert "102" in text_of(scripted.requests[0])
     assert (ran.result.data["steps"], ran.result.data["tool_calls"]) == (1, 1)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_tools_for_files_are_offered_where_there_is_a_workspace(
+    able: ScriptedBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, configured: bool
+) -> None:
+    (tmp_path / "notes.txt").write_text("The budget is 84.")
+    context = ToolContext(workspace=Workspace(tmp_path) if configured else None)
+    monkeypatch.setattr(Visit, "tools", property(lambda _visit: context))
+    able.answers([call("file_read", path="notes.txt")], ["done"])
+    await ask(with_tools("calculator", "file_read"))
+    offered = [tool["function"]["name"] for tool in able.requests[0].tools]
+    assert offered == (["calculator", "file_read"] if configured else ["calculator"])
+    (shown,) = tool_messages(able.requests[1])
+    assert ("The budget is 84." if configured else "needs a workspace") in shown
+
+
+async def test_with_no_tool_that_can_be_called_a_model_just_answers(able: ScriptedBackend) -> None:
+    ran = await ask(with_tools("file_read"))
+    assert able.requests[0].tools == ()
+    assert ran.result.status == "committed"
 
 
 # -- what goes on ------------------------------------------------------------------------------------------------------
