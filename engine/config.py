@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 BackendName = Literal["auto", "ollama", "openai", "embedded"]
+Durability = Literal["grouped", "strict"]
 
 
 class BreakerConfig(BaseModel):
@@ -64,3 +65,11 @@ class EngineConfig(BaseModel):
     max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
     checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")
     keep_transactions: int = Field(default=2000, ge=1, description="finished transactions kept in the store")
+    max_size_mb: int = Field(
+        default=500, ge=1, description="size of the store in MB above which the oldest transactions are removed"
+    )
+    durability: Durability = Field(
+        default="grouped",
+        description="grouped: begins and ends of runs are on disk before they are shown, all else within 100 ms; "
+        "strict: everything is on disk before it is shown",
+    )

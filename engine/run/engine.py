@@ -29,9 +29,10 @@ from engine.run.recovery import roll_back_unfinished
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
-from engine.store import queries
+from engine.store import queries, retention
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog, span
+from engine.store.retention import Limits, PruneReport
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View, fold
@@ -86,7 +87,7 @@ class Engine:
         if self._database.read_only:
             return
         next_gseq, self._next_number = await queries.next_numbers(self._database)
-        self._log = EventLog(self.bus, self._database, next_gseq=next_gseq)
+        self._log = EventLog(self.bus, self._database, next_gseq=next_gseq, durability=self.config.durability)
 
     @property
     def _recording(self) -> Database | None:
@@ -131,7 +132,8 @@ class Engine:
 
     async def _enforce_retention(self, database: Database) -> None:
         try:
-            await queries.enforce_retention(database, self.config.keep_transactions)
+            limits = Limits(keep=self.config.keep_transactions, max_bytes=self.config.max_size_mb * 2**20)
+            await retention.prune(database, limits)
         except StoreError as exc:
             self.notices.append(f"Old transactions could not be removed: {exc}")
 
@@ -304,6 +306,32 @@ class Engine:
                 ErrorClass.NOT_FOUND, "transaction_not_found", "There is no store.", remedy="Open one with --data-dir."
             )
         return await queries.transaction(self._database, reference)
+
+    async def prune(
+        self,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        max_bytes: int | None = None,
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Remove old finished transactions; a run that goes on and what a kept one needs are never touched.
+
+        Args:
+            keep: keep the newest so many.
+            older_than_s: remove those that ended longer ago, in seconds.
+            max_bytes: remove the oldest until the store has this size.
+            dry_run: only say what would go.
+
+        Raises:
+            EngineError: invalid_request, when no limit is given, or there is no store.
+            StoreError: the database is open for reading only, or does not take it.
+        """
+        if self._database is None:
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST, "no_store", "There is no store.", remedy="Open one with --data-dir."
+            )
+        return await retention.prune(self._database, Limits(keep, older_than_s, max_bytes), dry_run=dry_run)
 
     async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]:
         """The revisions of graphs that have run here, of one graph (`graph.quick`) or of all, used last first.

@@ -7,9 +7,9 @@ import contextlib
 import errno
 import shutil
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,28 @@ import aiosqlite
 
 from engine.errors import EngineError, ErrorClass
 from engine.store.backup import back_up
-from engine.store.files import make_private, unused
+from engine.store.creation import create, migration_script
+from engine.store.files import PARTS, make_private, move_aside
 from engine.store.ownership import Ownership
-from engine.store.schema import APPLICATION_ID, MIGRATIONS, PRAGMAS, VERSION
+from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
 
 FILE_NAME = "tinyllm.db"
 
-_INSERT = """
+_ARRIVED = """
 WITH row AS MATERIALIZED (
     SELECT json_extract(value, '$[0]') AS gseq, json_extract(value, '$[1]') AS tx, json_extract(value, '$[2]') AS seq,
            json_extract(value, '$[3]') AS t_ms, json_extract(value, '$[4]') AS wall_ms,
            json_extract(value, '$[5]') AS kind, json_extract(value, '$[6]') AS v, json_extract(value, '$[7]') AS body,
-           json_extract(value, '$[8]') AS crc
+           json_extract(value, '$[8]') AS crc, NULL AS origin
     FROM json_each(?)
 )
+"""
+"""Rows of events as a JSON array of arrays, in column order."""
+
+_PROJECT = """
 INSERT INTO inbox
     (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc, number, session, graph_id, graph_hash, question, backend,
-     exit, answer, usage, reason, error, breaker_key, breaker, graph, graph_version, graph_name)
+     exit, answer, usage, reason, error, breaker_key, breaker, graph, graph_version, graph_name, origin)
 SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.number') END,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.session') END,
@@ -46,14 +51,23 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE WHEN kind IN ('committed', 'rolled_back') THEN json_extract(body, '$.usage') END,
     CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.reason'), '') END,
     CASE WHEN kind IN ('committed', 'rolled_back') THEN coalesce(json_extract(body, '$.error.message'), '') END,
-    CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker.key') END,
+    CASE WHEN kind = 'breaker_changed' AND origin IS NULL THEN json_extract(body, '$.breaker.key') END,
     CASE kind WHEN 'breaker_changed' THEN json_extract(body, '$.breaker') END,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.graph') END,
     CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.version'), '') END,
-    CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.name'), '') END
+    CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.name'), '') END,
+    origin
 FROM row
 """
+"""Events with what is projected from them. The breakers of a run that comes from elsewhere are not ours."""
+
+INSERT = _ARRIVED + _PROJECT
 """One autocommit statement for a whole group: a cancelled or crashed caller can never leave half of it."""
+
+_STAGED = "WITH row AS (SELECT *, 'imported' AS origin FROM temp.incoming)"
+
+INSERT_STAGED = _STAGED + _PROJECT + "ORDER BY gseq"
+"""All events of one imported run, collected in `temp.incoming`, in one autocommit statement."""
 
 
 _PROBES = (
@@ -100,18 +114,23 @@ class Database:
         path = folder / FILE_NAME
         ownership = Ownership(folder)
         try:
-            owned = await asyncio.to_thread(_prepare, folder, path, ownership)
+            owned, notices = await asyncio.to_thread(_prepare, folder, path, ownership)
         except OSError as exc:
             ownership.release()
             raise _unusable(folder, exc) from exc
-        notices: list[str] = []
+        except sqlite3.Error as exc:
+            ownership.release()
+            raise store_error(exc, path) from exc
+        except BaseException:
+            ownership.release()
+            raise
         try:
             try:
                 return await cls._connect(path, ownership, owned, notices)
             except sqlite3.DatabaseError as exc:
                 if not owned or not _damaged(exc):
                     raise
-                notices.append(await asyncio.to_thread(_move_aside, path, exc))
+                notices.append(await asyncio.to_thread(_begin_anew, path, exc))
                 return await cls._connect(path, ownership, owned, notices)
         except (sqlite3.Error, OSError) as exc:
             ownership.release()
@@ -122,7 +141,7 @@ class Database:
 
     @classmethod
     async def _connect(cls, path: Path, ownership: Ownership, owned: bool, notices: list[str]) -> Database:
-        connection = await aiosqlite.connect(path, isolation_level=None)
+        connection = await _connect(path)
         try:
             for pragma in PRAGMAS:
                 await connection.execute_fetchall(pragma)
@@ -154,9 +173,17 @@ class Database:
             )
         return database
 
+    def refusal(self, what: str) -> StoreError:
+        """Why `what` cannot be done where the database is open for reading only."""
+        return StoreError(
+            "read_only",
+            f"The database is open for reading only, so {what}.",
+            "Close the program that owns it, or update this one, then try again.",
+        )
+
     async def insert_events(self, rows_json: str) -> None:
         """Insert a group of event rows (a JSON array of arrays, in column order) in one atomic, durable statement."""
-        await self.write(_INSERT, (rows_json,))
+        await self.write(INSERT, (rows_json,))
 
     async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one autocommit statement on the writing connection; it completes even if the caller is cancelled.
@@ -175,7 +202,7 @@ class Database:
 
         It has its own snapshot and ends at once, so it never keeps the write-ahead log from being reset.
         """
-        connection = await aiosqlite.connect(self.path, isolation_level=None)
+        connection = await _connect(self.path)
         try:
             await connection.execute_fetchall("PRAGMA query_only = ON")
             await connection.execute_fetchall("PRAGMA busy_timeout = 5000")
@@ -249,12 +276,46 @@ def _unusable(folder: Path, exc: BaseException) -> StoreError:
     )
 
 
-def _prepare(folder: Path, path: Path, ownership: Ownership) -> bool:
-    """Make the private folder and file; True when this process owns the database from now on."""
+async def _connect(path: Path) -> aiosqlite.Connection:
+    """A connection without transactions of its own; text that is not UTF-8 any more is read all the same."""
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # checksums find what is damaged
+    return connection
+
+
+def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list[str]]:
+    """Make the private folder and the database where it is missing.
+
+    Returns:
+        Whether this process owns the database from now on, and what the person should know.
+
+    Raises:
+        OSError: the folder or the file cannot be used.
+        StoreError: another process is just making it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owned = ownership.acquire()
-    make_private(path)
-    return owned
+    notices = []
+    if path.exists():
+        make_private(path)
+        if owned and path.stat().st_size == 0:
+            notices.append(_note_loss(path, "was there, but empty"))
+    elif owned and any(path.with_name(path.name + ending).exists() for ending in PARTS[1:]):
+        notices.append(_note_loss(path, "is missing, but its write-ahead log is there"))
+    if not path.exists():
+        if not owned:
+            raise StoreError("database_busy", f"{ownership.owner()} is just making {path}.", "Try again.")
+        create(path)
+    return owned, notices
+
+
+def _note_loss(path: Path, what: str) -> str:
+    """A database that lost its contents is no first run: say so, and keep what there is of it."""
+    aside = move_aside(path, "empty")
+    return (
+        f"The database {path} {what}: what it held has been lost outside this program. What there was is kept as "
+        f"{aside}, and a new database was begun; `tinyllm-tui db restore FILE` brings a backup back."
+    )
 
 
 def _damaged(exc: sqlite3.DatabaseError) -> bool:
@@ -262,14 +323,13 @@ def _damaged(exc: sqlite3.DatabaseError) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _move_aside(path: Path, exc: sqlite3.DatabaseError) -> str:
-    aside = unused(path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"))
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    make_private(path)
-    return f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun."
+def _begin_anew(path: Path, exc: sqlite3.DatabaseError) -> str:
+    aside = move_aside(path, "damaged")
+    create(path)
+    return (
+        f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun. "
+        "`tinyllm-tui db restore FILE` brings a backup back."
+    )
 
 
 async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
@@ -292,12 +352,14 @@ async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
 
 async def _migrate(connection: aiosqlite.Connection, version: int, path: Path, notices: list[str]) -> None:
     """Bring the schema from `version` to ours, one transaction for each step, after a copy of what there was."""
-    backup = await back_up(connection, path, version) if 0 < version < VERSION else None
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        await connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
-            f"{script} PRAGMA user_version = {number}; COMMIT;"
-        )
+    if version == VERSION:
+        return
+    backup = await back_up(connection, path, version) if version else None
+    for number in range(version + 1, VERSION + 1):
+        await connection.executescript(migration_script(number))
+    with contextlib.suppress(sqlite3.Error):  # without room for it, pages that retention frees are used again instead
+        await connection.execute_fetchall("PRAGMA auto_vacuum = INCREMENTAL")
+        await connection.execute_fetchall("VACUUM")
     if backup is not None:
         notices.append(
             f"The database was brought up to date (from schema {version} to {VERSION}). As it was before, it is kept "

@@ -1,10 +1,11 @@
-"""Private files beside the database, and names for them that are free."""
+"""Private files beside the database, names for them that are free, and moving a database aside."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import stat
+import time
 from pathlib import Path
 
 
@@ -26,6 +27,28 @@ def make_private(path: Path, *, empty: bool = False) -> None:
             os.fchmod(fd, 0o600)
     finally:
         os.close(fd)
+
+
+PARTS = ("", "-wal", "-shm")
+"""Endings of the files that make up a database."""
+
+
+def move_aside(path: Path, what: str) -> Path:
+    """Rename a database with all its files; nothing is deleted.
+
+    Args:
+        path: the database's file; it may be missing while its other files are there.
+        what: `damaged`, `empty` or `before-restore`, for the name.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    aside = unused(path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    for ending in PARTS:
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    return aside
 
 
 def unused(path: Path) -> Path:

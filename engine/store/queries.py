@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
-from engine.events import BreakerSnapshot, Event, Usage, checksum, decode
+from engine.events import BreakerSnapshot, Event, Usage, decode
+from engine.store.checksum import intact
 from engine.store.database import Database, StoreError
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
 from engine.store.schema import REVISIONS_SINCE
@@ -163,8 +164,8 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
 
 
 def _event(row: Any) -> Event:
-    gseq, tx, seq, t_ms, wall_ms, kind, version, body, crc = row
-    if crc != checksum(gseq, tx, seq, kind, body):
+    gseq, tx, seq, t_ms, wall_ms, kind, version, body, _ = row
+    if not intact(*row):
         raise StoreError(
             "event_damaged",
             f"Event {gseq} of the database is damaged.",
@@ -219,19 +220,3 @@ async def session_messages(database: Database, session: str, *, limit: int = 10_
         "SELECT role, content, tx FROM messages WHERE session = ? ORDER BY id DESC LIMIT ?", [session, limit]
     )
     return [(role, content, tx) for role, content, tx in rows][::-1]
-
-
-async def enforce_retention(database: Database, keep: int) -> None:
-    """Delete the oldest finished transactions beyond `keep`, and engine events that belong to no kept span."""
-    await database.write(
-        """DELETE FROM events WHERE tx IN (
-               SELECT tx FROM transactions WHERE status <> 'executing' ORDER BY number DESC LIMIT -1 OFFSET ?)""",
-        (keep,),
-    )
-    await database.write(
-        """DELETE FROM transactions WHERE status <> 'executing'
-           AND NOT EXISTS (SELECT 1 FROM events e WHERE e.tx = transactions.tx)"""
-    )
-    await database.write(
-        "DELETE FROM events WHERE tx IS NULL AND gseq < (SELECT coalesce(min(first_gseq), 0) FROM transactions)"
-    )

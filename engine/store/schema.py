@@ -134,12 +134,19 @@ FROM transactions t JOIN events e ON e.gseq = t.first_gseq
 WHERE e.kind = 'begin' AND CASE WHEN json_valid(e.body) THEN json_type(e.body, '$.graph') = 'object' END
 GROUP BY t.graph_hash;
 
+ALTER TABLE transactions ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+
+CREATE TRIGGER transaction_gone AFTER DELETE ON transactions BEGIN
+    DELETE FROM events WHERE tx = old.tx;
+END;
+
 DROP VIEW inbox;
 CREATE VIEW inbox AS
     SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
            NULL AS number, NULL AS session, NULL AS graph_id, NULL AS graph_hash, NULL AS question, NULL AS backend,
            NULL AS exit, NULL AS answer, NULL AS usage, NULL AS reason, NULL AS error,
-           NULL AS breaker_key, NULL AS breaker, NULL AS graph, NULL AS graph_version, NULL AS graph_name
+           NULL AS breaker_key, NULL AS breaker, NULL AS graph, NULL AS graph_version, NULL AS graph_name,
+           NULL AS origin
     FROM events;
 
 CREATE TRIGGER inbox_event INSTEAD OF INSERT ON inbox BEGIN
@@ -149,10 +156,10 @@ END;
 
 CREATE TRIGGER inbox_begin INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
     INSERT INTO transactions
-        (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq)
+        (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq, origin)
     VALUES (
         new.number, new.tx, 'executing', new.session, new.graph_id, new.graph_hash, new.question, new.backend,
-        new.wall_ms, new.gseq
+        new.wall_ms, new.gseq, coalesce(new.origin, '')
     );
 END;
 
@@ -179,11 +186,15 @@ CREATE TRIGGER inbox_session INSTEAD OF INSERT ON inbox WHEN new.kind = 'committ
     UPDATE sessions SET updated_ms = new.wall_ms WHERE id = (SELECT session FROM transactions WHERE tx = new.tx);
 END;
 
-CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox WHEN new.kind = 'breaker_changed' BEGIN
+CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox
+WHEN new.kind = 'breaker_changed' AND new.breaker_key IS NOT NULL BEGIN
     INSERT INTO breakers (key, body) VALUES (new.breaker_key, new.breaker)
         ON CONFLICT (key) DO UPDATE SET body = excluded.body;
 END;
 """
+
+ORIGIN_SINCE = 2
+"""Schema version from which on transactions say where they come from."""
 
 REVISIONS_SINCE = 2
 """Schema version from which on there are `graph_revisions`."""

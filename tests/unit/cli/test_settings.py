@@ -50,6 +50,7 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "backend": "openai",
         "roles": '{"code": "x"}',
         "ascii": "true",
+        "durability": "strict",
         "data_dir": "/d",
         "embedded.model_path": "/m",
     }

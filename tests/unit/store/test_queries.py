@@ -13,8 +13,10 @@ from engine import events as ev
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.message import replace_surrogates
 from engine.store import queries
+from engine.store.checksum import checksum
 from engine.store.database import StoreError
 from engine.store.log import TxStream
+from engine.store.retention import Limits, prune
 from engine.store.rows import SessionRow
 from tests.unit.store.rig import Store, begin, note, open_store, read
 
@@ -205,6 +207,8 @@ async def test_an_event_of_a_newer_program_is_named_as_such(tmp_path: Path) -> N
         start(store, 1)
         await store.log.flush()
         await store.database.write("UPDATE events SET v = 99")
+        for row in read(store.database.path, "SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body FROM events"):
+            await store.database.write("UPDATE events SET crc = ? WHERE gseq = ?", (checksum(*row), row[0]))
         with pytest.raises(StoreError) as caught:
             await queries.events(store.database, "tx1")
         assert caught.value.code == "event_unreadable"
@@ -226,7 +230,7 @@ async def test_retention_keeps_the_newest_transactions_with_the_engines_events_i
                 commit(store, stream)
         await store.log.flush()
         kept_before = await queries.events(store.database, "tx4")
-        await queries.enforce_retention(store.database, 1)
+        await prune(store.database, Limits(keep=1))
         assert [row.number for row in await queries.transactions(store.database, limit=9)] == [5, 3], "3 still runs"
         assert running is not None
         assert await queries.events(store.database, "tx4") == []
@@ -240,7 +244,7 @@ async def test_retention_keeps_the_newest_transactions_with_the_engines_events_i
         ((oldest,),) = read(store.database.path, "SELECT min(gseq) FROM events")
         assert oldest == first, "what belongs to no kept span is gone"
         assert len(await queries.session_messages(store.database, "s")) == 8, "a session keeps what was said"
-        await queries.enforce_retention(store.database, 1)
+        await prune(store.database, Limits(keep=1))
         assert len(await queries.transactions(store.database, limit=9)) == 2
 
 
@@ -248,7 +252,7 @@ async def test_retention_of_an_empty_store_does_nothing(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         store.log.append(ev.BackendChanged("e", "b", "ready"))
         await store.log.flush()
-        await queries.enforce_retention(store.database, 10)
+        await prune(store.database, Limits(keep=10))
         assert len(store.stored()) == 1
 
 

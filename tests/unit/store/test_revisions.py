@@ -120,7 +120,7 @@ async def test_revisions_outlive_the_transactions_that_used_them(tmp_path: Path)
     config = EngineConfig(keep_transactions=1)
     async with engine.open(tmp_path, config=config) as eng:
         while len(rows := await eng.transactions()) > 1:  # retention runs beside the start
-            await queries.enforce_retention(eng._recording, 1)  # type: ignore[arg-type]
+            await eng.prune(keep=1)
         assert [row.number for row in rows] == [3]
         assert [row.version for row in await eng.graph_history("graph.echo")] == ["1.2.0", "1.1.0", "1.0.0"]
         assert await eng.graph_revision(echo("1.0.0").content_hash()) == echo("1.0.0")
