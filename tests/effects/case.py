@@ -37,6 +37,8 @@ class Seen:
     """What models were asked, in order."""
     asked: Sequence[ApprovalRequest] = ()
     """What the person was asked."""
+    back_offs: Sequence[float] = ()
+    """Seconds that each wait before a further attempt could last."""
 
     @property
     def ran(self) -> Ran:

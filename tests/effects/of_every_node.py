@@ -151,6 +151,8 @@ CASES: tuple[Case, ...] = (
          see=_ended, inside=("retry",), slow=Slow(times=2)),
     case("RetrySpec.attempts (of model calls)", chain(x("model", retry={"base_delay_ms": 0})), (1, 1), (4, 4),
          see=calls, inside=("retry",), script=_broken),
-    case("RetrySpec.base_delay_ms", _BROKEN_MODEL, (0, [0, 0, None]), (1, [1, 2, None]), see=_waits,
+    case("RetrySpec.base_delay_ms (of visits)", _SLOW_TRANSFORM, (0, [0.0, 0.0]), (1, [0.001, 0.002]),
+         see=lambda seen: seen.back_offs, inside=("retry",), slow=Slow(times=2)),
+    case("RetrySpec.base_delay_ms (of model calls)", _BROKEN_MODEL, (0, [0, 0, None]), (1, [1, 2, None]), see=_waits,
          inside=("retry",), script=_broken, longest_waits=True),
 )  # fmt: skip

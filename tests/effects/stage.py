@@ -18,6 +18,7 @@ from engine.graph.spec import GraphSpec
 from engine.graph.validation import validate
 from engine.message import Message
 from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
+from engine.nodes.factory import make_inline
 from engine.run.plan import Plan, make_plan
 from tests.approvers import Person
 from tests.effects.case import Case, Document, Seen, Slow
@@ -26,7 +27,8 @@ from tests.scripted_backend import ScriptedBackend
 from tests.unit.run.clock import LoopClock
 
 TURNS = 5
-"""Turns of the event loop in which a time limit that is over ends what it limits."""
+"""Turns of the event loop in which a time limit that is over ends what it limits. A node that decides at once gives it
+none."""
 
 
 class Stage:
@@ -63,9 +65,13 @@ class Stage:
     async def _run(self, case: Case, seen: Seen) -> Seen:
         backend = ScriptedBackend(case.script, case.models)
         backend.install(self._monkeypatch)
-        self._monkeypatch.setattr(
-            random.Random, "uniform", lambda _self, low, high: high if case.longest_waits else low
-        )
+        back_offs: list[float] = []
+
+        def jitter(_self: random.Random, low: float, high: float) -> float:
+            back_offs.append(high)
+            return high if case.longest_waits else low
+
+        self._monkeypatch.setattr(random.Random, "uniform", jitter)
         slow = case.slow
         self._monkeypatch.setattr(
             "engine.run.engine.make_plan",
@@ -74,7 +80,7 @@ class Stage:
         person = None if case.person is None else Person(case.person)
         ran = await ask(seen.spec, case.question, inputs=case.inputs, approver=person)
         asked = () if person is None else person.asked
-        return dataclasses.replace(seen, run=ran, requests=backend.requests, asked=asked)
+        return dataclasses.replace(seen, run=ran, requests=backend.requests, asked=asked, back_offs=back_offs)
 
 
 def _slowed(plan: Plan, slow: Slow, clock: LoopClock) -> Plan:
@@ -83,7 +89,8 @@ def _slowed(plan: Plan, slow: Slow, clock: LoopClock) -> Plan:
     if slow.node in inline:
         inline[slow.node] = _SlowInline(inline[slow.node], slow, clock)
     else:
-        tasks[slow.node] = _SlowTask(tasks[slow.node], slow, clock)
+        at_once = make_inline(plan.specs[slow.node], frozenset()) is not None
+        tasks[slow.node] = _SlowTask(tasks[slow.node], slow, clock, 0 if at_once else TURNS)
     return dataclasses.replace(plan, inline=inline, tasks=tasks)
 
 
@@ -100,14 +107,14 @@ class _SlowInline:
 
 
 class _SlowTask:
-    def __init__(self, node: AsyncNode, slow: Slow, clock: LoopClock) -> None:
-        self._node, self._slow, self._clock = node, slow, clock
+    def __init__(self, node: AsyncNode, slow: Slow, clock: LoopClock, turns: int) -> None:
+        self._node, self._slow, self._clock, self._turns = node, slow, clock, turns
         self._taken = 0
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
         self._taken += 1
         if self._taken <= self._slow.times:
             self._clock.skip(self._slow.seconds)
-            for _ in range(TURNS):
+            for _ in range(self._turns):
                 await asyncio.sleep(0)
         return await self._node.run(ctx, message)
