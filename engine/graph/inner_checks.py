@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.graph.config_checks import check_condition
 from engine.graph.inner_configs import LoopConfig, SubgraphConfig, TimeoutConfig
-from engine.graph.problems import Location, Problem, choose_from, shorten
+from engine.graph.problems import Location, Problem, shorten
 from engine.graph.spec import GraphSpec, NodeSpec
 from engine.graph.topology import Link, links
 
@@ -17,8 +17,7 @@ _WITH_CONDITION = ("until_condition", "while_condition")
 
 
 def check_degradation(spec: GraphSpec) -> Iterator[Problem]:
-    """What is wrong with `degradation` and `fallback_node`."""
-    known = [node.id for node in spec.nodes]
+    """What is wrong with `degradation` and `fallback_node`, where that is the id of a node."""
     if spec.degradation == "fallback" and spec.fallback_node is None:
         message = "The graph does not say where failures go."
         yield _problem(("degradation",), message, "Add `fallback_node:` with the id of a node, such as an exit.")
@@ -27,9 +26,6 @@ def check_degradation(spec: GraphSpec) -> Iterator[Problem]:
     elif spec.degradation != "fallback":
         message = f"The `fallback_node` does nothing with `degradation: {spec.degradation}`."
         yield _problem(("fallback_node",), message, "Set `degradation: fallback`, or remove it.")
-    elif spec.fallback_node not in known:
-        message = f"The `fallback_node` is `{spec.fallback_node}`, but there is no such node."
-        yield _problem(("fallback_node",), message, choose_from(spec.fallback_node, known))
     elif next(node for node in spec.nodes if node.id == spec.fallback_node).type == "entry":
         message = f"The `fallback_node` `{spec.fallback_node}` is an entry: the run would begin again."
         yield _problem(("fallback_node",), message, "Name an exit, or a node that leads to one.")
@@ -90,11 +86,13 @@ def check_inner_nodes(spec: GraphSpec) -> Iterator[Problem]:
     """
     types = {node.id: node.type for node in spec.nodes}
     owners: dict[str, Link] = {}
+    misplaced: set[str] = set()  # that ways lead to them is no mistake of its own
     for link in links(spec):
         if link.kind != "inner":
             continue
         kind, owner = types[link.target], owners.get(link.target)
         if kind in _NEVER_INSIDE:
+            misplaced.add(link.target)
             message = f"The node `{link.target}` is of type {kind}, and cannot run inside `{link.source}`."
             yield _problem(link.location, message, "Put it into a graph of its own, and that into a node subgraph.")
         elif owner is not None:
@@ -102,9 +100,12 @@ def check_inner_nodes(spec: GraphSpec) -> Iterator[Problem]:
             message = f"The node `{link.target}` runs inside `{link.source}` {again}."
             yield _problem(link.location, message, "Give each place a node of its own.")
         owners.setdefault(link.target, link)
-    yield from _circles(owners)
+    for name, problem in _circles(owners):
+        misplaced.add(name)
+        yield problem
     for link in links(spec):
-        inside = next((name for name in (link.source, link.target) if name in owners), None)
+        ends = (link.source, link.target)
+        inside = next((name for name in ends if name in owners and name not in misplaced), None)
         if link.kind != "inner" and inside is not None:
             message = f"The node `{inside}` runs inside `{owners[inside].source}`, so nothing leads to it or from it."
             remedy = f"Remove this way, or lead it to or from `{owners[inside].source}`."
@@ -114,7 +115,7 @@ def check_inner_nodes(spec: GraphSpec) -> Iterator[Problem]:
         yield _problem(("fallback_node",), message, "Name a node outside of it.")
 
 
-def _circles(owners: dict[str, Link]) -> Iterator[Problem]:
+def _circles(owners: dict[str, Link]) -> Iterator[tuple[str, Problem]]:
     for name, link in owners.items():
         around, seen = link.source, {name}
         while around in owners and around not in seen:
@@ -122,5 +123,5 @@ def _circles(owners: dict[str, Link]) -> Iterator[Problem]:
             around = owners[around].source
         if around == name and min(seen) == name:
             message = f"The node `{name}` runs inside itself."
-            yield _problem(link.location, message, "Remove it here, or give it another place.")
+            yield name, _problem(link.location, message, "Remove it here, or give it another place.")
             return

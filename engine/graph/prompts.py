@@ -139,6 +139,7 @@ def check_prompts(spec: GraphSpec, known: Iterable[str], *, unused: bool = True)
     """
     names = [*spec.prompts, *known]
     used = list(prompt_ids(spec))
+    wrong = {name: list(check_prompt(prompt, ("prompts", name), name)) for name, prompt in spec.prompts.items()}
     unused = unused and all(name in spec.prompts for _, name in used)  # else the one that is meant is misspelt
     for location, name in used:
         node = spec.nodes[int(location[1])]
@@ -146,14 +147,16 @@ def check_prompts(spec: GraphSpec, known: Iterable[str], *, unused: bool = True)
             if isinstance(node.config, GateConfig) and node.config.prompt_id is None:
                 continue  # a graph that no file was read for: the shipped one is taken
             message = f"The node `{node.id}` uses the prompt `{shorten(name)}`, but there is no such prompt."
-            yield Problem("", 0, 0, message, choose_from(name, names), location)
-        else:
+            base = name.partition("@")[0]  # the prompt may be there in another version
+            remedy = f"Did you mean `{base}`?" if base in names else choose_from(name, names)
+            yield Problem("", 0, 0, message, remedy, location)
+        elif not wrong[name]:
             yield from _check_use(node, location, spec.prompts[name])
         if isinstance(node.config, ModelConfig | AgentConfig) and node.config.system_prompt.strip():
             message = f"The node `{node.id}` has a `prompt_id` and a `system_prompt`."
             yield Problem("", 0, 0, message, "Remove one of them.", (*location[:-1], "system_prompt"))
-    for name, prompt in spec.prompts.items():
-        yield from check_prompt(prompt, ("prompts", name), name)
+    for name, problems in wrong.items():
+        yield from problems
         if unused and name not in [each for _, each in used]:
             message = f"No node uses the prompt `{shorten(name)}`."
             yield Problem("", 0, 0, message, "Name it in a `prompt_id`, or remove it.", ("prompts", name))

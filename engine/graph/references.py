@@ -59,7 +59,7 @@ def _mentions(spec: GraphSpec) -> Iterator[_Mention]:
     for index, node in enumerate(spec.nodes):
         yield from _inside(node, ("nodes", index, "config"))
     for link in ways:
-        if link.kind != "edge":
+        if link.kind not in ("edge", "inner"):
             labels = [each.label for each in ways if each.source == link.source and each.kind == "route"]
             also = tuple(labels) if link.location[-1] == "default_route" else ()
             yield _Mention(link.target, f"{_origin(link)} leads to", link.location, also=also)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from engine.graph.inner_configs import SubgraphConfig
-from engine.graph.problems import GraphError, Location, Problem, choose_from, shorten
+from engine.graph.problems import GraphError, Location, Problem, choose_from, nearest, shorten
 from engine.graph.spec import GraphSpec
 
 MAX_DEPTH = 8
@@ -40,14 +40,17 @@ def with_graphs(spec: GraphSpec, load: Load) -> tuple[GraphSpec, list[Problem]]:
 def _wrong(spec: GraphSpec, location: Location, name: str, error: GraphError) -> Problem:
     node = spec.nodes[int(location[1])].id
     first = error.problems[0]
+    remedy = first.remedy
     if error.code == "unknown_graph":
+        near = nearest(name, spec.graphs)
+        remedy = f"Did you mean `{near}`?" if near else remedy
         message = f"The node `{node}` runs the graph `{shorten(name)}`, but there is no such graph."
     elif error.code == "graph_circle":
         message = first.message
     else:
         where = f" ({first.place})" if first.place else ""
         message = f"The graph `{shorten(name)}` of node `{node}` is wrong{where}: {first.message}"
-    return Problem("", 0, 0, message, first.remedy, location)
+    return Problem("", 0, 0, message, remedy, location)
 
 
 def check_subgraphs(spec: GraphSpec) -> Iterator[Problem]:

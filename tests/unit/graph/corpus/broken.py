@@ -79,7 +79,7 @@ def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Mark, yaml.Node] | Non
     return None
 
 
-def at(data: Any, place: Location) -> Any:
+def value_at(data: Any, place: Location) -> Any:
     """The value at a path."""
     for part in place:
         data = data[part]
@@ -90,7 +90,7 @@ def put(place: Location, value: Any) -> Callable[[dict[str, Any]], None]:
     """An edit that sets the value at a path."""
 
     def edit(data: dict[str, Any]) -> None:
-        at(data, place[:-1])[place[-1]] = value
+        value_at(data, place[:-1])[place[-1]] = value
 
     return edit
 
@@ -100,21 +100,21 @@ def remove(*places: Location) -> Callable[[dict[str, Any]], None]:
 
     def edit(data: dict[str, Any]) -> None:
         for place in sorted(places, key=str, reverse=True):
-            del at(data, place[:-1])[place[-1]]
+            del value_at(data, place[:-1])[place[-1]]
 
     return edit
 
 
 def append(place: Location, *values: Any) -> Callable[[dict[str, Any]], None]:
     """An edit that appends to the list at a path."""
-    return lambda data: at(data, place).extend(values)
+    return lambda data: value_at(data, place).extend(values)
 
 
 def rename(place: Location, name: str) -> Callable[[dict[str, Any]], None]:
     """An edit that gives the field at a path another name, at the same place in its mapping."""
 
     def edit(data: dict[str, Any]) -> None:
-        owner = at(data, place[:-1])
+        owner = value_at(data, place[:-1])
         items = [(name if key == place[-1] else key, value) for key, value in owner.items()]
         owner.clear()
         owner.update(items)

@@ -299,7 +299,9 @@ def _gate(base: Base, node: dict[str, Any], at: Location) -> Iterator[Broken]:
             yield Broken(base, "judge that is not asked", place, put(place, value), words, ("`mode: llm`",))
     place = (*at, "conditions", 0, "expression")
     names = {"checks": "judge.passed", "llm": "checks.ok", "expression": "checks.ok"}
-    text = names[node["config"].get("mode", "expression")]
+    text = names.get(node["config"].get("mode", "expression"))
+    if text is None or not node["config"].get("conditions"):
+        return
     words = (f"mentions `{text}`", "here")
     yield Broken(base, "condition of another mode", place, put(place, text), words, ("`mode: ",), text)
 

@@ -10,7 +10,7 @@ from tests.unit.graph.corpus.bases import Base
 from tests.unit.graph.corpus.broken import Broken, Location, misspelt, put, remove, rename
 from tests.unit.graph.corpus.spots import Kind, Spot, owners, spots
 
-_ALIKE = 2
+_ALIKE = 1
 """So many mutations are made of the same field in the same way; more would say nothing more."""
 
 _WRONG: dict[Kind, list[tuple[Any, str]]] = {

@@ -142,7 +142,7 @@ def mutations(base: Base) -> Iterator[BrokenText]:
     lines = write(base.data).splitlines()
     with_value = [number for number, line in enumerate(lines) if _simple(line)]
     for count, (kind, (change, words, remedy)) in enumerate(_CHANGES.items()):
-        for number in with_value[count % _EVERY :: _EVERY][:3]:
+        for number in with_value[count % _EVERY :: _EVERY][:2]:
             text = "\n".join((*lines[:number], change(lines[number]), *lines[number + 1 :])) + "\n"
             yield BrokenText(base, kind, text, number + 1, words, remedy)
 
