@@ -37,7 +37,7 @@ class GraphShape:
 def shape_of(graph: Mapping[str, Any]) -> GraphShape:
     """The shape of a graph specification in its JSON form (`GraphSpec.model_dump(mode="json")`, or `View.graph`).
 
-    Routers, gates and approvals name targets in their config; those are edges too, and so is what a loop or timeout
+    Routers, gates, fan-outs and approvals name targets in their config; those are edges too, and so is what a loop or timeout
     runs inside.
     """
     nodes = tuple(node["id"] for node in graph.get("nodes", ()))
@@ -73,6 +73,7 @@ def _targets(config: Mapping[str, Any]) -> Iterable[str]:
     yield from by_name.values()
     yield from (route["target"] for route in config.get("compound_routes") or ())
     yield from (condition["target"] for condition in config.get("conditions") or ())
+    yield from config.get("targets") or ()
     yield from (config[name] for name in ("approved_target", "rejected_target") if config.get(name))
     for name in (config.get("default_route"), config.get("default_target")):
         if name:

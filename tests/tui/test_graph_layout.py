@@ -69,12 +69,13 @@ def test_targets_named_in_the_config_are_edges_too() -> None:
                 "config": {"routes": [{"name": "x", "target": "a"}], "default_route": "x", "compound_routes": []},
             },
             {"id": "g", "config": {"conditions": [{"expression": "true", "target": "r"}], "default_target": "z"}},
+            {"id": "f", "type": "fanout", "config": {"targets": ["a", "z"]}},
             {"id": "a"},
             {"id": "z"},
         ],
         "edges": [{"from_node": "a", "to_node": "g"}, {"from_node": "a", "to_node": "not_there"}],
     }
-    assert set(shape_of(spec).edges) == {("r", "a"), ("g", "r"), ("g", "z"), ("a", "g")}
+    assert set(shape_of(spec).edges) == {("r", "a"), ("g", "r"), ("g", "z"), ("f", "a"), ("f", "z"), ("a", "g")}
 
 
 def test_the_command_line_form_names_every_node_and_its_type() -> None:
