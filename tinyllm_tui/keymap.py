@@ -87,7 +87,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
             Key(f"graph.{way}", way, f"select({way!r})", f"select the node {words}")
             for way, words in (("up", "above"), ("down", "below"), ("left", "on the left"), ("right", "on the right"))
         ),
-        Key("graph.open", "enter", "open_node", "what the selected node did (a click does the same)", "details"),
+        Key("graph.open", "enter", "open_node", "what the selected node did (also: a click)", "details", shown="enter"),
     ),
     "node": (
         Key("node.leave", "escape,q", "leave", "close the details of a node", "close", shown="esc"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Markdown
 
+from tests.tui.scripted_engine import ScriptedEngine
+from tests.tui.test_cockpit import app_of, ask, text_of, until
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.chat.draft import draft_lines, finished_until
 from tinyllm_tui.words import plain
@@ -139,3 +142,21 @@ def test_a_draft_looks_like_the_markdown_that_it_becomes() -> None:
     ]
     assert [plain(row).rstrip() for row in draft_lines("```py\nx = 1", 20)] == ["", "  x = 1", ""]
     assert [plain(row) for row in draft_lines("2 ** 3\nis 8", 20)] == ["2 ** 3 is 8"]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (60, 30)])
+async def test_long_lines_of_code_are_shown_whole(size: tuple[int, int], tmp_path: Path) -> None:
+    words = [f"word_{n:02}" for n in range(30)]
+    engine = ScriptedEngine(answer=f"```python\ncall({', '.join(words)})\n```\n")
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await ask(pilot)
+        await until(pilot, lambda: not app.conversation.busy and all(word in text_of(app) for word in words))
+
+
+def test_long_lines_of_code_are_wrapped_while_they_are_written() -> None:
+    words = [f"word_{n:02}" for n in range(30)]
+    rows = [plain(row) for row in draft_lines(f"```\n    {' '.join(words)}", 40)]
+    assert all(len(row) == 40 for row in rows)
+    assert rows[1].startswith("      word_00")
+    assert " ".join(" ".join(rows).split()) == " ".join(words)

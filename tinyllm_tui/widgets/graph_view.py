@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -203,16 +202,21 @@ class GraphPane(LineView):
         else:
             self._select(drawing.beside(self._selected, direction) or self._selected)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a selected node there is nothing to open: Enter means what it means in other panes."""
+        if action == "open_node":
+            return self._drawing is not None and self._selected in self._drawing.boxes
+        return super().check_action(action, parameters)
+
     def action_open_node(self) -> None:
-        """The details of the selected node; without one the key means what it means in other panes."""
-        if self._drawing is None or self._selected not in self._drawing.boxes:
-            raise SkipAction
+        """The details of the selected node."""
         self._select(self._selected, opened=True)
 
     def _select(self, node: str, *, opened: bool = False) -> None:
         self._selected = node
         self._keep_in_sight(node)
         self.refresh()
+        self.refresh_bindings()
         self.post_message(self.NodeSelected(node, opened=opened))
 
     def render_line(self, y: int) -> Strip:

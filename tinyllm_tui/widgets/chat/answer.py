@@ -47,6 +47,8 @@ class Answer(Vertical):
     Answer > Document { padding: 0; margin: 0; background: transparent; }
     Answer > Draft { display: none; }
     Answer.-writing > Draft { display: block; }
+    Answer MarkdownFence { overflow: hidden hidden; }
+    Answer MarkdownFence > Label { width: 1fr; text-wrap: wrap; }
     """
 
     def __init__(self) -> None:

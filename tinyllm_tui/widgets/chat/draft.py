@@ -11,7 +11,7 @@ from typing import ClassVar
 from rich.cells import set_cell_size
 
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import Line, Span, wrapped
+from tinyllm_tui.words import Line, Span, plain, wrapped
 
 _FENCE = re.compile(r" *(`{3,}|~{3,})(.*)")
 _HEADING = re.compile(r" {0,3}#{1,6} +")
@@ -79,8 +79,9 @@ def draft_lines(text: str, width: int) -> list[Line]:
             paragraph.append(line)
             continue
         end_paragraph()
-        # a fence is drawn with an empty row above and below its code
-        rows.append(((set_cell_size(f"  {line if kind == 'code' else ''}", width), "code"),))
+        # a fence is drawn with an empty row above and below its code, and two columns on its left and right
+        code = wrapped(((line if kind == "code" else "", "code"),), max(width - 4, 8))
+        rows += [((set_cell_size(f"  {plain(row)}", width), "code"),) for row in code]
     end_paragraph()
     if fences.mark:
         rows.append(((" " * width, "code"),))
