@@ -24,6 +24,8 @@ _KEYS = frozenset(key for binding in KEYS["approval"] for key in binding.keys.sp
     "up", "down", "pageup", "pagedown", "home", "end",
 }  # fmt: skip
 """Keys that answer, and those that scroll."""
+_EDITOR = 10
+"""Rows of the editor of a short text; it scrolls."""
 _AROUND = 7
 """Rows of the dialog and the footer that are not its text."""
 
@@ -96,7 +98,7 @@ class ApprovalScreen(ModalScreen[None]):
         lines = self._lines(self._frame.content_size.width - 1)  # a column is for the scroll bar
         height = min(len(lines), room // 3 if self._editing else room)
         self._body.styles.height = height
-        self._editor.styles.height = room - height
+        self._editor.styles.height = min(room - height, max(self._text.count("\n") + 4, _EDITOR))
         self._body.set_lines(lines)
         more = f"{self._pending - 1} more after this {self._signs.dot} " if self._pending > 1 else ""
         how = "esc ends editing, y then sends it on" if self._editing else "y allows it, n does not, Enter does nothing"
