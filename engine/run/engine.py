@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -223,8 +223,7 @@ class Engine:
         plan = self._plan(graph)
         given = _json_fields(inputs or {})
         tx = uuid.uuid4().hex
-        number = 0 if self.read_only else self._next_number
-        self._next_number += 1
+        number = 0 if self.read_only else self._take_number()
         run = Run(tx, number, self.bus, self._events_after)
         self._runs.add(run)
         driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
@@ -328,10 +327,65 @@ class Engine:
             StoreError: the database is open for reading only, or does not take it.
         """
         if self._database is None:
-            raise EngineError(
-                ErrorClass.INVALID_REQUEST, "no_store", "There is no store.", remedy="Open one with --data-dir."
-            )
+            raise _no_store()
         return await retention.prune(self._database, Limits(keep, older_than_s, max_bytes), dry_run=dry_run)
+
+    async def export(self, tx: str) -> AsyncIterator[bytes]:
+        """The lines of a file from which a finished transaction can be imported elsewhere.
+
+        It holds everything that was recorded: questions, answers, prompts, what tools were given and gave back.
+
+        Args:
+            tx: the transaction's id.
+
+        Raises:
+            EngineError: not_found; or invalid_request while it still goes on.
+            StoreError: the database cannot be read, or an event is damaged.
+        """
+        from engine.store.export_run import export_kept, export_stored
+
+        kept = self._log.kept(tx)
+        if kept or self._database is None:
+            for line in export_kept(tx, kept):
+                yield line
+            return
+        async for line in export_stored(self._database, tx):
+            yield line
+
+    async def import_run(self, lines: AsyncIterable[bytes] | Iterable[bytes]) -> TransactionRow:
+        """Add a transaction that was exported elsewhere; it is there as a whole, or not at all.
+
+        Args:
+            lines: of the file, each with its end; `engine.store.run_file.lines_of` reads them safely.
+
+        Raises:
+            EngineError: invalid_request, for a file that is not as it was written, a run that is here already, while a
+                run goes on, or where there is no store.
+            StoreError: the database is open for reading only, or does not take it.
+        """
+        from engine.store.import_run import import_lines
+
+        if self._database is None:
+            raise _no_store()
+        if self._recording is None:
+            raise self._database.refusal("nothing can be imported")
+        return await import_lines(self._recording, lines, self._reserve, self._take_number)
+
+    def _reserve(self, count: int) -> int:
+        """Numbers for imported events."""
+        if self._runs:
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST,
+                "run_in_progress",
+                "Nothing can be imported while a run goes on.",
+                remedy="Wait for its end, or cancel it.",
+            )
+        return self._log.reserve(count)
+
+    def _take_number(self) -> int:
+        number = self._next_number
+        self._next_number += 1
+        return number
 
     async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]:
         """The revisions of graphs that have run here, of one graph (`graph.quick`) or of all, used last first.
@@ -416,6 +470,10 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
         yield engine
     finally:
         await engine.shut_down()
+
+
+def _no_store() -> EngineError:
+    return EngineError(ErrorClass.INVALID_REQUEST, "no_store", "There is no store.", remedy="Open one with --data-dir.")
 
 
 def _json_fields(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,8 @@ class Database:
         """Sentences for the person about what opening found."""
         self.schema = VERSION
         """Version of the schema; only a database that is open for reading may have another one than ours."""
+        self.importing = asyncio.Lock()
+        """Held while `temp.incoming` of the writing connection is used."""
         self._writer = writer
         self._ownership = ownership
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+from dataclasses import replace
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot, Event, Usage, decode
 from engine.store.checksum import intact
 from engine.store.database import Database, StoreError
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
-from engine.store.schema import REVISIONS_SINCE
+from engine.store.schema import ORIGIN_SINCE, REVISIONS_SINCE
 
-_TRANSACTION = """
-SELECT number, tx, status, session, graph_id, question, answer, exit, reason, error, backend, started_ms, duration_ms,
-       events, usage FROM transactions
+_COLUMNS = """
+number, tx, status, session, graph_id, question, answer, exit, reason, error, backend, started_ms, duration_ms,
+events, usage
 """
+_TEXTS = ("tx", "status", "graph_id", "question", "answer", "reason", "error", "backend")
+_NUMBERS = ("number", "started_ms", "duration_ms", "events")
 _EVENTS_OF_TX = """
 WITH span AS (SELECT first_gseq AS first, coalesce(last_gseq, 9e18) AS last FROM transactions WHERE tx = ?1)
 SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events WHERE tx = ?1 AND gseq > ?2
@@ -32,25 +38,44 @@ HASH_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")
 """What may be the beginning of a revision's hash."""
 ID_DIGITS = 6
 """Digits from which on they may be the beginning of an id: fewer are meant as a number."""
+_USAGE = TypeAdapter(Usage)
+_BREAKER = TypeAdapter(BreakerSnapshot)
 _DECODE_AT_ONCE = 400
 """Rows decoded between two turns of the event loop."""
 
 
+def _select(database: Database) -> str:
+    """The query for transactions; an older program that owns the database keeps no origin."""
+    origin = "origin" if database.schema >= ORIGIN_SINCE else "''"
+    return f"SELECT {_COLUMNS}, {origin} FROM transactions"  # noqa: S608 - built of column names
+
+
 def _transaction(row: Any) -> TransactionRow:
-    values = (*row[:-1], Usage(**json.loads(row[-1])))
-    return TransactionRow(*values)
+    """A row of the list. It has no checksum of its own: one that cannot be is shown with the status `damaged`."""
+    *fields, usage_text, origin = row
+    usage, whole = Usage(), True
+    try:
+        usage = _USAGE.validate_json(usage_text)
+    except ValueError:
+        whole = False
+    found = TransactionRow(*(*fields, usage, origin))
+    mended: dict[str, Any] = {name: "" for name in _TEXTS if not isinstance(getattr(found, name), str)}
+    mended |= {name: 0 for name in _NUMBERS if not isinstance(getattr(found, name), int)}
+    if whole and not mended:
+        return found
+    return replace(found, **(mended | {"status": "damaged"}))
 
 
 async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:
     """The newest transactions first."""
     where, parameters = ("WHERE session = ?", [session]) if session is not None else ("", [])
-    rows = await database.fetch(f"{_TRANSACTION} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])
+    rows = await database.fetch(f"{_select(database)} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])
     return [_transaction(row) for row in rows]
 
 
 async def unfinished(database: Database) -> list[TransactionRow]:
     """Transactions that neither committed nor rolled back."""
-    rows = await database.fetch(f"{_TRANSACTION} WHERE status = 'executing' ORDER BY number")
+    rows = await database.fetch(f"{_select(database)} WHERE status = 'executing' ORDER BY number")
     return [_transaction(row) for row in rows]
 
 
@@ -63,10 +88,10 @@ async def transaction(database: Database, reference: str) -> TransactionRow:
     text = reference.strip().removeprefix("#")
     rows: list[Any] = []
     if text.isdecimal() and len(text) < 12:
-        rows = list(await database.fetch(f"{_TRANSACTION} WHERE number = ?", [int(text)]))
+        rows = list(await database.fetch(f"{_select(database)} WHERE number = ?", [int(text)]))
     if not rows and text and (not text.isdecimal() or len(text) >= ID_DIGITS):
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        rows = list(await database.fetch(f"{_TRANSACTION} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
+        rows = list(await database.fetch(f"{_select(database)} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
     if len(rows) == 1:
         return _transaction(rows[0])
     what = "fits several transactions" if rows else "is no transaction"
@@ -163,14 +188,19 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
     return decoded
 
 
-def _event(row: Any) -> Event:
-    gseq, tx, seq, t_ms, wall_ms, kind, version, body, _ = row
+def check_row(row: Any) -> None:
+    """Raises `StoreError` for a row of `events`, with all its columns, that is not as it was written."""
     if not intact(*row):
         raise StoreError(
             "event_damaged",
-            f"Event {gseq} of the database is damaged.",
-            "Run `tinyllm-tui doctor`; the other transactions can still be opened.",
+            f"Event {row[0]} of the database is damaged.",
+            "Run `tinyllm-tui doctor --deep`; the other transactions can still be opened.",
         )
+
+
+def _event(row: Any) -> Event:
+    gseq, tx, seq, t_ms, wall_ms, kind, version, body, _ = row
+    check_row(row)
     try:
         return Event(gseq, tx, seq, t_ms, wall_ms, decode(kind, version, body))
     except ValueError as exc:
@@ -189,9 +219,12 @@ async def next_numbers(database: Database) -> tuple[int, int]:
 
 
 async def breakers(database: Database) -> list[BreakerSnapshot]:
-    """The breakers' last states."""
-    rows = await database.fetch("SELECT body FROM breakers ORDER BY key")
-    return [BreakerSnapshot(**json.loads(body)) for (body,) in rows]
+    """The breakers' last states; one that cannot be read begins anew."""
+    found = []
+    for (body,) in await database.fetch("SELECT body FROM breakers ORDER BY key"):
+        with contextlib.suppress(ValueError):
+            found.append(_BREAKER.validate_json(body))
+    return found
 
 
 async def sessions(database: Database) -> list[SessionRow]:

@@ -31,6 +31,8 @@ class TransactionRow:
     duration_ms: int
     events: int
     usage: Usage
+    origin: str = ""
+    """imported: it ran elsewhere, and came from a file; empty for a run of this store."""
 
 
 @dataclass(frozen=True, slots=True)
