@@ -229,11 +229,11 @@ class GraphWatch:
 
     def _mark(self, error: EngineError) -> str:
         """Tells this failure of these texts from others, so that a file that is only touched is not complained of."""
-        digest = hashlib.sha256(str(error).encode("utf-8", "replace"))
-        blamed = {problem.file for problem in error.problems} if isinstance(error, GraphError) else set()
-        for name in sorted({*blamed, str(self._file)} - {""}):
+        words = str(error)
+        digest = hashlib.sha256(words.encode("utf-8", "replace"))
+        for path in sorted({path for path in self._candidates() if path == self._file or str(path) in words}):
             try:
-                with Path(name).open("rb") as file:
+                with path.open("rb") as file:
                     digest.update(file.read(_DIGESTED))
             except (OSError, ValueError):
                 digest.update(b"missing")
@@ -244,13 +244,8 @@ class GraphWatch:
         if not isinstance(error, GraphError):
             return str(error)
         first, *others = error.problems
-        place = [self._relative(first.file)]
-        place += [str(first.line), str(first.column)] if first.line else []
+        place = [first.file, str(first.line), str(first.column)] if first.line else [first.file]
         words = f"{':'.join(place)}: {first.message} {first.remedy}".strip()
+        if self._file is not None:  # files are called as in the graph's folder: whole paths would fill a toast
+            words = words.replace(f"{self._file.parent}{os.sep}", "")
         return f"{words} And {len(others)} more." if others else words
-
-    def _relative(self, file: str) -> str:
-        """`file` as it is called in the graph's folder: the whole path would fill a toast."""
-        if self._file is not None and Path(file).is_relative_to(self._file.parent):
-            return str(Path(file).relative_to(self._file.parent))
-        return file

@@ -204,6 +204,21 @@ async def test_an_edited_prompt_is_a_new_revision_and_a_broken_one_is_named(file
     assert current(watch).graph.prompts["tone"].system == "Be kind."
 
 
+async def test_an_edited_sub_graph_is_a_new_revision_of_the_graph_that_uses_it(file: Path) -> None:
+    outer = file.with_name("outer.yaml")
+    edit(outer, GRAPH.replace("type: model", "type: subgraph").replace("prompt_id: tone", "graph_id: mine"))
+    watch = await watch_of(outer)
+    edit(file, RENAMED)
+    [notice] = await looks(watch)
+    assert notice.revision is current(watch)
+    for text in (BROKEN, f"{BROKEN}# still"):
+        edit(file, text)
+        [notice] = await looks(watch)
+        assert notice.words.startswith("outer.yaml:6:14: ")
+        assert "mine.yaml, line 9, column 24" in notice.words
+        assert str(file.parent) not in notice.words
+
+
 async def test_a_file_that_changes_all_the_time_keeps_no_other_from_settling(file: Path) -> None:
     watch = await watch_of(file)
     busy = file.parent / "busy.yaml"
