@@ -12,6 +12,10 @@ Location = tuple[str | int, ...]
 """Path of a value inside a graph, such as `("nodes", 2, "config", "model")`."""
 
 
+_LISTED = 30
+"""Problems that the message of an error lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with a graph. Every field is plain JSON (`dataclasses.asdict`)."""
@@ -48,7 +52,9 @@ class GraphError(ConfigurationError):
         if len(self.problems) == 1:
             message, remedy = str(Problem(first.file, first.line, first.column, first.message, "")), first.remedy
         else:
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
+            listed = "\n".join(f"  {problem}" for problem in self.problems[:_LISTED])
+            if len(self.problems) > _LISTED:
+                listed += f"\n  and {len(self.problems) - _LISTED} more"
             message = f"{first.file or 'The graph'} has {len(self.problems)} problems:\n{listed}"
             remedy = ""
         super().__init__(code, message, remedy=remedy)
@@ -76,6 +82,7 @@ def choose_from(name: object, known: Iterable[str], *, limit: int = 12) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """A value as it is quoted in a message: one line, at most `limit` characters."""
+    """A value as it is quoted in a message: one line of printable characters, at most `limit` of them."""
     text = " ".join(str(value)[: limit * 2].split())
+    text = "".join(each if each.isprintable() else "\ufffd" for each in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -157,8 +157,7 @@ def read_yaml(text: str, file: str) -> Document:
     except yaml.reader.ReaderError as exc:
         raise GraphError([_character_problem(exc, text, file)]) from None
     except (yaml.YAMLError, ValueError, OverflowError, LookupError, TypeError, AttributeError) as exc:
-        message = f"It is not YAML ({shorten(exc)})."  # PyYAML lets such errors out of broken escapes and directives
-        raise GraphError([Problem(file, 0, 0, message, "Correct the text.")]) from None
+        raise GraphError([_odd_problem(exc, file, loader)]) from None
     document = Document(None)
     if root is not None:
         document.data = _Constructor(document, file).construct(root, ())
@@ -186,6 +185,14 @@ def _syntax_problem(exc: yaml.MarkedYAMLError, file: str, quoted: yaml.Token | N
     if quoted is not None and quoted.start_mark.line + 1 < quoted.end_mark.line + 1 == line:
         remedy = f"Close the quotes that are opened on line {quoted.start_mark.line + 1}."
     return Problem(file, line, column, f"It is not YAML:{context} {problem}.".replace(": while", ", while"), remedy)
+
+
+def _odd_problem(exc: Exception, file: str, loader: _Loader | None) -> Problem:
+    """PyYAML lets errors of Python out of broken escapes and directives."""
+    mark = loader.get_mark() if loader else None
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    remedy = f"Check the escapes (`\\`), quotes and directives (`%`) around this place ({shorten(exc)})."
+    return Problem(file, line, column, "It is not YAML: something here cannot be understood.", remedy)
 
 
 def _character_problem(exc: yaml.reader.ReaderError, text: str, file: str) -> Problem:

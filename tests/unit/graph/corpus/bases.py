@@ -28,6 +28,11 @@ class Base:
     """Where it is from: prompts are looked for beside it."""
 
     @property
+    def own(self) -> bool:
+        """Whether it was written for the corpus."""
+        return self.folder == _FOLDER
+
+    @property
     def nodes(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.data["nodes"]
         return found

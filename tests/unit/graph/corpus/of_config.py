@@ -88,6 +88,7 @@ def mutations(base: Base) -> Iterator[Broken]:
 
 def _texts(base: Base, spot: Spot, *, first: bool) -> Iterator[Broken]:
     """Texts in a language of their own: references, conditions, templates, patterns, schemas."""
+    words: tuple[str, ...]
     place, few = spot.place, slice(None) if base.name in ("everything", "inner") and first else slice(2)
     match spot.name:
         case "model":
@@ -136,10 +137,12 @@ def _texts(base: Base, spot: Spot, *, first: bool) -> Iterator[Broken]:
 
 def _prompts(base: Base) -> Iterator[Broken]:
     words: tuple[str, ...]
-    for name, prompt in base.data.get("prompts", {}).items():
-        place: Location = ("prompts", "unused")
+    place: Location
+    if "prompts" in base.data:
+        place = ("prompts", "unused")
         edit = put(place, {"id": "unused", "system": "x"})
         yield Broken(base, "unused prompt", place, edit, ("No node uses the prompt `unused`",), ("or remove it",))
+    for name, prompt in base.data.get("prompts", {}).items():
         place = ("prompts", name, "id")
         edit = put(place, misspelt(prompt["id"]))
         words = (f"The prompt called `{name}`", f"has the id `{misspelt(prompt['id'])}`")

@@ -14,7 +14,7 @@ _ALIKE = 1
 """So many mutations are made of the same field in the same way; more would say nothing more."""
 
 _WRONG: dict[Kind, list[tuple[Any, str]]] = {
-    "text": [(5, "must be a text, not the number 5"), ([1], "must be a text, not a list"), (True, "not `true`")],
+    "text": [(5, "must be a text, not the number 5"), ([1], "must be a text, not a list")],
     "whole": [("many", "must be a whole number, not the text `many`"), (1.5, "must be a whole number")],
     "number": [("much", "must be a number, not the text `much`"), (False, "must be a number, not `false`")],
     "bool": [("yes", "must be true or false, not the text `yes`"), (1, "must be true or false")],

@@ -141,8 +141,9 @@ def mutations(base: Base) -> Iterator[BrokenText]:
     """The mutations of a graph's text."""
     lines = write(base.data).splitlines()
     with_value = [number for number, line in enumerate(lines) if _simple(line)]
+    most = 2 if base.own else 1
     for count, (kind, (change, words, remedy)) in enumerate(_CHANGES.items()):
-        for number in with_value[count % _EVERY :: _EVERY][:2]:
+        for number in with_value[count % _EVERY :: _EVERY][:most]:
             text = "\n".join((*lines[:number], change(lines[number]), *lines[number + 1 :])) + "\n"
             yield BrokenText(base, kind, text, number + 1, words, remedy)
 

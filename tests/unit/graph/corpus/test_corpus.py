@@ -7,13 +7,20 @@ from collections import Counter
 from functools import cache
 
 import pytest
+from pydantic import BaseModel
 
+from engine.graph.fields import NodeConfig
 from engine.graph.loader import parse_graph
 from engine.graph.problems import GraphError, Problem
+from engine.graph.spec import CONFIGS
 from tests.unit.graph.corpus import of_config, of_form, of_shape, of_text
 from tests.unit.graph.corpus.bases import Base, bases, write
 from tests.unit.graph.corpus.broken import Broken
 from tests.unit.graph.corpus.of_text import BrokenText
+from tests.unit.graph.corpus.spots import owners
+
+_OF_A_SHIPPED_GRAPH = 2
+"""So many mutations of each kind are made of a shipped graph; the bases of the corpus get all of them."""
 
 
 @cache
@@ -21,9 +28,12 @@ def corpus() -> tuple[Broken, ...]:
     seen: Counter[tuple[object, ...]] = Counter()
     found: list[Broken] = []
     for base in bases():
-        found += of_form.mutations(base, seen)
-        found += of_shape.mutations(base)
-        found += of_config.mutations(base)
+        made = [*of_form.mutations(base, seen), *of_shape.mutations(base), *of_config.mutations(base)]
+        kinds: Counter[str] = Counter()
+        for broken in made:
+            kinds[broken.kind] += 1
+            if base.own or kinds[broken.kind] <= _OF_A_SHIPPED_GRAPH:
+                found.append(broken)
     return tuple(found)
 
 
@@ -40,6 +50,42 @@ def clear(error: GraphError) -> Problem:
         assert text.isprintable(), "one line, without control characters"
         assert len(text) <= 1000
     return problem
+
+
+KINDS = {
+    "missing id": ("missing field",),
+    "duplicate id": ("duplicate id",),
+    "dangling edge": ("dangling edge", "missing node", "unknown node"),
+    "wrong type": ("wrong type", "misspelt value"),
+    "circle": ("circle", "no way out"),
+    "unreachable": ("unreachable", "missing edge"),
+    "unsatisfiable join": ("unsatisfiable join", "join of two fan-outs"),
+    "unknown field": ("unknown field", "misspelt field"),
+    "unknown prompt": ("unknown prompt",),
+}
+"""What the corpus must have -> kinds of its mutations that are that."""
+
+
+def test_the_corpus_is_large_and_each_mutation_is_another() -> None:
+    texts = [broken.text for broken in corpus()]
+    assert len(set(texts)) == len(texts) >= 900
+    assert len({broken.name for broken in corpus()}) == len(texts)
+    there = Counter(broken.kind for broken in corpus())
+    for kinds in KINDS.values():
+        assert sum(there[kind] for kind in kinds) >= 5, kinds
+
+
+def test_the_graphs_that_are_broken_use_every_node_type_and_every_field() -> None:
+    used: dict[type[BaseModel], set[str]] = {}
+    for base in bases():
+        for owner in owners(base.data):
+            used.setdefault(owner.model, set()).update(owner.data)
+    common = set(NodeConfig.model_fields)
+    needed = {model: set(model.model_fields) - common for model in (*CONFIGS.values(), *used)}
+    assert {model.__name__: names - used.get(model, set()) for model, names in needed.items()} == {
+        model.__name__: set() for model in needed
+    }
+    assert common <= {name for names in used.values() for name in names}
 
 
 @pytest.mark.parametrize("base", bases(), ids=lambda base: base.name)
