@@ -113,11 +113,11 @@ def _edges(base: Base) -> Iterator[Broken]:
             place = ("nodes", base.ids().index(source))
             words = (f"`{source}` is a dead end",)
             remedy = (f"`{target}`",) if into[target] == 1 and target not in targeted else ("Add an edge from it",)
-            yield Broken(base, "missing edge", place, remove(("edges", index)), words, remedy, source)
+            yield Broken(base, "missing edge", place, remove(("edges", index)), words, remedy, "from it")
         elif into[target] == 1 and target not in targeted and out[source] > 1:
             place = ("nodes", base.ids().index(target))
             words = (f"No run can reach the node `{target}`",)
-            yield Broken(base, "missing edge", place, remove(("edges", index)), words, (), target)
+            yield Broken(base, "missing edge", place, remove(("edges", index)), words, (), "to it")
 
 
 def _targets(base: Base) -> Iterator[Broken]:
