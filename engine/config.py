@@ -64,6 +64,14 @@ class EngineConfig(BaseModel):
     run_timeout_s: float = Field(default=300.0, gt=0, description="deadline of a whole run, in seconds")
     max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
     checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")
+    recovery: Literal["resume", "roll_back", "leave"] = Field(
+        default="resume",
+        description="what happens at start-up to runs that were interrupted: resume goes on with those that are young"
+        " enough, and rolls back the others; leave keeps the young ones for another start",
+    )
+    resume_within_s: float = Field(
+        default=3600.0, ge=0, description="age in seconds up to which an interrupted run is young enough to be gone on with"
+    )
     keep_transactions: int = Field(default=2000, ge=1, description="finished transactions kept in the store")
     max_size_mb: int = Field(
         default=500, ge=1, description="size of the store in MB above which the oldest transactions are removed"

@@ -155,7 +155,9 @@ class AskedTool:
 
     name: str
     arguments: str
-    """As JSON text, cut where it is long."""
+    """As JSON text, cut where it is very long."""
+    id: str = ""
+    """As the backend called it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,17 @@ class Rewound(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed(Body):
+    """A later process goes on with a transaction that was interrupted."""
+
+    KIND: ClassVar[str] = "resumed"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    reason: str
+    away_ms: int = 0
+    """Time between the last event before and this one; no part of the transaction's elapsed time."""
+
+
+@dataclass(frozen=True, slots=True)
 class RollingBack(Body):
     KIND: ClassVar[str] = "rolling_back"
     SYNC: ClassVar[Sync] = Sync.FLUSH
@@ -332,6 +345,8 @@ class NodeStarted(Body):
     message: int
     source: str = ""
     attempt: int = 1
+    resumed: bool = False
+    """It goes on after an interruption: what it had recorded is used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,6 +674,17 @@ class ApprovalAnswered(Body):
     """How long they thought; counts against no deadline."""
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptAbandoned(Body):
+    """An attempt of a model call was lost in an interruption; text that it had shown is taken back."""
+
+    KIND: ClassVar[str] = "attempt_abandoned"
+    path: str
+    visit: int
+    step: int
+    attempt: int
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -701,6 +727,7 @@ BODIES: dict[str, type[Body]] = {
         Begin,
         Checkpoint,
         Rewound,
+        Resumed,
         RollingBack,
         RolledBack,
         Committed,
@@ -723,6 +750,7 @@ BODIES: dict[str, type[Body]] = {
         ModelDelta,
         ModelFinished,
         AttemptFailed,
+        AttemptAbandoned,
         ApprovalAsked,
         ApprovalAnswered,
         ContextMeasured,

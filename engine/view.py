@@ -219,6 +219,8 @@ class View:
     usage: ev.Usage = field(default_factory=ev.Usage)
     checkpoints: int = 0
     retries: int = 0
+    resumed: int = 0
+    """How often a later process went on with it."""
     paused: str = ""
     backend_status: str = ""
     backend_detail: str = ""
@@ -319,6 +321,20 @@ def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
     _line(view, event, "commit", body.exit_node, f"committed ({body.exit})")
 
 
+def _resumed(view: View, event: ev.Event, body: ev.Resumed) -> None:
+    view.resumed += 1
+    _line(view, event, "start", "", f"goes on: {body.reason}")
+
+
+def _attempt_abandoned(view: View, event: ev.Event, body: ev.AttemptAbandoned) -> None:
+    attempt = _attempt(_visit(view, body.path, body.visit), body.step, body.attempt)
+    if attempt is not None:
+        attempt.finished_ms, attempt.text = event.t_ms, ""
+    if view.answer_node == body.path:
+        view.answer, view.answer_node, view.answer_model = "", "", ""
+    _line(view, event, "warn", body.path, "the model call was lost in the interruption; it is asked again")
+
+
 def _rolling_back(view: View, event: ev.Event, body: ev.RollingBack) -> None:
     view.status = "rolling_back"
     view.reason, view.error = body.reason, body.error
@@ -415,7 +431,7 @@ def _node_started(view: View, event: ev.Event, body: ev.NodeStarted) -> None:
     visit.state = "running"
     visit.attempt = body.attempt
     again = f" (attempt {body.attempt})" if body.attempt > 1 else ""
-    _line(view, event, "start", body.path, f"started{again}")
+    _line(view, event, "start", body.path, "goes on" if body.resumed else f"started{again}")
 
 
 def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
@@ -646,6 +662,8 @@ _HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
     ev.Begin: _begin,
     ev.Committed: _committed,
     ev.RollingBack: _rolling_back,
+    ev.Resumed: _resumed,
+    ev.AttemptAbandoned: _attempt_abandoned,
     ev.RolledBack: _rolled_back,
     ev.Checkpoint: _checkpoint,
     ev.Rewound: _rewound,

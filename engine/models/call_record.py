@@ -10,6 +10,9 @@ from engine.graph.spec import hash_of
 from engine.message import brief_json, replace_surrogates
 from engine.models.protocol import ChatMessage, ChatRequest, ToolCall
 
+MAX_ARGUMENTS = 32_768
+"""Characters of a tool call's arguments that its event keeps."""
+
 
 def request_hash(request: ChatRequest) -> str:
     """Digest of model, messages and options; equal for equal requests."""
@@ -28,7 +31,10 @@ def tools_offered(request: ChatRequest) -> tuple[str, ...]:
 
 def tools_asked(calls: Sequence[ToolCall]) -> tuple[AskedTool, ...]:
     """The tool calls of an answer, bounded and fit to be stored."""
-    return tuple(AskedTool(replace_surrogates(call.name)[:200], brief_json(call.arguments)) for call in calls)
+    return tuple(
+        AskedTool(replace_surrogates(call.name)[:200], brief_json(call.arguments, MAX_ARGUMENTS), call.id[:200])
+        for call in calls
+    )
 
 
 def _text(message: ChatMessage) -> str:

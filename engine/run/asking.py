@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from engine import events as ev
 from engine.graph.problems import shorten
@@ -25,11 +26,18 @@ class Asking:
     Args:
         emit: logs and publishes an event.
         approver: who can ask a person; None means that nobody can, which means no.
+        recall: (path, visit, step, hash of the arguments) -> the event of an answer before an interruption.
     """
 
-    def __init__(self, emit: Callable[[ev.Body], object], approver: Approver | None) -> None:
+    def __init__(
+        self,
+        emit: Callable[[ev.Body], object],
+        approver: Approver | None,
+        recall: Callable[[str, int, int, str], object] = lambda *_: None,
+    ) -> None:
         self._emit = emit
         self._approver = approver
+        self._recall = recall
         self._answers: dict[tuple[str, int, int], Approval] = {}
         """(path, visit, step) -> the answer, so that a visit that is tried again does not ask again."""
 
@@ -46,6 +54,9 @@ class Asking:
         earlier = self._answers.get(place)
         if earlier is not None and earlier.arguments_hash == request.arguments_hash:
             return earlier
+        recorded = self._recall(path, visit, step, request.arguments_hash)
+        if isinstance(recorded, ev.ApprovalAnswered):
+            return _approval(recorded)
         asked = replace(request, node=path)
         self._emit(_event(path, visit, step, asked))
         loop = asyncio.get_running_loop()
@@ -72,6 +83,11 @@ class Asking:
             return await self._approver.ask(request)
         except Exception as exc:  # noqa: BLE001 - whatever keeps it from asking, nobody said yes
             return _no(request, f"The question could not be put to them ({shorten(exc, 120)}).")
+
+
+def _approval(body: ev.ApprovalAnswered) -> Approval:
+    by: Literal["person", "nobody"] = "person" if body.by == "person" else "nobody"
+    return Approval(body.allowed, body.arguments_hash, body.scope, body.reason, body.text, by)
 
 
 def _no(request: ApprovalRequest, reason: str) -> Approval:

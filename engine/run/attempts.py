@@ -55,7 +55,7 @@ async def attempt_visit(visit: Visit, message: Message) -> Outcome:
                 raise problem
             await asyncio.sleep(delay)
             attempt += 1
-            message, _ = frame.start(activation, attempt)
+            message, _ = frame.start(activation)
             visit = visit.again()
     except asyncio.CancelledError:
         permit.cancelled()

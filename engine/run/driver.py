@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,9 @@ from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
 from engine.run.connection import Connected, Connection
 from engine.run.executor import Executor, executor_of_run
+from engine.run.frame import id_of
 from engine.run.plan import Plan
+from engine.run.recovery import Interrupted
 from engine.run.resolution import Resolved, references, resolve_models
 from engine.run.result import Result
 from engine.run.run import Run, result_of
@@ -28,6 +31,8 @@ from engine.tools.policy import Approver
 
 HISTORY_SHARE = 1.25
 """History that a run is given, as a share of the largest window: enough to be pruned, never without bound."""
+LEAST_LEFT_MS = 10_000
+"""Time that a run has after an interruption, however much of its own it had used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,17 @@ class Asked:
     session: str | None
     inputs: dict[str, Any]
     approver: Approver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be run, and within what bounds."""
+
+    plan: Plan
+    approver: Approver | None
+    max_steps: int
+    checkpoint_every: int
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +85,68 @@ class Driver:
 
     async def drive(self, run: Run, asked: Asked) -> Result:
         """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
-        prepared, problem = _Prepared(), None
-        try:
-            prepared = await _unless_stopped(run, self._prepare(asked))
-        except EngineError as error:
-            problem = error
+        prepared, problem = await _attempted(run, self._prepare(asked))
         body = self._begin(run, asked, prepared)
-        visits: list[tuple[str, str, int]] = []
         tx = Transaction(self._log, self._log.stream(run.transaction))
+        job = _Job(asked.plan, asked.approver, body.max_steps, body.checkpoint_every, body.timeout_ms / 1000)
+        return await self._carry_out(run, tx, job, prepared, problem, tx.begin(body))
+
+    async def resume(self, run: Run, found: Interrupted, approver: Approver | None) -> Result:
+        """The rest of a run that was interrupted. Never raises for what can go wrong in a run."""
+        prepared, problem = await _attempted(run, self._prepare_again(found))
+        begin, last = found.begin, found.last
+        tx = Transaction(self._log, self._log.stream(run.transaction, seq=last.seq, t_ms=last.t_ms))
+        left = max(begin.timeout_ms - last.t_ms, LEAST_LEFT_MS) / 1000
+        job = _Job(found.plan, approver, begin.max_steps, begin.checkpoint_every, left)
+        return await self._carry_out(run, tx, job, prepared, problem, self._go_on(tx, found))
+
+    async def _go_on(self, tx: Transaction, found: Interrupted) -> None:
+        tx.absorb(found.events, lambda path: id_of(path) in found.plan.at(path).rewind_targets)
+        away = max(time.time_ns() // 1_000_000 - found.last.wall_ms, 0)
+        tx.emit(ev.Resumed("the program had ended while it was running", away))
+        tx.abandon_attempts()
+
+    async def _carry_out(
+        self,
+        run: Run,
+        tx: Transaction,
+        job: _Job,
+        prepared: _Prepared,
+        problem: EngineError | None,
+        opening: Awaitable[None],
+    ) -> Result:
+        visits: list[tuple[str, str, int]] = []
         try:
-            await tx.begin(body)
+            await opening
             if problem is not None:
                 verdict = Verdict(run.stopped[0] if run.stopped else "failed", error=problem.info())
             else:
-                executor = self._executor(asked, tx, prepared)
+                executor = self._executor(job, tx, prepared)
                 visits = executor.frame.visits
                 run.on_stop(executor.stop)
                 verdict = await executor.run()
             terminal = await self._end(tx, verdict)
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the run's stream gets its terminal event
             terminal = await self._fail(tx, classify(_first(exc)).info())
-        return result_of(run, terminal, backend=body.backend, visits=visits, text=tx.partial)
+        backend = prepared.connected.backend.kind if prepared.connected else ""
+        return result_of(run, terminal, backend=backend, visits=visits, text=tx.partial)
+
+    async def _prepare_again(self, found: Interrupted) -> _Prepared:
+        """The models with which the run began; what is installed now decides only whether they still answer.
+
+        Raises:
+            EngineError: there is no backend, or it has one of them no more.
+        """
+        begin = found.begin
+        if not any(references(found.plan.graph)):
+            return _Prepared(history=begin.history)
+        connected = await self._connection.get()
+        roles = {name[1:]: model for name, model in begin.models.items() if name.startswith("@") and "+" not in name}
+        config = self._config.model_copy(update={"roles": roles, "model": None})
+        resolved = await resolve_models(found.plan.graph, connected.directory, config)
+        resolved.models.update(begin.models)
+        resolved.windows.update(begin.windows)
+        return _Prepared(connected, resolved, begin.history)
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
@@ -134,7 +191,7 @@ class Driver:
             timeout_ms=round(self._config.run_timeout_s * 1000),
         )
 
-    def _executor(self, asked: Asked, tx: Transaction, prepared: _Prepared) -> Executor:
+    def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:
         resolved = prepared.resolved
         services = RunServices(
             breakers=self._breakers,
@@ -145,15 +202,15 @@ class Driver:
             capable=frozenset(resolved.capable),
             capabilities=resolved.capabilities,
             history=prepared.history,
-            approver=asked.approver,
+            approver=job.approver,
         )
         return executor_of_run(
-            asked.plan,
+            job.plan,
             tx,
             services,
-            max_steps=self._config.max_steps,
-            checkpoint_every=self._config.checkpoint_every,
-            timeout_s=self._config.run_timeout_s,
+            max_steps=job.max_steps,
+            checkpoint_every=job.checkpoint_every,
+            timeout_s=job.timeout_s,
         )
 
     async def _fail(self, tx: Transaction, error: ErrorInfo) -> ev.RolledBack:
@@ -188,6 +245,14 @@ class Driver:
                 node=verdict.node,
             ).info()
         return await tx.roll_back(reason, error, text=verdict.text, exit_status=verdict.status)
+
+
+async def _attempted(run: Run, preparation: Coroutine[Any, Any, _Prepared]) -> tuple[_Prepared, EngineError | None]:
+    """What was prepared, and why it could not be."""
+    try:
+        return await _unless_stopped(run, preparation), None
+    except EngineError as error:
+        return _Prepared(), error
 
 
 async def _unless_stopped(run: Run, preparation: Coroutine[Any, Any, _Prepared]) -> _Prepared:

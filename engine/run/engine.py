@@ -25,7 +25,7 @@ from engine.nodes.json_values import plain_json
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.plan import Plan, make_plan
-from engine.run.recovery import roll_back_unfinished
+from engine.run.recovery import Interrupted, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
@@ -44,14 +44,19 @@ _PLANS = 64
 class Engine:
     """Use `engine.open` to make one. All methods belong to the event loop that opened it."""
 
-    def __init__(self, config: EngineConfig, data_dir: Path | None) -> None:
+    def __init__(self, config: EngineConfig, data_dir: Path | None, approver: Approver | None = None) -> None:
         self.config = config
+        self._approver = approver
         self.data_dir = data_dir
         self.bus = EventBus()
         self.notices: list[str] = []
         """Sentences for the person about what opening found, and later about a backend that was passed over."""
         self.recovered: tuple[TransactionRow, ...] = ()
-        """Transactions found unfinished at start-up; they were rolled back."""
+        """Transactions found unfinished at start-up that were rolled back."""
+        self.resumed: tuple[Run, ...] = ()
+        """Runs found unfinished at start-up that go on."""
+        self.left: tuple[TransactionRow, ...] = ()
+        """Transactions found unfinished at start-up that another start can go on with."""
         self._database: Database | None = None
         self._log = EventLog(self.bus, None)
         self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
@@ -78,8 +83,23 @@ class Engine:
         self._writer = asyncio.create_task(self._log.write_forever(), name="event log writer")
         if self._recording is not None:
             self._breakers.restore(await queries.breakers(self._recording))
-            self.recovered = await roll_back_unfinished(self._recording, self._log)
+            await self._recover(self._recording)
             self._spawn(self._enforce_retention(self._recording), "retention")
+
+    async def _recover(self, database: Database) -> None:
+        """Take over the runs that an earlier process left unfinished."""
+        now = time.time_ns() // 1_000_000
+        going_on, self.recovered = await interrupted(database, self._log, self.config, wall_ms=now)
+        if self.config.recovery == "leave":
+            self.left = tuple(found.row for found in going_on)
+        else:
+            self.resumed = tuple(self._resume(found) for found in going_on)
+
+    def _resume(self, found: Interrupted) -> Run:
+        events = found.events
+        run = Run(found.row.tx, found.row.number, self.bus, self._events_after, events)
+        self._launch(run, self._driver().resume(run, found, self._approver), found.row.session)
+        return run
 
     async def _open_store(self, folder: Path) -> None:
         self._database = await Database.open(folder)
@@ -225,13 +245,19 @@ class Engine:
         tx = uuid.uuid4().hex
         number = 0 if self.read_only else self._take_number()
         run = Run(tx, number, self.bus, self._events_after)
-        self._runs.add(run)
-        driver = Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
         asked = Asked(plan, replace_surrogates(question), session, given, approver)
-        task = asyncio.create_task(self._finish(driver.drive(run, asked), session), name=f"run {tx}")
+        self._launch(run, self._driver().drive(run, asked), session)
+        return run
+
+    def _driver(self) -> Driver:
+        return Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
+
+    def _launch(self, run: Run, drive: Coroutine[Any, Any, Result], session: str | None) -> None:
+        """Let a run go on as a task that the engine owns."""
+        self._runs.add(run)
+        task = asyncio.create_task(self._finish(drive, session), name=f"run {run.transaction}")
         task.add_done_callback(lambda _task: self._runs.discard(run))
         run.attach(task)
-        return run
 
     async def _finish(self, drive: Coroutine[Any, Any, Result], session: str | None) -> Result:
         """Await a run; where nothing is recorded, its turn joins the session in memory."""
@@ -450,6 +476,7 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
     *,
     config: EngineConfig | None = None,
     backend: BackendName | None = None,
+    approver: Approver | None = None,
 ) -> AsyncIterator[Engine]:
     """Open an engine; on leaving, what still runs is rolled back and everything is closed.
 
@@ -457,6 +484,7 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
         data_dir: folder of the database; None keeps nothing on disk.
         config: settings; the defaults otherwise.
         backend: overrides the backend of `config`.
+        approver: who can ask a person in runs that go on after an interruption; None means that the answer is no.
 
     Raises:
         StoreError: the data folder cannot be used.
@@ -464,7 +492,7 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
     settings = config or EngineConfig()
     if backend is not None:
         settings = settings.model_copy(update={"backend": backend})
-    engine = Engine(settings, None if data_dir is None else Path(data_dir))
+    engine = Engine(settings, None if data_dir is None else Path(data_dir), approver)
     try:
         await engine.start_up()
         yield engine

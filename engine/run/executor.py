@@ -56,8 +56,11 @@ def executor_of_run(
 ) -> Executor:
     """The executor of a whole run."""
     jitter = rng or random.Random()  # noqa: S311 - no secret
-    limits = Limits(max_steps, checkpoint_every, timeout_s, now, jitter, next_checkpoint=checkpoint_every)
-    executor = Executor(Frame(plan, tx, services, limits, tx.state, drive, Asking(tx.emit, services.approver)))
+    limits = Limits(max_steps, checkpoint_every, timeout_s, now, jitter)
+    limits.next_checkpoint = tx.state.steps + checkpoint_every
+    limits.interrupted = set(tx.state.operations.attempts)
+    asking = Asking(tx.emit, services.approver, tx.state.operations.recall)
+    executor = Executor(Frame(plan, tx, services, limits, tx.state, drive, asking))
     limits.end_run = executor.stop
     return executor
 
@@ -79,7 +82,7 @@ class Executor:
         self._unstarted: set[ev.Activation] = set()
         """Those in flight that have not taken their first step, so that the state does not count them yet."""
         self._done: deque[_Done] = deque()
-        self._rewind: tuple[ev.Activation, Outcome] | None = None
+        self._rewind: _Done | None = None
         self._verdict: Verdict | None = None
         self._wake = asyncio.Event()
 
@@ -93,6 +96,8 @@ class Executor:
 
     async def schedule(self) -> Verdict:
         """Run from the state's frontier to the verdict; no task is left when it returns."""
+        if self._state.exit is not None:  # it was reached before an interruption
+            self._verdict = self._exited(*self._state.exit)
         self._ready.extend(self._state.frontier.values())
         try:
             async with asyncio.TaskGroup() as group:
@@ -121,12 +126,13 @@ class Executor:
     async def _wait(self) -> None:
         """Wait for a task to end, and take up what it came to."""
         if not self._in_flight and not self._done:
-            self._verdict = Verdict("failed", error=no_exit())
+            self._verdict = Verdict("failed", error=self._state.failure or no_exit())
             return
         await self._wake.wait()
         self._wake.clear()
         while self._done and self._verdict is None and self._rewind is None:
-            self._settle(self._done.popleft())
+            with self.frame.tx.log.block():  # that a visit ended and what follows from it is one step of the log
+                self._settle(self._done.popleft())
 
     async def _start_ready(self, group: asyncio.TaskGroup) -> None:
         plan, tx = self.frame.plan, self.frame.tx
@@ -158,6 +164,8 @@ class Executor:
 
     def _checkpoint(self, activation: ev.Activation, node: str) -> None:
         tx, limits = self.frame.tx, self.frame.limits
+        if (activation.node, activation.visit) in limits.interrupted:
+            return  # it has its checkpoint from before the interruption
         if node in self.frame.plan.rewind_targets:
             tx.checkpoint_before(activation, self._state)
         elif (step := tx.state.steps + limits.unstarted + 1) >= limits.next_checkpoint:
@@ -200,14 +208,15 @@ class Executor:
     # -- visits ------------------------------------------------------------------------------------------------------
 
     def _visit_inline(self, activation: ev.Activation, node: str) -> None:
-        message, started = self.frame.start(activation)
-        outcome: Outcome | None = None
-        error: EngineError | None = None
-        try:
-            outcome = self.frame.plan.inline[node].decide(Visit(self.frame, activation), message)
-        except Exception as exc:  # noqa: BLE001 - whatever a node raises becomes its outcome
-            error = failed(exc, activation.node)
-        self._settle(_Done(activation, outcome, error, started))
+        with self.frame.tx.log.block():
+            message, started = self.frame.start(activation)
+            outcome: Outcome | None = None
+            error: EngineError | None = None
+            try:
+                outcome = self.frame.plan.inline[node].decide(Visit(self.frame, activation), message)
+            except Exception as exc:  # noqa: BLE001 - whatever a node raises becomes its outcome
+                error = failed(exc, activation.node)
+            self._settle(_Done(activation, outcome, error, started))
 
     async def _visit_task(self, activation: ev.Activation) -> None:
         self._counted(activation)
@@ -219,9 +228,10 @@ class Executor:
         except EngineError as error:
             problem = error
         except asyncio.CancelledError:
-            self.frame.finish(activation, "cancelled", started)
-            if self._verdict is None and self._rewind is None and self._flow.is_unneeded(activation):
-                self._flow.leave(activation, "cancelled")
+            with self.frame.tx.log.block():
+                self.frame.finish(activation, "cancelled", started)
+                if self._verdict is None and self._rewind is None and self._flow.is_unneeded(activation):
+                    self._flow.leave(activation, "cancelled")
             raise
         self._done.append(_Done(activation, outcome, problem, started))
         self._wake.set()
@@ -240,23 +250,25 @@ class Executor:
             self.frame.finish(activation, "failed", done.started, error=error)
             self._after_failure(activation, error)
             return
-        finished = self.frame.finish(activation, "ok", done.started, made=outcome)
         if outcome.rewind_to is not None:
-            self._go_back(activation, outcome, finished.message)
-        elif outcome.exits:
-            self._verdict = self._at_exit(activation, finished)
+            self._go_back(activation, outcome, done.started)
+            return
+        finished = self.frame.finish(activation, "ok", done.started, made=outcome)
+        if outcome.exits:
+            self._verdict = self._exited(activation.node, finished.message)
         else:
             try:
                 self._flow.after(activation, outcome, finished.message)
             except EngineError as problem:
                 self._verdict = Verdict("failed", error=failed(problem, activation.node).info())
 
-    def _at_exit(self, activation: ev.Activation, finished: ev.NodeFinished) -> Verdict:
-        config = self.frame.spec_of(activation.node).config
+    def _exited(self, path: str, number: int) -> Verdict:
+        message = self._state.messages[number]
+        config = self.frame.spec_of(path).config
         status: ev.ExitStatus = config.status if isinstance(config, ExitConfig) else "success"
-        if status == "success" and finished.data.get("partial") is True and self.frame.plan.degrades:
+        if status == "success" and message.data.get("partial") is True and self.frame.plan.degrades:
             status = "fallback"
-        return Verdict("exit", activation.node, status, finished.content, finished.data)
+        return Verdict("exit", path, status, message.content, message.data)
 
     def _after_failure(self, activation: ev.Activation, error: EngineError) -> None:
         try:
@@ -282,23 +294,25 @@ class Executor:
                 self._skip(activation)
 
     def _skip(self, activation: ev.Activation) -> None:
-        self.frame.finish(activation, "skipped", self.frame.limits.now())
-        self._flow.leave(activation, "cancelled")
+        with self.frame.tx.log.block():
+            self.frame.finish(activation, "skipped", self.frame.limits.now())
+            self._flow.leave(activation, "cancelled")
 
-    def _go_back(self, activation: ev.Activation, outcome: Outcome, message: int) -> None:
+    def _go_back(self, activation: ev.Activation, outcome: Outcome, started: float) -> None:
         """A gate's retry: a rewind where its target has been visited, else a way on to it."""
         assert outcome.rewind_to is not None  # noqa: S101 - asked before
         assert outcome.retry is not None  # noqa: S101 - a gate that sends the run back says what is to change
         to = self.frame.prefix + outcome.rewind_to
         if self.frame.tx.can_rewind(to, activation.tokens):
-            self._rewind = (activation, outcome)
+            self._rewind = _Done(activation, outcome, None, started)  # it ends when those beside it have ended
         else:
+            message = self.frame.finish(activation, "ok", started, made=outcome).message
             self._ready.append(self.frame.tx.escalate(activation, to, message, outcome.retry, self._state))
 
     async def _do_rewind(self) -> None:
         """End what runs, take back what came after the checkpoint, go on from there."""
         assert self._rewind is not None  # noqa: S101 - called for a rewind only
-        activation, outcome = self._rewind
+        activation, outcome, started = self._rewind.activation, self._rewind.outcome, self._rewind.started
         tasks = list(self._in_flight)
         for task in tasks:
             task.cancel()
@@ -310,9 +324,13 @@ class Executor:
         self._ready.clear()
         self._done.clear()
         if self._verdict is not None:
+            self.frame.finish(activation, "cancelled", started)
             return
+        assert outcome is not None  # noqa: S101 - as above
         assert outcome.rewind_to is not None  # noqa: S101 - as above
         assert outcome.retry is not None  # noqa: S101 - as above
         to = self.frame.prefix + outcome.rewind_to
-        self.frame.tx.rewind(activation, to, outcome.retry, self._state)
+        with self.frame.tx.log.block():
+            self.frame.finish(activation, "ok", started, made=outcome)
+            self.frame.tx.rewind(activation, to, outcome.retry, self._state)
         self._ready.extend(self._state.frontier.values())

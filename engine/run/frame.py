@@ -14,12 +14,14 @@ from engine.config import RetryConfig
 from engine.errors import EngineError, ErrorInfo
 from engine.graph.spec import NodeSpec
 from engine.message import Message
+from engine.models.call_record import request_hash
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import ChatRequest
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
 from engine.run.limit import Limit
 from engine.run.plan import Plan
+from engine.run.recorded import round_of
 from engine.run.services import RunServices
 from engine.run.state import RunState
 from engine.run.transaction import Transaction
@@ -45,6 +47,8 @@ class Limits:
     """Ends the whole run, from inside a sub-graph too."""
     next_checkpoint: int = 0
     """The visit, counted from 1, before which the next checkpoint is taken."""
+    interrupted: set[tuple[str, int]] = field(default_factory=set)
+    """Visits that an earlier process began: they go on with what they had recorded."""
     unstarted: int = 0
     """Visits that were begun and that the state does not count yet."""
 
@@ -108,10 +112,14 @@ class Frame:
         await log.unblocked()
         self.tx.emit(ev.Unpaused(round((self.limits.now() - since) * 1000)))
 
-    def start(self, activation: ev.Activation, attempt: int = 1) -> tuple[Message, float]:
-        """Say that a visit begins; (what reached it, when)."""
-        started = ev.NodeStarted(activation.node, activation.visit, activation.message, activation.source, attempt)
-        self.tx.emit(started)
+    def start(self, activation: ev.Activation) -> tuple[Message, float]:
+        """Say that a visit begins, or begins again; (what reached it, when)."""
+        path, visit = activation.node, activation.visit
+        place = (path, visit)
+        attempt = self.tx.state.operations.attempts.get(place, 0) + 1
+        resumed = place in self.limits.interrupted
+        self.limits.interrupted.discard(place)
+        self.tx.emit(ev.NodeStarted(path, visit, activation.message, activation.source, attempt, resumed))
         return self.state.messages[activation.message], self.limits.now()
 
     def finish(
@@ -144,6 +152,12 @@ class Frame:
         """A model call for a visit, with the node's retry settings, under the run's deadline."""
         if self.services.caller is None:
             raise self.services.failures[request.model]
+        digest = request_hash(request)
+        earlier = self.tx.state.operations.recall(site.path, site.visit, site.step, digest)
+        if isinstance(earlier, ev.ModelFinished):
+            recorded = round_of(earlier, self.services.caller.backend.endpoint)
+            if recorded is not None:
+                return recorded
         config: Any = self.spec_of(site.path).config
         retry = None
         if not config.idempotent:

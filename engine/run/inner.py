@@ -13,7 +13,7 @@ from engine.message import Message
 from engine.run.attempts import attempt_visit
 from engine.run.failures import failed
 from engine.run.frame import Frame
-from engine.run.state import entry_points
+from engine.run.state import RunState, entry_points
 from engine.run.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ async def run_node(owner: Visit, node: str, message: Message) -> Message:
         EngineError: it failed, or the run has no visit left.
     """
     frame = owner.frame
+    path, visit_number = f"{owner.path}#{owner.visit}/{node}", owner.next_inner(node)
+    earlier = _made_before(frame, path, visit_number, message)
+    if earlier is not None:
+        return earlier
     if frame.tx.log.blocked:
         await frame.unblocked()
     frame.check_steps()
-    path = f"{owner.path}#{owner.visit}/{node}"
     number = _recorded(owner, message)
-    activation = ev.Activation(path, frame.state.visits.get(path, 0) + 1, number, owner.path, owner.activation.tokens)
+    activation = ev.Activation(path, visit_number, number, owner.path, owner.activation.tokens)
     received, started = frame.start(activation)
     visit = owner.inside(activation)
     try:
@@ -53,6 +56,17 @@ async def run_node(owner: Visit, node: str, message: Message) -> Message:
     return frame.state.messages[finished.message]
 
 
+def _made_before(frame: Frame, path: str, visit: int, message: Message) -> Message | None:
+    """What the inner visit made of the same message, where the visit around it begins again."""
+    prefix = path.rpartition("/")[0] + "/"
+    found = frame.tx.state.operations.made.get(prefix, {}).get((path, visit))
+    if found is None:
+        return None
+    received, made = (frame.state.messages[number] for number in found)
+    same = received.content == message.content and received.data == message.data
+    return made if same else None
+
+
 def _recorded(owner: Visit, message: Message) -> int:
     """Id of the message in the log; one that the node made of what it received is added to it first."""
     state = owner.frame.state
@@ -70,8 +84,22 @@ async def run_graph(owner: Visit, graph: str, question: str, inputs: Mapping[str
         EngineError: it failed, or ended at an error exit.
     """
     outer = owner.frame
-    plan = outer.plan.graphs[graph]
     prefix = f"{owner.path}#{owner.visit}/"
+    state = outer.tx.state.frames.get(prefix)
+    if state is None or state.stale or not _asks(state, question, inputs):
+        state = _open(owner, graph, question, inputs)
+    frame = dataclasses.replace(outer, plan=outer.plan.graphs[graph], prefix=prefix, state=state)
+    return _answer(frame, graph, await frame.drive(frame))
+
+
+def _asks(state: RunState, question: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a sub-graph that is under way was asked this."""
+    asked = state.messages[state.question]
+    return asked.content == question and asked.data == dict(inputs)
+
+
+def _open(owner: Visit, graph: str, question: str, inputs: Mapping[str, Any]) -> RunState:
+    outer, prefix = owner.frame, f"{owner.path}#{owner.visit}/"
     outer.tx.forget_checkpoints(prefix)
     owner.emit(
         ev.SubgraphOpened(
@@ -81,11 +109,10 @@ async def run_graph(owner: Visit, graph: str, question: str, inputs: Mapping[str
             message=outer.state.next_message,
             question=question,
             inputs=dict(inputs),
-            entries=tuple(prefix + node for node in entry_points(plan.document)),
+            entries=tuple(prefix + node for node in entry_points(outer.plan.graphs[graph].document)),
         )
     )
-    frame = dataclasses.replace(outer, plan=plan, prefix=prefix, state=outer.tx.state.frames[prefix])
-    return _answer(frame, graph, await frame.drive(frame))
+    return outer.tx.state.frames[prefix]
 
 
 def _answer(frame: Frame, graph: str, verdict: Verdict) -> Message:

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.graph.conditions import Condition, compile_condition
 from engine.graph.fields import NodeConfig
+from engine.graph.inner_configs import SubgraphConfig
 from engine.graph.meeting import meeting_point
 from engine.graph.spec import GateConfig, GraphSpec, JoinConfig, NodeSpec
 from engine.graph.topology import successors
@@ -53,6 +54,15 @@ class Plan:
     """Name -> sub-graph."""
     _meetings: dict[tuple[str, ...], str | None] = field(default_factory=dict)
     """Nodes with which branches begin -> where they come together."""
+
+    def at(self, path: str) -> Plan:
+        """The plan of the graph to which the node at a path belongs: this one, or that of a sub-graph."""
+        plan = self
+        for around in path.split("/")[:-1]:
+            config = plan.specs[around.partition("#")[0]].config
+            if isinstance(config, SubgraphConfig):
+                plan = plan.graphs[config.graph_id]
+        return plan
 
     def meeting(self, targets: tuple[str, ...]) -> str | None:
         """The join at which branches that begin at these nodes come together."""

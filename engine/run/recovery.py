@@ -1,10 +1,16 @@
-"""Recovery at start-up: transactions that an earlier process left unfinished are rolled back, and shown."""
+"""Recovery at start-up: transactions that an earlier process left unfinished are gone on with, or rolled back."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from engine.errors import ErrorClass, ErrorInfo
+from engine import events as ev
+from engine.config import EngineConfig
+from engine.errors import EngineError, ErrorClass, ErrorInfo
+from engine.graph.recorded import recorded_graph
+from engine.run.plan import Plan, make_plan
 from engine.run.state import apply
 from engine.run.transaction import Transaction
 from engine.store import queries
@@ -20,18 +26,76 @@ INTERRUPTED = ErrorInfo(
 )
 
 
-async def roll_back_unfinished(database: Database, log: EventLog) -> tuple[TransactionRow, ...]:
-    """Roll back every unfinished transaction; must be called before any run is started.
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A transaction that can be gone on with."""
+
+    row: TransactionRow
+    plan: Plan
+    events: Sequence[ev.Event]
+    """Its own events, in order."""
+
+    @property
+    def begin(self) -> ev.Begin:
+        body = self.events[0].body
+        assert isinstance(body, ev.Begin)  # noqa: S101 - looked at when this was made
+        return body
+
+    @property
+    def last(self) -> ev.Event:
+        return self.events[-1]
+
+
+async def interrupted(
+    database: Database, log: EventLog, config: EngineConfig, *, wall_ms: int
+) -> tuple[list[Interrupted], tuple[TransactionRow, ...]]:
+    """(what can be gone on with, what was rolled back) of the unfinished transactions; before any run is started.
+
+    Args:
+        database: the store, owned by this process.
+        log: takes the events of rollbacks.
+        config: says what is to happen.
+        wall_ms: the time now, Unix time in milliseconds.
 
     Raises:
-        StoreError: the store cannot be read or does not take the rollback.
+        StoreError: the store cannot be read or does not take a rollback.
     """
-    rows = await queries.unfinished(database)
-    for row in rows:
-        seq, t_ms = await queries.last_position(database, row.tx)
-        tx = Transaction(log, log.stream(row.tx, seq=seq, t_ms=t_ms))
-        with contextlib.suppress(StoreError):  # damaged events must not keep the rest from being opened
-            for event in await queries.events(database, row.tx):
-                apply(tx.state, event)
-        await tx.roll_back("interrupted", INTERRUPTED)
-    return tuple([await queries.transaction(database, row.tx) for row in rows])
+    going_on: list[Interrupted] = []
+    rolled_back: list[TransactionRow] = []
+    for row in await queries.unfinished(database):
+        young = wall_ms - row.started_ms <= config.resume_within_s * 1000
+        found = await _resumable(database, row) if config.recovery != "roll_back" and young else None
+        if found is not None:
+            going_on.append(found)
+        else:
+            await roll_back(database, log, row)
+            rolled_back.append(await queries.transaction(database, row.tx))
+    return going_on, tuple(rolled_back)
+
+
+async def _resumable(database: Database, row: TransactionRow) -> Interrupted | None:
+    """None where its events are damaged, its graph cannot be run any more, or its rollback had begun."""
+    try:
+        events = [event for event in await queries.events(database, row.tx) if event.tx is not None]
+        begin = events[0].body if events else None
+        if not isinstance(begin, ev.Begin) or any(isinstance(event.body, ev.RollingBack) for event in events):
+            return None
+        return Interrupted(row, make_plan(recorded_graph(begin.graph, f"#{row.number}")), events)
+    except EngineError:
+        return None
+
+
+async def roll_back(
+    database: Database, log: EventLog, row: TransactionRow, error: ErrorInfo = INTERRUPTED
+) -> ev.RolledBack:
+    """Roll back a transaction that no process works on.
+
+    Raises:
+        StoreError: the store does not take it.
+    """
+    seq, t_ms = await queries.last_position(database, row.tx)
+    tx = Transaction(log, log.stream(row.tx, seq=seq, t_ms=t_ms))
+    with contextlib.suppress(StoreError):  # damaged events must not keep the rest from being opened
+        for event in await queries.events(database, row.tx):
+            apply(tx.state, event)
+    return await tx.roll_back("interrupted", error)

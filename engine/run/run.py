@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from engine import events as ev
@@ -27,11 +27,14 @@ class Run:
         number: int,
         bus: EventBus,
         reread: Callable[[str, int], Awaitable[list[ev.Event]]],
+        earlier: Sequence[ev.Event] = (),
     ) -> None:
         self.transaction = transaction
         self.number = number
         self._subscription: Subscription = bus.subscribe(size=RING, tx=transaction)
         self._reread = reread
+        self._earlier = earlier
+        """What an earlier process logged of it, in order."""
         self._task: asyncio.Task[Result] | None = None
         self._stop: Callable[[str, ErrorInfo], object] | None = None
         self._stopped: tuple[str, ErrorInfo] | None = None
@@ -47,6 +50,9 @@ class Run:
             StoreError: the store cannot be read after the reader fell behind.
         """
         last = 0
+        for event in self._earlier:
+            last = event.gseq
+            yield event
         async for item in self._subscription:
             if isinstance(item, Lagged):
                 batch = await self._reread(self.transaction, last)

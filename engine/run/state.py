@@ -14,7 +14,9 @@ from operator import attrgetter
 from typing import Any
 
 from engine import events as ev
+from engine.errors import ErrorInfo
 from engine.message import Message
+from engine.run.recorded import Operations
 from engine.run.scopes import OpenScope
 
 
@@ -48,6 +50,18 @@ class RunState:
     terminal: bool = False
     frames: dict[str, RunState] = field(default_factory=dict)
     """Of the run itself: prefix -> state of a sub-graph that is on its way."""
+    operations: Operations = field(default_factory=Operations)
+    """Of the run itself: what the visits that are under way have done."""
+    graph: dict[str, Any] = field(default_factory=dict)
+    """The graph, as its specification's JSON."""
+    exits: frozenset[str] = frozenset()
+    """Its exits."""
+    exit: tuple[str, int] | None = None
+    """(path, message) of the exit that was reached."""
+    failure: ErrorInfo | None = None
+    """That of the visit which failed last."""
+    stale: bool = False
+    """Of a sub-graph: the visit around it begins anew."""
 
     def frame_of(self, path: str) -> RunState:
         """The innermost state to which a path belongs."""
@@ -104,15 +118,34 @@ def apply(state: RunState, event: ev.Event) -> RunState:
             whole(state, body)
         return state
     place, fold = handler
-    fold(state.frame_of(place(body)) if state.frames else state, body)
-    if type(body) is ev.NodeStarted and body.attempt == 1:
-        state.steps += 1
-    elif type(body) is ev.NodeFinished and state.frames:
-        state.close(f"{body.path}#{body.visit}/")
+    frame = state.frame_of(place(body)) if state.frames else state
+    if type(body) is ev.NodeStarted:
+        _count_visit(state, body)
+    elif type(body) is ev.NodeFinished:
+        _end_visit(state, frame, body)
+    fold(frame, body)
     return state
 
 
+def _count_visit(state: RunState, body: ev.NodeStarted) -> None:
+    state.operations.started(body)
+    if body.attempt == 1:
+        state.steps += 1
+    elif not body.resumed and (inside := state.frames.get(f"{body.path}#{body.visit}/")) is not None:
+        inside.stale = True
+
+
+def _end_visit(state: RunState, frame: RunState, body: ev.NodeFinished) -> None:
+    received = state.operations.received.pop((body.path, body.visit), 0)
+    state.operations.finished(body)
+    if body.message and (body.path, body.visit) not in frame.frontier:
+        state.operations.inner_made(body, received)
+    if state.frames:
+        state.close(f"{body.path}#{body.visit}/")
+
+
 def _begin(state: RunState, body: ev.Begin) -> None:
+    _set_graph(state, body.graph)
     state.messages[1] = Message(1, body.question, body.inputs)
     for node in entry_points(body.graph):
         state.enter(ev.Activation(node, 1, 1))
@@ -132,6 +165,7 @@ def _subgraph_opened(state: RunState, body: ev.SubgraphOpened) -> None:
     state.close(prefix)
     state.messages[body.message] = Message(body.message, body.question, body.inputs, body.path, body.visit)
     frame = RunState(prefix, body.message, messages=state.messages, visits=visits, notes=list(outer.notes))
+    _set_graph(frame, outer.graph.get("graphs", {}).get(body.graph, {}))
     state.frames[prefix] = frame
     for path in body.entries:
         frame.enter(ev.Activation(path, visits.get(path, 0) + 1, body.message))
@@ -147,9 +181,18 @@ def _node_finished(state: RunState, body: ev.NodeFinished) -> None:
     if body.message:
         state.messages[body.message] = Message(body.message, body.content, body.data, body.path, body.visit)
         state.outputs[state.prefix + body.path.rpartition("/")[2]] = body.message
+        if body.path in state.exits:
+            state.exit = (body.path, body.message)
+    if body.outcome == "failed":
+        state.failure = body.error
     if body.variables:
         state.variables.update(body.variables)
         state.changed.update(body.variables)
+
+
+def _set_graph(state: RunState, graph: dict[str, Any]) -> None:
+    state.graph = graph
+    state.exits = frozenset(state.prefix + node["id"] for node in graph.get("nodes", ()) if node["type"] == "exit")
 
 
 def _edge_taken(state: RunState, body: ev.EdgeTaken) -> None:
@@ -199,9 +242,11 @@ def _rewound(state: RunState, body: ev.Rewound) -> None:
     if first <= last and not body.within:
         state.excluded.append(body.excluded)
     state.changed = dict(state.variables)
+    state.exit = state.failure = None
 
 
 def _model_finished(state: RunState, body: ev.ModelFinished) -> None:
+    state.operations.model_ended(body)
     used = state.usage
     state.usage = ev.Usage(
         used.prompt_tokens + body.prompt_tokens,
@@ -215,6 +260,11 @@ def _terminal(state: RunState, body: ev.Body) -> None:  # noqa: ARG001 - one sha
     state.terminal = True
     state.frontier, state.live = {}, {}
     state.frames = {}
+    state.operations = Operations()
+
+
+def _to_operations(fold: Callable[[Operations, Any], None]) -> Callable[[RunState, Any], None]:
+    return lambda state, body: fold(state.operations, body)
 
 
 _Place = Callable[[Any], str]
@@ -237,7 +287,13 @@ _OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.Begin: _begin,
     ev.SubgraphOpened: _subgraph_opened,
     ev.Checkpoint: _checkpoint,
+    ev.OpStarted: _to_operations(Operations.op_started),
+    ev.OpFinished: _to_operations(Operations.op_finished),
+    ev.ModelStarted: _to_operations(Operations.model_started),
     ev.ModelFinished: _model_finished,
+    ev.AttemptFailed: _to_operations(Operations.model_ended),
+    ev.AttemptAbandoned: _to_operations(Operations.model_ended),
+    ev.ApprovalAnswered: _to_operations(Operations.answered),
     ev.Committed: _terminal,
     ev.RolledBack: _terminal,
 }

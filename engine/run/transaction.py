@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from engine import events as ev
 from engine.errors import ErrorInfo
@@ -38,6 +40,43 @@ class Transaction:
         self._note_text(body)
         return event
 
+    def absorb(self, events: Sequence[ev.Event], is_target: Callable[[str], bool]) -> None:
+        """Take over what an earlier process logged.
+
+        Args:
+            events: all of the transaction's own, in order.
+            is_target: whether a gate may send the run back to the node at a path; asked when the node is visited.
+        """
+        for event, following in zip_longest(events, events[1:]):
+            if isinstance(event.body, ev.Checkpoint) and following is not None:
+                self._remember_target(event.body, following.body, is_target)
+            if isinstance(event.body, ev.Rewound):
+                self._forget_from(event.body.excluded[0], event.body.within)
+            apply(self.state, event)
+            self._note_text(event.body)
+
+    def _remember_target(self, checkpoint: ev.Checkpoint, following: ev.Body, is_target: Callable[[str], bool]) -> None:
+        """As `checkpoint_before` did: a visit of such a node begins right after its checkpoint."""
+        if not isinstance(following, ev.NodeStarted) or not is_target(following.path):
+            return
+        frame = self.state.frame_of(following.path)
+        activation = frame.frontier.get((following.path, following.visit))
+        if activation is not None:
+            self._targets[activation.node, activation.tokens] = (checkpoint, frame.snapshot())
+
+    def abandon_attempts(self) -> None:
+        """Say which model calls were lost in an interruption; what they had shown is taken back."""
+        for place in self.state.operations.interrupted():
+            self.emit(ev.AttemptAbandoned(*place))
+
+    def _forget_from(self, first: int, prefix: str) -> None:
+        """What was visited in a part that is taken back has not been visited any more."""
+        self._targets = {
+            place: target
+            for place, target in self._targets.items()
+            if target[0].log_length < first or not place[0].startswith(prefix)
+        }
+
     def _note_text(self, body: ev.Body) -> None:
         match body:
             case ev.ModelStarted(stream=False):
@@ -50,7 +89,7 @@ class Transaction:
                 self.partial = ""
             case ev.AttemptFailed() if body.partial and (body.path, body.visit, body.step) not in self._quiet:
                 self.partial = body.partial
-            case ev.Rewound():
+            case ev.Rewound() | ev.AttemptAbandoned():
                 self.partial = ""
 
     async def begin(self, body: ev.Begin) -> None:
@@ -112,12 +151,7 @@ class Transaction:
         restored = dataclasses.replace(snapshot, frontier=tuple(again), visits=kept)
         taken_back = (first, self._stream.seq)
         self.emit(ev.Rewound(by.node, to, checkpoint.number, taken_back, restored, retry, within=state.prefix))
-        # what was visited in the part that is taken back has not been visited any more
-        self._targets = {
-            place: target
-            for place, target in self._targets.items()
-            if target[0].log_length < first or not place[0].startswith(state.prefix)
-        }
+        self._forget_from(first, state.prefix)
 
     def forget_checkpoints(self, prefix: str) -> None:
         """Drop those of a sub-graph that begins anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -24,7 +25,7 @@ from engine.tools.protocol import ToolContext
 class Visit:
     """One visit of one node; a further attempt of it is a new value."""
 
-    __slots__ = ("_step", "activation", "frame", "path", "visit")
+    __slots__ = ("_inner", "_step", "activation", "frame", "path", "visit")
 
     def __init__(self, frame: Frame, activation: ev.Activation) -> None:
         self.frame = frame
@@ -32,6 +33,13 @@ class Visit:
         self.path = activation.node
         self.visit = activation.visit
         self._step = 0
+        self._inner: Counter[str] = Counter()
+
+    def next_inner(self, node: str) -> int:
+        """The number of the next visit of an inner node; counted anew where this visit begins anew, so that what was
+        recorded is found again."""
+        self._inner[node] += 1
+        return self._inner[node]
 
     def again(self) -> Visit:
         """The same visit for its next attempt: its operations are counted from the start."""
@@ -162,7 +170,11 @@ class Visit:
         self._step += 1
         step = self._step
         given = dict(arguments)
-        self.emit(ev.OpStarted(self.path, self.visit, step, name, hash_of(given), arguments=brief_json(given)))
+        digest = hash_of([name, given])
+        earlier = self.frame.tx.state.operations.recall(self.path, self.visit, step, digest)
+        if isinstance(earlier, ev.OpFinished):
+            return earlier.result
+        self.emit(ev.OpStarted(self.path, self.visit, step, name, digest, arguments=brief_json(given)))
         try:
             result = await call()
         except BaseException as exc:

@@ -16,7 +16,8 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from engine.bus import EventBus
@@ -81,6 +82,9 @@ class EventLog:
         self._start = now()
         self._queue: deque[tuple[Event, str]] = deque()
         """Events that are not on disk, with their bodies as JSON: as they were when they were appended."""
+        self._in_block = False
+        self._joined: set[int] = set()
+        """Numbers of queued events that are written together with the next one."""
         self._held: deque[Event] = deque()
         self._synced = next_gseq - 1
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -115,6 +119,8 @@ class EventLog:
             self._bus.publish(event)
             return event
         self._queue.append((event, text))
+        if self._in_block:
+            self._joined.add(event.gseq)
         self._wake.set()
         if body.SYNC or self._strict:
             self._urgent.set()
@@ -123,6 +129,22 @@ class EventLog:
         else:
             self._bus.publish(event)
         return event
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """What is appended inside is written in one commit: after a crash all of it is there, or nothing.
+
+        Nothing may be awaited inside.
+        """
+        if self._in_block or self._database is None:
+            yield
+            return
+        self._in_block = True
+        try:
+            yield
+        finally:
+            self._in_block = False
+            self._joined.discard(self._next - 1)
 
     def _is_barrier(self, body: Body) -> bool:
         return self._strict or body.SYNC is Sync.BARRIER
@@ -203,7 +225,7 @@ class EventLog:
     async def _write_all(self, database: Database) -> bool:
         """Write what is queued; False when the log is closing and the store refuses."""
         while self._queue:
-            group = [self._queue[i] for i in range(min(GROUP, len(self._queue)))]
+            group = self._group()
             try:
                 await database.insert_events(_rows(group))
             except Exception as exc:  # noqa: BLE001 - without the writer every run would wait forever
@@ -213,11 +235,19 @@ class EventLog:
                 await asyncio.sleep(0.25)
                 continue
             self.error, self._failing_since = None, None
-            for _ in group:
+            for event, _ in group:
                 self._queue.popleft()
+                self._joined.discard(event.gseq)
             self._written(group[-1][0].gseq)
         self._wake.clear()
         return True
+
+    def _group(self) -> list[tuple[Event, str]]:
+        """What is written next: about `GROUP` events, but never a part of a block."""
+        size = min(GROUP, len(self._queue))
+        while size < len(self._queue) and self._queue[size - 1][0].gseq in self._joined:
+            size += 1
+        return [self._queue[i] for i in range(size)]
 
     def _written(self, gseq: int) -> None:
         self._synced = gseq

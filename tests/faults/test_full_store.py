@@ -9,6 +9,7 @@ import pytest
 
 import engine
 from engine import events as ev
+from engine.config import EngineConfig
 from engine.run.engine import Engine
 from engine.store.database import StoreError
 from tests.graphs import chain, node, one_model
@@ -143,7 +144,7 @@ async def test_closing_with_a_full_disk_ends_and_the_next_start_rolls_back_what_
         eng._log.append(ev.BackendChanged("e", "b", "ready", LONG))
     result = await run.result()
     assert result.status == "rolled_back"
-    async with engine.open(tmp_path) as eng:
+    async with engine.open(tmp_path, config=EngineConfig(recovery="roll_back")) as eng:
         (row,) = eng.recovered
         assert (row.tx, row.status, row.reason) == (run.transaction, "rolled_back", "interrupted")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 
 import engine
 from engine import events as ev
+from engine.config import EngineConfig
 from engine.run.state import RunState, apply
 from engine.store.log import EventLog
 from tests.graphs import chain, one_model
@@ -66,11 +68,58 @@ async def killed_in_the_middle(folder: Path) -> list[str]:
     return line.split()
 
 
+ROLL_BACK = EngineConfig(recovery="roll_back")
+
+
+async def test_an_interrupted_run_goes_on_at_the_next_start(tmp_path: Path, scripted: ScriptedBackend) -> None:
+    session, first, second = await killed_in_the_middle(tmp_path)
+    async with engine.open(tmp_path) as eng:
+        assert eng.recovered == ()
+        (run,) = eng.resumed
+        assert run.transaction == second
+        result = await run.result()
+        assert (result.status, result.text) == ("committed", "Answer to: one\n\nthe second")
+        assert len(scripted.requests) == 1, "the call that was answered before is not repeated"
+        view = await eng.view(second)
+        assert (view.status, view.resumed, view.usage.model_calls) == ("committed", 1, 2)
+        turns = await eng.session_messages(session)
+        assert [tx for _, _, tx in turns] == [first, first, second, second]
+    async with engine.open(tmp_path) as eng:
+        assert (eng.recovered, eng.resumed) == ((), ())
+
+
+async def test_a_run_that_is_killed_again_and_again_goes_on(tmp_path: Path, scripted: ScriptedBackend) -> None:
+    _, _, second = await killed_in_the_middle(tmp_path)
+    folders = [tmp_path]
+    for again in range(3):
+        scripted.answers(["more partial text", asyncio.Event()])
+        async with engine.open(folders[-1]) as eng:
+            await scripted.busy.wait()
+            scripted.busy.clear()
+            await eng._log.flush()
+            copied = tmp_path.with_name(f"{tmp_path.name}_{again}")
+            await asyncio.to_thread(copy_database, folders[-1], copied)  # as a kill at this moment would leave it
+        folders.append(copied)
+    scripted.answers(["at last"])
+    async with engine.open(folders[-1]) as eng:
+        result = await eng.resumed[0].result()
+        view = await eng.view(second)
+    assert (result.status, result.text, view.resumed) == ("committed", "at last", 4)
+    assert view.nodes["b"].visits[0].attempt == 5
+
+
+def copy_database(source: Path, target: Path) -> None:
+    target.mkdir()
+    here, there = sqlite3.connect(source / "tinyllm.db"), sqlite3.connect(target / "tinyllm.db")
+    with contextlib.closing(here), contextlib.closing(there):
+        here.backup(there)
+
+
 async def test_an_interrupted_run_is_rolled_back_at_the_next_start_and_shown(
     tmp_path: Path, scripted: ScriptedBackend
 ) -> None:
     session, first, second = await killed_in_the_middle(tmp_path)
-    async with engine.open(tmp_path) as eng:
+    async with engine.open(tmp_path, config=ROLL_BACK) as eng:
         assert not eng.read_only, "a killed process keeps nothing locked"
         (row,) = eng.recovered
         assert (row.tx, row.question, row.status, row.reason) == (second, "the second", "rolled_back", "interrupted")
@@ -115,7 +164,7 @@ async def test_a_run_that_was_killed_while_it_was_rolled_back_is_finished(tmp_pa
 
         patch.setattr("engine.store.log.EventLog.synced", dies)
         with pytest.raises(KeyboardInterrupt):
-            async with engine.open(tmp_path):
+            async with engine.open(tmp_path, config=ROLL_BACK):
                 pass
     async with engine.open(tmp_path) as eng:
         kinds = [event.kind for event in await eng.events(second)]

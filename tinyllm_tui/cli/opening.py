@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from tinyllm_tui.cli.interrupt import run_async
+from tinyllm_tui.cli.options import load
 from tinyllm_tui.cli.output import note
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ class Notices:
 async def open_engine(loaded: Loaded, notices: Notices | None = None) -> AsyncIterator[Engine]:
     """The engine with its store; its notices go to stderr when it is opened, and what came up since when it is closed.
 
+    A command is over too soon to go on with a run that was interrupted: the cockpit does.
+
     Args:
         loaded: the settings.
         notices: for a command that tells them in between too.
@@ -40,7 +46,12 @@ async def open_engine(loaded: Loaded, notices: Notices | None = None) -> AsyncIt
         StoreError: the data folder cannot be used.
     """
     settings = loaded.settings
-    async with telling(settings.engine_config(), settings.data_folder, notices) as eng:
+    config = settings.engine_config()
+    if config.recovery == "resume":
+        config = config.model_copy(update={"recovery": "leave"})
+    async with telling(config, settings.data_folder, notices) as eng:
+        for row in eng.left:
+            note(f"Note: transaction #{row.number} was interrupted; the cockpit goes on with it when it is opened.")
         for row in eng.recovered:
             note(f"Note: transaction #{row.number} was left unfinished when the program ended; it was rolled back.")
         yield eng
@@ -66,3 +77,14 @@ async def telling(
     finally:
         if opened is not None:
             notices.tell(opened)
+
+
+def with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
+    """Open the engine for past transactions, and run `work`."""
+    loaded = load(ctx)
+
+    async def main() -> int:
+        async with open_engine(loaded) as eng:
+            return await work(eng)
+
+    return run_async(lambda _interrupt: main())
