@@ -35,7 +35,7 @@ def open_cockpit(ctx: click.Context) -> int:
     def open_engine() -> AbstractAsyncContextManager[Engine]:
         import engine
 
-        return engine.open(data_dir=settings.data_folder, config=settings.engine_config())
+        return engine.open(data_dir=settings.data_folder, config=settings.engine_config(), approver=app.approvals)
 
     from tinyllm_tui.app import CockpitApp
 
