@@ -109,6 +109,15 @@ def duration(ms: float) -> str:
     return f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02d}m"
 
 
+def size(bytes_: float) -> str:
+    """512 B, 40 KB, 2 MB: 1 KB is 1024 bytes."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if bytes_ < 1024:
+            return f"{bytes_:.0f} {unit}"
+        bytes_ /= 1024
+    return f"{bytes_:.1f} TB"
+
+
 def count(number: int) -> str:
     """`950`, `1.2k`, `35k`."""
     if number < 1000:

@@ -1,14 +1,17 @@
-"""A copy of the database beside it, made before its schema changes."""
+"""Copies of the database: beside it before its schema changes, and wherever a person wants one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 
 import aiosqlite
 
-from engine.store.files import force_to_disk, make_private, unused
+from engine.store.files import PARTS, force_to_disk, make_private, unused
+
+_BUSY = "PRAGMA busy_timeout = 5000"
 
 
 async def back_up(connection: aiosqlite.Connection, path: Path, version: int) -> Path:
@@ -33,15 +36,61 @@ async def back_up(connection: aiosqlite.Connection, path: Path, version: int) ->
             await connection.backup(copy)
         finally:
             copy.close()
-        return await asyncio.to_thread(_finish, part, path.with_name(f"{path.name}.schema-{version}"))
+        return await asyncio.to_thread(_finish, part, unused(path.with_name(f"{path.name}.schema-{version}")))
     finally:
         part.unlink(missing_ok=True)
 
 
-def _finish(part: Path, wanted: Path) -> Path:
-    """Give the finished copy its name; an earlier backup is kept."""
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database, with what its write-ahead log holds, into one private file that needs no other beside it.
+
+    The copy is of one moment, whoever writes meanwhile, and gets its name when it is whole and on the disk. Blocks.
+
+    Args:
+        source: the database's file; it is only read.
+        target: the copy; a file of that name is replaced.
+
+    Raises:
+        sqlite3.Error: the source is no database that can be read, or the copy cannot be written.
+        OSError: the same, said by the system.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        make_private(part, empty=True)
+        with (
+            contextlib.closing(open_for_reading(source)) as original,
+            contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy,
+        ):
+            original.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # a write-ahead log would be a second file
+        _finish(part, target)
+    finally:
+        for ending in (*PARTS, "-journal"):
+            part.with_name(part.name + ending).unlink(missing_ok=True)
+
+
+def open_for_reading(source: Path) -> sqlite3.Connection:
+    """Also where nothing can be written beside the source, if then its write-ahead log is not there."""
+    uri = source.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True)
+    try:
+        connection.execute(_BUSY)
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except sqlite3.OperationalError as exc:
+        connection.close()
+        log = source.with_name(source.name + "-wal")
+        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size):
+            raise
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _finish(part: Path, target: Path) -> Path:
+    """Give the finished copy its name."""
     force_to_disk(part)
-    backup = unused(wanted)
-    part.rename(backup)
-    force_to_disk(backup.parent)
-    return backup
+    part.replace(target)
+    force_to_disk(target.parent)
+    return target

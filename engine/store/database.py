@@ -306,7 +306,7 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list
         notices.append(_note_loss(path, "is missing, but its write-ahead log is there"))
     if not path.exists():
         if not owned:
-            raise StoreError("database_busy", f"{ownership.owner()} is just making {path}.", "Try again.")
+            raise StoreError("database_busy", f"{path} is just being made by {ownership.owner()}.", "Try again.")
         create(path)
     return owned, notices
 

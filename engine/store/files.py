@@ -43,12 +43,17 @@ def move_aside(path: Path, what: str) -> Path:
     Raises:
         OSError: it cannot be renamed.
     """
-    aside = unused(path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    aside = aside_name(path, what)
     for ending in PARTS:
         part = path.with_name(path.name + ending)
         if part.exists():
             part.rename(aside.with_name(aside.name + ending))
     return aside
+
+
+def aside_name(path: Path, what: str) -> Path:
+    """A free name beside a database, for one that is to be kept."""
+    return unused(path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"))
 
 
 def unused(path: Path) -> Path:

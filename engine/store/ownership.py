@@ -34,6 +34,11 @@ class Ownership:
         self._fd = fd
         return True
 
+    @property
+    def held(self) -> bool:
+        """Whether this process is the owner through this object."""
+        return self._fd is not None
+
     def owner(self) -> str:
         """`process N` for the process that holds the lock, as it wrote itself down."""
         try:

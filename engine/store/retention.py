@@ -167,7 +167,9 @@ async def _scale(database: Database, used: int) -> float:
     ((total,),) = await database.fetch(
         "SELECT coalesce(sum(length(CAST(body AS BLOB)) + ?), 0) FROM events", (_ROW_BYTES,)
     )
-    return max(used / max(int(total), 1), 1.0)
+    ((empty,),) = await database.fetch("SELECT count(*) + 1 FROM sqlite_schema WHERE rootpage > 0")
+    ((page,),) = await database.fetch("PRAGMA page_size")
+    return max((used - int(empty) * int(page)) / max(int(total), 1), 1.0)  # every table and index has a page, be it empty
 
 
 def _batches(victims: list[_Candidate]) -> list[list[int]]:

@@ -19,20 +19,21 @@ _MARKS = {"ok": "ok  ", "info": "note", "warn": "warn", "fail": "FAIL"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--deep", is_flag=True, help="Check every event and every list of the database too.")
 @setting_options("graph", "backend", "model")
 @common_options
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> int:
+def doctor(ctx: click.Context, as_json: bool, deep: bool) -> int:
     """Check Python, SQLite, the data folder, the terminal and the models; a remedy for every finding.
 
-    Exit status 1 when a question could not be answered.
+    Exit status 1 when a question could not be answered, or the database is damaged.
     """
     from tinyllm_tui.doctor import examine
 
     findings: list[Finding] = []
 
     async def main() -> int:
-        findings.extend(await examine(lambda: load(ctx, quiet=True)))
+        findings.extend(await examine(lambda: load(ctx, quiet=True), deep=deep))
         return 0
 
     status = run_async(lambda _interrupt: main())
@@ -54,7 +55,9 @@ def _print(findings: list[Finding]) -> None:
         if finding.remedy:
             output.say(f"{'':{width + 7}}remedy: {output.one_line(finding.remedy)}")
     failed = sum(finding.status == "fail" for finding in findings)
-    if failed:
+    if failed and all(finding.name == "database" for finding in findings if finding.status == "fail"):
+        output.say("\nQuestions can be answered, but the database is damaged.")
+    elif failed:
         output.say(f"\nA question cannot be answered yet: {failed} finding{'s' if failed > 1 else ''} to mend.")
     else:
         output.say('\nAll that is needed is there. Try: tinyllm-tui run "What is the capital of France?"')

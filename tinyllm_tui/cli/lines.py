@@ -1,4 +1,4 @@
-"""Reading stdin line by line without a thread, so that a signal ends the wait and nothing is left behind."""
+"""Reading a file or stdin line by line without a thread, so that a signal ends the wait and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -31,6 +31,27 @@ async def read_lines(descriptor: int, limit: int) -> AsyncGenerator[str, None]:
             rest = ""
         if not data:
             return
+
+
+async def read_byte_lines(descriptor: int, limit: int) -> AsyncGenerator[bytes, None]:
+    """The lines of a file or pipe with their ends, as they are.
+
+    Args:
+        descriptor: open for reading.
+        limit: bytes; a longer line is handed out in pieces of more than this size.
+    """
+    rest = bytearray()
+    while data := await _read(descriptor):
+        *lines, tail = data.split(b"\n")
+        for line in lines:
+            yield bytes(rest) + line + b"\n"
+            rest.clear()
+        rest += tail
+        if len(rest) > limit:
+            yield bytes(rest)
+            rest.clear()
+    if rest:
+        yield bytes(rest)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyllm_tui.cli import output
+from tinyllm_tui.cli.opening import with_engine
 from tinyllm_tui.cli.options import common_options, load
-from tinyllm_tui.cli.tx import when, with_engine
+from tinyllm_tui.cli.tx import when
 
 if TYPE_CHECKING:
     from engine import Engine, GraphSpec

@@ -10,6 +10,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.chat import chat
+from tinyllm_tui.cli.db import db
 from tinyllm_tui.cli.doctor import doctor
 from tinyllm_tui.cli.graph import graph
 from tinyllm_tui.cli.init import init
@@ -71,7 +72,7 @@ def cli(ctx: click.Context) -> int | None:
     return open_cockpit(ctx)
 
 
-for _command in (run, chat, init, doctor, tx, graph, models):
+for _command in (run, chat, init, doctor, tx, db, graph, models):
     cli.add_command(_command)
 
 

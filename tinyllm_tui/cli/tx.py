@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tinyllm_tui.cli import output
-from tinyllm_tui.cli.interrupt import run_async
-from tinyllm_tui.cli.options import common_options, load
+from tinyllm_tui.cli.opening import with_engine
+from tinyllm_tui.cli.options import common_options
+from tinyllm_tui.cli.prune import prune
+from tinyllm_tui.cli.transfer import export_run, import_run
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -27,7 +28,7 @@ GRAPH_WIDTH = 14
 
 @click.group()
 def tx() -> None:
-    """Past transactions: list them, show one, print its events.
+    """Past transactions: list them, show one, print its events, send one to somebody else, remove old ones.
 
     A transaction is named by its number (42 or #42), its id, or a unique beginning of the id.
     """
@@ -53,7 +54,7 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
             output.print_json([row_json(row) for row in rows])
         elif rows:
             cells = [
-                [f"#{r.number}", _short_when(r.started_ms, now), short_how(r), _took(r), _short_graph(r), r.question]
+                [f"#{r.number}", _short_when(r.started_ms, now), _listed_how(r), _took(r), _short_graph(r), r.question]
                 for r in rows
             ]
             headings = ("TX", "STARTED", "STATUS", "TOOK", "GRAPH", "QUESTION")
@@ -141,6 +142,11 @@ def short_how(row: TransactionRow) -> str:
     return (row.reason or "rolled back" if row.status == "rolled_back" else row.status).replace("_", " ")
 
 
+def _listed_how(row: TransactionRow) -> str:
+    """How it ended, and that it ran elsewhere."""
+    return f"{short_how(row)}, {row.origin}" if row.origin else short_how(row)
+
+
 def how(row: TransactionRow) -> str:
     """How a transaction ended, in a word or two."""
     if row.status == "committed":
@@ -208,6 +214,7 @@ def _print_transaction(row: TransactionRow, view: View) -> None:
         ("started", f"{when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
         ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
         ("session", row.session or "none"),
+        *([("origin", "imported: it ran elsewhere")] if row.origin else []),
         ("backend", row.backend or "none"),
         ("models", ", ".join(models_used(view)) or "none"),
         ("usage", usage_text(row.usage)),
@@ -248,14 +255,5 @@ def _short_graph(row: TransactionRow) -> str:
     return output.one_line(row.graph_id.removeprefix("graph."), GRAPH_WIDTH)
 
 
-def with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
-    """Open the engine for reading past transactions, and run `work`."""
-    from tinyllm_tui.cli.opening import open_engine
-
-    loaded = load(ctx)
-
-    async def main() -> int:
-        async with open_engine(loaded) as eng:
-            return await work(eng)
-
-    return run_async(lambda _interrupt: main())
+for _command in (export_run, import_run, prune):
+    tx.add_command(_command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 
+from tinyllm_tui.doctor.database import examine_database
 from tinyllm_tui.doctor.files import examine_data_folder, examine_graph, examine_settings, examine_theme
 from tinyllm_tui.doctor.finding import Finding, broken
 from tinyllm_tui.doctor.machine import examine_python, examine_sqlite, examine_terminal
@@ -27,18 +28,20 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
 )
 
 
-async def examine(load: Callable[[], Loaded]) -> list[Finding]:
+async def examine(load: Callable[[], Loaded], *, deep: bool = False) -> list[Finding]:
     """Run all checks, in order.
 
     Args:
         load: loads the settings; what it raises is a finding.
+        deep: check the whole database too, which takes the longer the larger it is.
     """
     findings = [*examine_python(), *examine_sqlite(), *examine_terminal()]
     try:
         loaded = load()
     except Exception as error:  # noqa: BLE001 - what is wrong with the settings is what the person came to hear
         return [*findings, broken("settings", error)]
-    for name, check in _CHECKS:
+    checks = (*_CHECKS, ("database", examine_database)) if deep else _CHECKS
+    for name, check in checks:
         try:
             result = check(loaded)
             findings.extend(await result if inspect.isawaitable(result) else result)

@@ -7,14 +7,14 @@ import stat
 import tempfile
 from pathlib import Path
 
+from tinyllm_tui.doctor.database import LARGE_LOG
 from tinyllm_tui.doctor.finding import Finding
 from tinyllm_tui.settings import Loaded
+from tinyllm_tui.words import size
 
 LOW_SPACE = 200 * 2**20
 NO_SPACE = 8 * 2**20
 """Bytes free below which a run may fail."""
-LARGE_WAL = 64 * 2**20
-"""Bytes; a write-ahead log of this size is kept from being reset by a reader that does not end."""
 
 
 def examine_settings(loaded: Loaded) -> list[Finding]:
@@ -35,7 +35,7 @@ def examine_data_folder(loaded: Loaded) -> list[Finding]:
         return [Finding("data folder", "fail", f"{place} is a file, where a folder is needed.", remedy)]
     free = shutil.disk_usage(place).free
     if free < NO_SPACE:
-        return [Finding("data folder", "fail", f"The disk that holds {folder} is full ({_size(free)} free).", remedy)]
+        return [Finding("data folder", "fail", f"The disk that holds {folder} is full ({size(free)} free).", remedy)]
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"\0" * 4096)
@@ -52,7 +52,7 @@ def examine_data_folder(loaded: Loaded) -> list[Finding]:
 
 def _space(folder: Path, free: int) -> Finding:
     state = "is writable" if folder.exists() else "will be made with the first question"
-    detail = f"{folder} {state}, {_size(free)} free"
+    detail = f"{folder} {state}, {size(free)} free"
     if free < LOW_SPACE:
         return Finding("data folder", "warn", detail, "Free some space; every question adds some kilobytes.")
     return Finding("data folder", "ok", detail)
@@ -68,8 +68,8 @@ def _database(folder: Path) -> list[Finding]:
             Finding("database", "warn", f"Other users of this machine can read {file}.", f"chmod 600 '{file}'")
         )
     log = file.with_name(FILE_NAME + "-wal")
-    if log.exists() and log.stat().st_size > LARGE_WAL:
-        detail = f"The write-ahead log has grown to {_size(log.stat().st_size)}: another program keeps reading {file}."
+    if log.exists() and log.stat().st_size > LARGE_LOG:
+        detail = f"The write-ahead log has grown to {size(log.stat().st_size)}: another program keeps reading {file}."
         findings.append(Finding("database", "warn", detail, "Close programs that have the database open."))
     return findings
 
@@ -98,11 +98,3 @@ def examine_theme(loaded: Loaded) -> list[Finding]:
         remedy = f"Choose from {', '.join(names) or 'none: install the program again'}."
         findings.append(Finding("theme", "warn", f"There is no theme {loaded.settings.theme!r}.", remedy))
     return findings
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"

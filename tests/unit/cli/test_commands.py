@@ -119,7 +119,14 @@ def settings_in(text: str) -> dict[str, str]:
 
 
 WRITTEN = settings_in(commented_config())
-OTHER = {"backend": "openai", "ascii": "true", "embedded.threads": "7", "embedded.slots": "7", "retry.attempts": "7"}
+OTHER = {
+    "backend": "openai",
+    "ascii": "true",
+    "durability": "strict",
+    "embedded.threads": "7",
+    "embedded.slots": "7",
+    "retry.attempts": "7",
+}
 """A value that is not the default, for settings that take neither any text nor any number."""
 
 

@@ -1,0 +1,144 @@
+"""`tinyllm-tui tx export` and `tx import`: a run as a file, to be looked at somewhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from tinyllm_tui.cli import output
+from tinyllm_tui.cli.opening import with_engine
+from tinyllm_tui.cli.options import common_options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from engine import Engine
+
+_STDIO = "-"
+
+
+@click.command("export")
+@click.argument("transaction")
+@click.argument("file", type=click.Path(path_type=Path), default=Path(_STDIO))
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@common_options
+@click.pass_context
+def export_run(ctx: click.Context, transaction: str, file: Path, force: bool) -> int:
+    """Write a transaction to a file (or stdout) that `tx import` reads elsewhere.
+
+    It holds everything that was recorded: the question, earlier turns of its session, prompts, answers, and what tools
+    were given and gave back.
+    """
+
+    async def work(eng: Engine) -> int:
+        row = await eng.transaction(transaction)
+        if str(file) == _STDIO:
+            await _print_lines(eng.export(row.tx))
+            return 0
+        size = await _write(eng.export(row.tx), file, force=force)
+        output.note(f"Wrote #{row.number} to {file} ({size} bytes). It holds everything that was recorded of the run.")
+        return 0
+
+    return with_engine(ctx, work)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@common_options
+@click.pass_context
+def import_run(ctx: click.Context, file: Path, as_json: bool) -> int:
+    """Add a transaction from a file (or stdin: -) that `tx export` wrote; it can then be shown and replayed here."""
+
+    async def work(eng: Engine) -> int:
+        from engine.store.run_file import MAX_LINE
+        from tinyllm_tui.cli.lines import read_byte_lines
+        from tinyllm_tui.cli.tx import row_json
+
+        descriptor = sys.stdin.fileno() if str(file) == _STDIO else _open(file)
+        try:
+            row = await eng.import_run(read_byte_lines(descriptor, MAX_LINE))
+        finally:
+            if str(file) != _STDIO:
+                os.close(descriptor)
+        if as_json:
+            output.print_json(row_json(row))
+        else:
+            output.say(f"Imported as #{row.number}. See it: tinyllm-tui tx show {row.number}")
+        return 0
+
+    return with_engine(ctx, work)
+
+
+def _open(file: Path) -> int:
+    """A descriptor of a file for reading.
+
+    Raises:
+        ConfigurationError: there is none that can be read.
+    """
+    from engine.errors import ConfigurationError
+
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigurationError(
+            "file_unreadable", f"{file} cannot be read: {error.strerror}.", remedy="Name a file that `tx export` wrote."
+        ) from error
+
+
+async def _print_lines(lines: AsyncIterator[bytes]) -> None:
+    terminal = output.is_terminal(sys.stdout)
+    async for line in lines:
+        if terminal:
+            output.say(line.decode().rstrip("\n"))
+        else:
+            sys.stdout.buffer.write(line)
+
+
+async def _write(lines: AsyncIterator[bytes], file: Path, *, force: bool) -> int:
+    """Write a private file that gets its name when it is whole; returns its size in bytes.
+
+    Raises:
+        ConfigurationError: it is there already, or cannot be written.
+    """
+    from engine.errors import ConfigurationError
+
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with _begin(file, part, force=force) as stream:
+            async for line in lines:
+                stream.write(line)
+            size = stream.tell()
+        _finish(part, file)
+    except OSError as error:
+        raise ConfigurationError(
+            "file_unwritable", f"{file} cannot be written: {error.strerror}.", remedy="Choose another place."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return size
+
+
+def _begin(file: Path, part: Path, *, force: bool) -> BinaryIO:
+    from engine.errors import ConfigurationError
+    from engine.store.files import make_private
+
+    if file.exists() and not force:
+        raise ConfigurationError("file_exists", f"{file} is there already.", remedy="Choose another name, or --force.")
+    make_private(part, empty=True)
+    return part.open("wb")
+
+
+def _finish(part: Path, file: Path) -> None:
+    from engine.store.files import force_to_disk
+
+    force_to_disk(part)
+    part.replace(file)
