@@ -21,6 +21,7 @@ from engine.store.creation import create, migration_script
 from engine.store.files import PARTS, make_private, move_aside
 from engine.store.ownership import Ownership
 from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
+from engine.store.sqlite_errors import SQLITE_ERRORS, is_damage, words
 
 FILE_NAME = "tinyllm.db"
 
@@ -129,12 +130,12 @@ class Database:
         try:
             try:
                 return await cls._connect(path, ownership, owned, notices)
-            except sqlite3.DatabaseError as exc:
-                if not owned or not _damaged(exc):
+            except SQLITE_ERRORS as exc:
+                if not owned or not is_damage(exc):
                     raise
                 notices.append(await asyncio.to_thread(_begin_anew, path, exc))
                 return await cls._connect(path, ownership, owned, notices)
-        except (sqlite3.Error, OSError) as exc:
+        except (*SQLITE_ERRORS, OSError) as exc:
             ownership.release()
             raise store_error(exc, path) from exc
         except BaseException:
@@ -195,7 +196,7 @@ class Database:
         """
         try:
             await asyncio.shield(self._writer.execute_fetchall(sql, parameters))
-        except sqlite3.Error as exc:
+        except SQLITE_ERRORS as exc:
             raise store_error(exc, self.path) from exc
 
     @asynccontextmanager
@@ -221,7 +222,7 @@ class Database:
         try:
             async with self.reader() as connection:
                 return await connection.execute_fetchall(sql, parameters)
-        except sqlite3.Error as exc:
+        except SQLITE_ERRORS as exc:
             raise store_error(exc, self.path) from exc
 
     async def close(self) -> None:
@@ -254,7 +255,7 @@ def store_error(exc: BaseException, path: Path) -> StoreError:
         )
     return StoreError(
         "database_failed",
-        f"The database {path} cannot be used ({exc}).",
+        f"The database {path} cannot be used ({words(exc)}).",
         "Run `tinyllm-tui doctor`; another folder can be chosen with --data-dir.",
     )
 
@@ -320,16 +321,11 @@ def _note_loss(path: Path, what: str) -> str:
     )
 
 
-def _damaged(exc: sqlite3.DatabaseError) -> bool:
-    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _begin_anew(path: Path, exc: sqlite3.DatabaseError) -> str:
+def _begin_anew(path: Path, exc: Exception) -> str:
     aside = move_aside(path, "damaged")
     create(path)
     return (
-        f"The database was damaged ({exc}) and has been moved aside to {aside}; a new one was begun. "
+        f"The database was damaged ({words(exc)}) and has been moved aside to {aside}; a new one was begun. "
         "`tinyllm-tui db restore FILE` brings a backup back."
     )
 
@@ -349,6 +345,10 @@ async def _check_identity(connection: aiosqlite.Connection, path: Path) -> int:
             f"{path} is a database of another program.",
             "Choose another folder with --data-dir.",
         )
+    if tables and version < 1:
+        damage = sqlite3.DatabaseError("its schema version is lost")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
     return int(version)
 
 

@@ -19,6 +19,7 @@ from engine.store.creation import write_schema
 from engine.store.projection_check import ProjectionCheck
 from engine.store.readers import readers
 from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
+from engine.store.sqlite_errors import SQLITE_ERRORS, words
 
 SHOWN = 5
 """Problems of one kind that are named; the others are counted."""
@@ -79,8 +80,8 @@ def examine(path: Path) -> DeepReport:
     try:
         with contextlib.closing(open_for_reading(path)) as connection:
             _examine(connection, report)
-    except sqlite3.Error as exc:
-        report.add("file", f"It cannot be read any further: {exc}.")
+    except SQLITE_ERRORS as exc:
+        report.add("file", f"It cannot be read any further: {words(exc)}.")
     still = readers(path)
     report.long_readers = None if reading is None or still is None else tuple(sorted(reading & still))
     report.seconds = time.monotonic() - began

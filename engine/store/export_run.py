@@ -9,15 +9,12 @@ from engine.errors import EngineError, ErrorClass
 from engine.events import TERMINAL, Event, encode
 from engine.store import queries
 from engine.store.database import Database
+from engine.store.queries import EVENT_COLUMNS, SPAN
 from engine.store.run_file import Header, Record, RunFileWriter
 
 _ROWS = 500
-_SPAN = """
-FROM events WHERE gseq >= (SELECT first_gseq FROM transactions WHERE tx = ?1)
-AND gseq <= (SELECT last_gseq FROM transactions WHERE tx = ?1) AND gseq > ?2 AND (tx = ?1 OR tx IS NULL)
-"""
-_PAGE = "SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc" + _SPAN + "ORDER BY gseq LIMIT ?3"
-_COUNT = "SELECT count(*)" + _SPAN
+_PAGE = f"SELECT {EVENT_COLUMNS} {SPAN} ORDER BY gseq LIMIT ?3"
+_COUNT = f"SELECT count(*) {SPAN}"
 
 
 async def export_stored(database: Database, tx: str) -> AsyncIterator[bytes]:
@@ -29,7 +26,7 @@ async def export_stored(database: Database, tx: str) -> AsyncIterator[bytes]:
 
     Raises:
         EngineError: not_found; or invalid_request while it still goes on.
-        StoreError: an event is damaged.
+        StoreError: an event is damaged or missing.
     """
     row = await queries.transaction(database, tx)
     if row.status not in _ENDED:
@@ -37,12 +34,15 @@ async def export_stored(database: Database, tx: str) -> AsyncIterator[bytes]:
     ((count,),) = await database.fetch(_COUNT, (tx, 0))
     writer = RunFileWriter(Header(tx, count, engine_version()))
     yield writer.first()
+    order = queries.EventOrder(tx)
     last = 0
     while rows := list(await database.fetch(_PAGE, (tx, last, _ROWS))):
         for stored in rows:
-            queries.check_row(stored)
+            order.check(stored)
             last, _, seq, t_ms, wall_ms, kind, v, body, _ = stored
             yield writer.event(Record(seq, t_ms, wall_ms, kind, v, body))
+    if not order.ended:
+        raise queries.incomplete(tx)
     yield writer.last()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from engine.errors import EngineError, ErrorClass
-from engine.events import BreakerSnapshot, Event, Usage, decode
+from engine.events import TERMINAL, BreakerSnapshot, Event, Usage, decode
 from engine.store.checksum import intact
 from engine.store.database import Database, StoreError
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
@@ -24,14 +24,14 @@ events, usage
 """
 _TEXTS = ("tx", "status", "graph_id", "question", "answer", "reason", "error", "backend")
 _NUMBERS = ("number", "started_ms", "duration_ms", "events")
-_EVENTS_OF_TX = """
-WITH span AS (SELECT first_gseq AS first, coalesce(last_gseq, 9e18) AS last FROM transactions WHERE tx = ?1)
-SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events WHERE tx = ?1 AND gseq > ?2
-UNION ALL
-SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc FROM events
-WHERE tx IS NULL AND gseq > max(?2, (SELECT first FROM span)) AND gseq < (SELECT last FROM span)
-ORDER BY gseq
+SPAN = """
+FROM events NOT INDEXED WHERE (tx = ?1 OR tx IS NULL)
+AND gseq >= (SELECT first_gseq FROM transactions WHERE tx = ?1)
+AND gseq <= (SELECT coalesce(last_gseq, 9000000000000000000) FROM transactions WHERE tx = ?1) AND gseq > ?2
 """
+"""A transaction's events and those of the engine inside its span, by the table itself: an index may be damaged."""
+EVENT_COLUMNS = "gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc"
+_EVENTS_OF_TX = f"SELECT {EVENT_COLUMNS} {SPAN} ORDER BY gseq"
 _REVISION = "SELECT hash, graph_id, version, name, first_seen_ms, last_used_ms, runs FROM graph_revisions"
 _HISTORY = "tinyllm-tui graph history"
 HASH_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")
@@ -40,6 +40,7 @@ ID_DIGITS = 6
 """Digits from which on they may be the beginning of an id: fewer are meant as a number."""
 _USAGE = TypeAdapter(Usage)
 _BREAKER = TypeAdapter(BreakerSnapshot)
+_ENDS = frozenset(body.KIND for body in TERMINAL)
 _DECODE_AT_ONCE = 400
 """Rows decoded between two turns of the event loop."""
 
@@ -177,30 +178,66 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
     """The events of a transaction and those of the engine stream inside its span, in order; only those after `after`.
 
     Raises:
-        StoreError: a row is damaged.
+        StoreError: a row is damaged, or one is missing.
     """
     rows = await database.fetch(_EVENTS_OF_TX, [tx, after])
+    order = EventOrder(tx, begun=after > 0)
     decoded: list[Event] = []
     for index, row in enumerate(rows, 1):
+        order.check(row)
         decoded.append(_event(row))
         if index % _DECODE_AT_ONCE == 0:
             await asyncio.sleep(0)
+    if decoded and not order.ended and await _has_ended(database, tx):
+        raise incomplete(tx)
     return decoded
 
 
-def check_row(row: Any) -> None:
-    """Raises `StoreError` for a row of `events`, with all its columns, that is not as it was written."""
-    if not intact(*row):
-        raise StoreError(
-            "event_damaged",
-            f"Event {row[0]} of the database is damaged.",
-            "Run `tinyllm-tui doctor --deep`; the other transactions can still be opened.",
-        )
+class EventOrder:
+    """Checks the rows of a transaction as they are read: none altered, none missing between its begin and its end."""
+
+    def __init__(self, tx: str, *, begun: bool = False) -> None:
+        self._tx = tx
+        self._seq: int | None = None if begun else 0
+        self.ended = False
+
+    def check(self, row: Any) -> None:
+        """The next row of `events`, with all its columns.
+
+        Raises:
+            StoreError: it is not as it was written, or not the next one.
+        """
+        gseq, tx, seq, _, _, kind, *_ = row
+        if not intact(*row):
+            raise StoreError(
+                "event_damaged",
+                f"Event {gseq} of the database is damaged.",
+                "Run `tinyllm-tui doctor --deep`; the other transactions can still be opened.",
+            )
+        follows = self._seq is None or seq == self._seq + 1
+        if self.ended or (tx is None and self._seq == 0) or (tx is not None and not follows):
+            raise incomplete(self._tx)
+        if tx is not None:
+            self._seq = seq
+            self.ended = kind in _ENDS
+
+
+def incomplete(tx: str) -> StoreError:
+    """The error that events of a transaction are missing."""
+    return StoreError(
+        "events_missing",
+        f"Events of the transaction {tx} are missing: the database is damaged.",
+        "Run `tinyllm-tui doctor --deep`; the other transactions can still be opened.",
+    )
+
+
+async def _has_ended(database: Database, tx: str) -> bool:
+    rows = await database.fetch("SELECT last_gseq IS NOT NULL FROM transactions WHERE tx = ?", (tx,))
+    return any(ended for (ended,) in rows)
 
 
 def _event(row: Any) -> Event:
     gseq, tx, seq, t_ms, wall_ms, kind, version, body, _ = row
-    check_row(row)
     try:
         return Event(gseq, tx, seq, t_ms, wall_ms, decode(kind, version, body))
     except ValueError as exc:

@@ -21,6 +21,7 @@ from engine.store.files import PARTS, aside_name, force_to_disk
 from engine.store.log import EventLog
 from engine.store.ownership import Ownership
 from engine.store.schema import VERSION
+from engine.store.sqlite_errors import SQLITE_ERRORS, is_damage, words
 from engine.view import fold
 
 RESTORED = ErrorInfo(
@@ -65,7 +66,7 @@ async def restore(folder: Path, file: Path) -> Restored:
         report = await asyncio.to_thread(_checked_copy, file, part)
         ended = await _end_runs(part)
         aside = await asyncio.to_thread(_exchange, part / FILE_NAME, folder / FILE_NAME)
-    except (OSError, sqlite3.Error) as exc:
+    except (OSError, *SQLITE_ERRORS) as exc:
         raise store_error(exc, folder / FILE_NAME) from exc
     finally:
         if ownership.held:
@@ -83,10 +84,10 @@ def _checked_copy(file: Path, part: Path) -> DeepReport:
         if not file.is_file() or not file.stat().st_size:
             raise _unusable(file, "there is no such file, or it is empty")
         copy_database(file, copy)
-    except sqlite3.DatabaseError as exc:
-        if exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+    except SQLITE_ERRORS as exc:
+        if not is_damage(exc):
             raise
-        raise _unusable(file, str(exc)) from exc
+        raise _unusable(file, f"{words(exc)}.") from exc
     report = examine(copy)
     if not report.sound:
         raise _unusable(file, " ".join(text for texts in report.problems.values() for text in texts)[:500])
@@ -133,7 +134,7 @@ def _exchange(new: Path, path: Path) -> Path | None:
         new.replace(path)
         force_to_disk(path.parent)
         return None
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+    with contextlib.suppress(*SQLITE_ERRORS), contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # then the file alone is whole
     aside = aside_name(path, "before-restore")

@@ -103,8 +103,9 @@ async def prune(
         return PruneReport(numbers, events, used, min(int(freed * scale), used), 0, dry_run=True)
     for batch in _batches(victims):
         await database.write(_REMOVE, (json.dumps(batch),))
-    await _remove_between_spans(database)
-    await _give_back(database)
+    if victims:
+        await _remove_between_spans(database)
+        await _give_back(database)
     used_after, size_after = await _sizes(database)
     return PruneReport(numbers, events, used, max(used - used_after, 0), max(size - size_after, 0), dry_run=False)
 
@@ -167,9 +168,10 @@ async def _scale(database: Database, used: int) -> float:
     ((total,),) = await database.fetch(
         "SELECT coalesce(sum(length(CAST(body AS BLOB)) + ?), 0) FROM events", (_ROW_BYTES,)
     )
+    # every table and every index has a page, be it empty
     ((empty,),) = await database.fetch("SELECT count(*) + 1 FROM sqlite_schema WHERE rootpage > 0")
     ((page,),) = await database.fetch("PRAGMA page_size")
-    return max((used - int(empty) * int(page)) / max(int(total), 1), 1.0)  # every table and index has a page, be it empty
+    return max((used - int(empty) * int(page)) / max(int(total), 1), 1.0)
 
 
 def _batches(victims: list[_Candidate]) -> list[list[int]]:

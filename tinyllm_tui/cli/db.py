@@ -79,12 +79,11 @@ def _back_up(folder: Path, file: Path, force: bool) -> DeepReport:
         ConfigurationError: there is nothing to copy, or the file is there already.
         StoreError: the database cannot be read, or the file not written.
     """
-    import sqlite3
-
     from engine.errors import ConfigurationError
     from engine.store.backup import copy_database
     from engine.store.database import FILE_NAME, store_error
     from engine.store.deep_check import examine
+    from engine.store.sqlite_errors import SQLITE_ERRORS
 
     source = folder / FILE_NAME
     if not source.exists():
@@ -95,7 +94,7 @@ def _back_up(folder: Path, file: Path, force: bool) -> DeepReport:
         raise ConfigurationError("file_exists", f"{file} is there already.", remedy="Choose another name, or --force.")
     try:
         copy_database(source, file)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise store_error(error, source) from error
     except OSError as error:
         raise ConfigurationError(
