@@ -64,6 +64,9 @@ class EngineConfig(BaseModel):
     run_timeout_s: float = Field(default=300.0, gt=0, description="deadline of a whole run, in seconds")
     max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
     checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")
+    workspace: Path | None = Field(
+        default=None, description="folder that file tools may look at, and change where a person allows it"
+    )
     recovery: Literal["resume", "roll_back", "leave"] = Field(
         default="resume",
         description="what happens at start-up to runs that were interrupted: resume goes on with those that are young"

@@ -539,6 +539,49 @@ class OpFinished(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class EffectIntended(Body):
+    """A tool is about to change something outside the program; on disk before it does."""
+
+    KIND: ClassVar[str] = "effect_intended"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    step: int
+    call: str
+    """Unique id of the call; names its undo copies."""
+    tool: str
+    effect: Literal["reversible", "irreversible"]
+    arguments: dict[str, Any]
+    arguments_hash: str
+    undo: dict[str, Any] | None = None
+    """What taking it back needs, beside the copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compensating(Body):
+    """An effect is about to be taken back."""
+
+    KIND: ClassVar[str] = "compensating"
+    path: str
+    visit: int
+    call: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compensated(Body):
+    """An effect was taken back, or could not be."""
+
+    KIND: ClassVar[str] = "compensated"
+    SYNC: ClassVar[Sync] = Sync.FLUSH
+    path: str
+    visit: int
+    call: str
+    tool: str
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelStarted(Body):
     """One attempt of a model call; the request as it was sent."""
 
@@ -746,6 +789,9 @@ BODIES: dict[str, type[Body]] = {
         GateDecided,
         OpStarted,
         OpFinished,
+        EffectIntended,
+        Compensating,
+        Compensated,
         ModelStarted,
         ModelDelta,
         ModelFinished,

@@ -216,11 +216,15 @@ class View:
     exit_node: str = ""
     error: ErrorInfo | None = None
     reason: str = ""
+    uncompensated: tuple[str, ...] = ()
+    """Effects that a rollback could not take back, and why."""
     usage: ev.Usage = field(default_factory=ev.Usage)
     checkpoints: int = 0
     retries: int = 0
     resumed: int = 0
     """How often a later process went on with it."""
+    away_ms: int = 0
+    """Time that passed while no process worked on it: no part of its own time."""
     paused: str = ""
     backend_status: str = ""
     backend_detail: str = ""
@@ -263,7 +267,7 @@ def apply(view: View, event: ev.Event) -> View:
 
 def _line(view: View, event: ev.Event, mark: Mark, node: str, text: str) -> None:
     # the engine stream has its own clock, so its entries stand at the transaction's latest moment
-    t_ms = event.t_ms if event.tx is not None else max(view.t_ms, event.wall_ms - view.started_wall_ms)
+    t_ms = event.t_ms if event.tx is not None else max(view.t_ms, event.wall_ms - view.started_wall_ms - view.away_ms)
     view.timeline.append(TimelineEntry(event.gseq, event.seq, t_ms, mark, event.kind, node, text))
 
 
@@ -323,6 +327,7 @@ def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
 
 def _resumed(view: View, event: ev.Event, body: ev.Resumed) -> None:
     view.resumed += 1
+    view.away_ms += body.away_ms
     _line(view, event, "start", "", f"goes on: {body.reason}")
 
 
@@ -344,6 +349,7 @@ def _rolling_back(view: View, event: ev.Event, body: ev.RollingBack) -> None:
 def _rolled_back(view: View, event: ev.Event, body: ev.RolledBack) -> None:
     view.status = "rolled_back"
     view.reason, view.error, view.usage, view.exit = body.reason, body.error, body.usage, body.exit
+    view.uncompensated = body.uncompensated
     view.answer = body.text or view.answer
     view.variables = {}
     view.paused = ""
@@ -530,6 +536,17 @@ def _op_finished(view: View, event: ev.Event, body: ev.OpFinished) -> None:
         _line(view, event, mark, body.path, f"{op.op} {op.arguments[:80]}".rstrip() + f": {said[:120]}")
 
 
+def _effect_intended(view: View, event: ev.Event, body: ev.EffectIntended) -> None:
+    _line(view, event, "info", body.path, f"{body.tool}: what it changes can be taken back")
+
+
+def _compensated(view: View, event: ev.Event, body: ev.Compensated) -> None:
+    if body.error is None:
+        _line(view, event, "rewind", body.path, f"{body.tool}: taken back")
+    else:
+        _line(view, event, "error", body.path, f"{body.tool}: NOT taken back: {body.error.message}")
+
+
 def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
     visit = _visit(view, body.path, body.visit)
     if visit is None:
@@ -681,6 +698,8 @@ _HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
     ev.GateDecided: _gate_decided,
     ev.OpStarted: _op_started,
     ev.OpFinished: _op_finished,
+    ev.EffectIntended: _effect_intended,
+    ev.Compensated: _compensated,
     ev.ModelStarted: _model_started,
     ev.ModelDelta: _model_delta,
     ev.ModelFinished: _model_finished,

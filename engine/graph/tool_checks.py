@@ -11,9 +11,12 @@ TOOLS = frozenset(
     {
         "calculator",
         "code",
+        "file_delete",
         "file_list",
+        "file_move",
         "file_read",
         "file_search",
+        "file_write",
         "json_format",
         "json_merge",
         "json_parse",
@@ -25,9 +28,7 @@ TOOLS = frozenset(
         "text_stats",
     }
 )
-"""Tools that a graph may call: those that change nothing outside the program."""
-WITH_EFFECT = frozenset({"file_delete", "file_move", "file_write"})
-"""Tools that a graph may not call: what they change could not be taken back by a run yet."""
+"""Tools that a graph may call."""
 
 
 def check_tool(tool: str, at: Location, node: NodeSpec, field: str) -> Iterator[Problem]:
@@ -39,10 +40,7 @@ def check_tool(tool: str, at: Location, node: NodeSpec, field: str) -> Iterator[
         node: the node that names it.
         field: the field in which it stands.
     """
-    if tool in WITH_EFFECT:
-        message = f"The node `{node.id}` may not call the tool `{tool}`: it changes things outside the program."
-        yield Problem("", 0, 0, message, f"Graphs may call {', '.join(f'`{each}`' for each in sorted(TOOLS))}.", at)
-    elif tool not in TOOLS:
+    if tool not in TOOLS:
         message = (
             f"The field `{field}` of node `{node.id}` names the tool `{shorten(tool)}`, but there is no such tool."
         )

@@ -126,23 +126,27 @@ class Toolbox:
 
 
 def refusal(tool: Tool, ctx: NodeContext) -> EngineError | None:
-    """Why a graph may not call a tool; None where it may.
-
-    Only tools without an effect: what a tool changes outside the program could not be taken back yet.
-    """
-    if tool.effect != "pure":
+    """Why a graph may not call a tool; None where it may."""
+    if tool.effect == "irreversible":
         return EngineError(
             ErrorClass.TOOL_REFUSED,
             "effect_not_supported",
-            f"The tool {tool.id} changes things outside the program, which a run cannot take back yet.",
-            remedy="Use a tool without effects in graphs.",
+            f"What the tool {tool.id} does cannot be taken back, so graphs may not call it.",
+            remedy="Use a tool whose effect can be taken back.",
         )
     if tool.id.startswith("file_") and ctx.tools.workspace is None:
         return EngineError(
             ErrorClass.TOOL_REFUSED,
             "no_workspace",
             f"The tool {tool.id} needs a workspace, and none is configured.",
-            remedy="Take it off the node's tools, or run with a workspace.",
+            remedy="Take it off the node's tools, or name a folder as the workspace in the settings.",
+        )
+    if tool.effect == "reversible" and ctx.tools.undo_dir is None:
+        return EngineError(
+            ErrorClass.TOOL_REFUSED,
+            "no_store",
+            f"The tool {tool.id} changes files, and without a store nothing could be taken back.",
+            remedy="Run it where transactions are recorded.",
         )
     return None
 

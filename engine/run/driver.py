@@ -14,6 +14,7 @@ from engine.config import EngineConfig
 from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
+from engine.run.compensation import forget_copies, settle_unfinished, take_back
 from engine.run.connection import Connected, Connection
 from engine.run.executor import Executor, executor_of_run
 from engine.run.frame import id_of
@@ -28,6 +29,7 @@ from engine.run.verdict import Verdict
 from engine.store.database import StoreError
 from engine.store.log import EventLog
 from engine.tools.policy import Approver
+from engine.tools.protocol import ToolContext
 
 HISTORY_SHARE = 1.25
 """History that a run is given, as a share of the largest window: enough to be pruned, never without bound."""
@@ -76,7 +78,9 @@ class Driver:
         breakers: BreakerRegistry,
         config: EngineConfig,
         turns_of: Callable[[str], Awaitable[list[tuple[str, str, str]]]],
+        tools: ToolContext,
     ) -> None:
+        self._tools = tools
         self._log = log
         self._connection = connection
         self._breakers = breakers
@@ -105,6 +109,7 @@ class Driver:
         away = max(time.time_ns() // 1_000_000 - found.last.wall_ms, 0)
         tx.emit(ev.Resumed("the program had ended while it was running", away))
         tx.abandon_attempts()
+        await settle_unfinished(tx, self._tools)
 
     async def _carry_out(
         self,
@@ -128,6 +133,8 @@ class Driver:
             terminal = await self._end(tx, verdict)
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the run's stream gets its terminal event
             terminal = await self._fail(tx, classify(_first(exc)).info())
+        if tx.state.terminal and self._tools.workspace is not None and not tx.state.effects.stuck:
+            await forget_copies(self._tools)
         backend = prepared.connected.backend.kind if prepared.connected else ""
         return result_of(run, terminal, backend=backend, visits=visits, text=tx.partial)
 
@@ -203,6 +210,7 @@ class Driver:
             capabilities=resolved.capabilities,
             history=prepared.history,
             approver=job.approver,
+            tools=self._tools,
         )
         return executor_of_run(
             job.plan,
@@ -219,12 +227,14 @@ class Driver:
             with contextlib.suppress(
                 StoreError
             ):  # the terminal event is published, and written when the store recovers
-                return await tx.roll_back("failed", error)
+                return await tx.roll_back("failed", error, take_back=lambda: self._take_back(tx))
         return ev.RolledBack("failed", error, usage=tx.state.usage)
 
     async def _end(self, tx: Transaction, verdict: Verdict) -> ev.Body:
         """Commit or roll back, as the outcome table says."""
         if verdict.reason == "exit" and verdict.status in ("success", "fallback"):
+            # a call that was broken off, in a branch that nobody needed any more, has no part in the answer
+            await take_back(tx, tx.state.effects.unfinished(), self._tools)
             committed = ev.Committed(
                 exit=verdict.status,
                 exit_node=verdict.node,
@@ -244,7 +254,16 @@ class Driver:
                 remedy="Ask differently, or look at the run's timeline for what led there.",
                 node=verdict.node,
             ).info()
-        return await tx.roll_back(reason, error, text=verdict.text, exit_status=verdict.status)
+        return await tx.roll_back(
+            reason,
+            error,
+            text=verdict.text,
+            exit_status=verdict.status,
+            take_back=lambda: self._take_back(tx),
+        )
+
+    async def _take_back(self, tx: Transaction) -> None:
+        await take_back(tx, tx.state.effects.to_take_back(), self._tools)
 
 
 async def _attempted(run: Run, preparation: Coroutine[Any, Any, _Prepared]) -> tuple[_Prepared, EngineError | None]:

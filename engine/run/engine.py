@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
@@ -35,8 +36,12 @@ from engine.store.log import EventLog, span
 from engine.store.retention import Limits, PruneReport
 from engine.store.rows import RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
+from engine.tools.protocol import ToolContext
+from engine.tools.workspace import Workspace
 from engine.view import View, fold
 
+UNDO = "undo"
+"""Folder of undo copies in the data folder."""
 _PLANS = 64
 """Compiled graphs that are kept."""
 
@@ -63,6 +68,9 @@ class Engine:
         self._connection = Connection(config, self._breakers, self._emit, self.notices)
         self._turns: dict[str, list[tuple[str, str, str]]] = {}
         """Session -> (role, content, transaction) of turns that are kept in memory only."""
+        self._workspace = None if config.workspace is None else Workspace(config.workspace)
+        self._tool_slots = asyncio.Semaphore((os.cpu_count() or 1) + 2)
+        """Tool calls at the same time, of all runs."""
         self._plans: dict[str, Plan] = {}
         self._last_plan: tuple[GraphSpec | None, Plan | None] = (None, None)
         self._next_number = 1
@@ -89,7 +97,7 @@ class Engine:
     async def _recover(self, database: Database) -> None:
         """Take over the runs that an earlier process left unfinished."""
         now = time.time_ns() // 1_000_000
-        going_on, self.recovered = await interrupted(database, self._log, self.config, wall_ms=now)
+        going_on, self.recovered = await interrupted(database, self._log, self.config, self._tools_of, wall_ms=now)
         if self.config.recovery == "leave":
             self.left = tuple(found.row for found in going_on)
         else:
@@ -98,7 +106,7 @@ class Engine:
     def _resume(self, found: Interrupted) -> Run:
         events = found.events
         run = Run(found.row.tx, found.row.number, self.bus, self._events_after, events)
-        self._launch(run, self._driver().resume(run, found, self._approver), found.row.session)
+        self._launch(run, self._driver(found.row.tx).resume(run, found, self._approver), found.row.session)
         return run
 
     async def _open_store(self, folder: Path) -> None:
@@ -246,11 +254,18 @@ class Engine:
         number = 0 if self.read_only else self._take_number()
         run = Run(tx, number, self.bus, self._events_after)
         asked = Asked(plan, replace_surrogates(question), session, given, approver)
-        self._launch(run, self._driver().drive(run, asked), session)
+        self._launch(run, self._driver(tx).drive(run, asked), session)
         return run
 
-    def _driver(self) -> Driver:
-        return Driver(self._log, self._connection, self._breakers, self.config, self.session_messages)
+    def _driver(self, tx: str) -> Driver:
+        tools = self._tools_of(tx)
+        return Driver(self._log, self._connection, self._breakers, self.config, self.session_messages, tools)
+
+    def _tools_of(self, tx: str) -> ToolContext:
+        """What the tools of a run may use. Without a store nothing could be taken back after a crash, so that they
+        change nothing."""
+        undo = self.data_dir / UNDO / tx if self._recording is not None and self.data_dir is not None else None
+        return ToolContext(self._workspace, undo, slots=self._tool_slots)
 
     def _launch(self, run: Run, drive: Coroutine[Any, Any, Result], session: str | None) -> None:
         """Let a run go on as a task that the engine owns."""

@@ -20,6 +20,7 @@ from engine.graph.spec import ExitConfig
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
 from engine.run.attempts import attempt_visit
+from engine.run.compensation import take_back
 from engine.run.failures import failed
 from engine.run.flow import Flow
 from engine.run.frame import Frame, Limits
@@ -329,8 +330,10 @@ class Executor:
         assert outcome is not None  # noqa: S101 - as above
         assert outcome.rewind_to is not None  # noqa: S101 - as above
         assert outcome.retry is not None  # noqa: S101 - as above
-        to = self.frame.prefix + outcome.rewind_to
-        with self.frame.tx.log.block():
+        to, tx = self.frame.prefix + outcome.rewind_to, self.frame.tx
+        effects = tx.state.effects.to_take_back(since=tx.first_taken_back(to, activation), within=self.frame.prefix)
+        await take_back(tx, effects, self.frame.services.tools)
+        with tx.log.block():
             self.frame.finish(activation, "ok", started, made=outcome)
-            self.frame.tx.rewind(activation, to, outcome.retry, self._state)
+            tx.rewind(activation, to, outcome.retry, self._state)
         self._ready.extend(self._state.frontier.values())

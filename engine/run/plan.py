@@ -11,7 +11,7 @@ from engine.graph.fields import NodeConfig
 from engine.graph.inner_configs import SubgraphConfig
 from engine.graph.meeting import meeting_point
 from engine.graph.spec import GateConfig, GraphSpec, JoinConfig, NodeSpec
-from engine.graph.topology import successors
+from engine.graph.topology import entry_nodes, reachable, successors
 from engine.message import Message
 from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
 from engine.nodes.factory import make_async, make_inline
@@ -105,7 +105,7 @@ def make_plan(graph: GraphSpec) -> Plan:
     for spec in graph.nodes:
         back: frozenset[str] = frozenset()
         if isinstance(spec.config, GateConfig):
-            back = frozenset(t for t in following[spec.id] if _reaches(following, t, spec.id))
+            back = _ways_back(graph, following, spec.id)
             rewind_targets |= back
         at_once = make_inline(_degrading(graph, spec), back)
         if isinstance(at_once, JoinNode):
@@ -160,13 +160,14 @@ def _edges_from(graph: GraphSpec, source: str) -> tuple[PlannedEdge, ...]:
     return tuple(planned)
 
 
-def _reaches(following: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:
-    seen, stack = {start}, [start]
-    while stack:
-        for node in following[stack.pop()]:
-            if node == goal:
-                return True
-            if node not in seen:
-                seen.add(node)
-                stack.append(node)
-    return start == goal
+def _ways_back(graph: GraphSpec, following: Mapping[str, tuple[str, ...]], gate: str) -> frozenset[str]:
+    """The targets of a gate that are retries: those that lead to it again, and that either can run before it, or lead
+    to it without another gate. What leads to it only because a later gate can send all of it back is a way on."""
+    begins = [*entry_nodes(graph), *([graph.fallback_node] if graph.fallback_node else [])]
+    before = reachable(begins, {**following, gate: ()})
+    others = {node.id: () for node in graph.nodes if isinstance(node.config, GateConfig) and node.id != gate}
+
+    def leads_back(target: str) -> bool:
+        return gate in reachable([target], following if target in before else {**following, **others})
+
+    return frozenset(filter(leads_back, following[gate]))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine import events as ev
 from engine.config import EngineConfig
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.graph.recorded import recorded_graph
+from engine.run.compensation import forget_copies, take_back
 from engine.run.plan import Plan, make_plan
-from engine.run.state import apply
 from engine.run.transaction import Transaction
 from engine.store import queries
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog
 from engine.store.rows import TransactionRow
+from engine.tools.protocol import ToolContext
 
 INTERRUPTED = ErrorInfo(
     ErrorClass.CANCELLED,
@@ -47,7 +48,12 @@ class Interrupted:
 
 
 async def interrupted(
-    database: Database, log: EventLog, config: EngineConfig, *, wall_ms: int
+    database: Database,
+    log: EventLog,
+    config: EngineConfig,
+    tools_of: Callable[[str], ToolContext],
+    *,
+    wall_ms: int,
 ) -> tuple[list[Interrupted], tuple[TransactionRow, ...]]:
     """(what can be gone on with, what was rolled back) of the unfinished transactions; before any run is started.
 
@@ -55,6 +61,7 @@ async def interrupted(
         database: the store, owned by this process.
         log: takes the events of rollbacks.
         config: says what is to happen.
+        tools_of: transaction -> what its tools may use.
         wall_ms: the time now, Unix time in milliseconds.
 
     Raises:
@@ -68,7 +75,7 @@ async def interrupted(
         if found is not None:
             going_on.append(found)
         else:
-            await roll_back(database, log, row)
+            await roll_back(database, log, row, tools_of(row.tx))
             rolled_back.append(await queries.transaction(database, row.tx))
     return going_on, tuple(rolled_back)
 
@@ -86,9 +93,9 @@ async def _resumable(database: Database, row: TransactionRow) -> Interrupted | N
 
 
 async def roll_back(
-    database: Database, log: EventLog, row: TransactionRow, error: ErrorInfo = INTERRUPTED
+    database: Database, log: EventLog, row: TransactionRow, tools: ToolContext, error: ErrorInfo = INTERRUPTED
 ) -> ev.RolledBack:
-    """Roll back a transaction that no process works on.
+    """Roll back a transaction that no process works on; a rollback that had begun goes on.
 
     Raises:
         StoreError: the store does not take it.
@@ -96,6 +103,11 @@ async def roll_back(
     seq, t_ms = await queries.last_position(database, row.tx)
     tx = Transaction(log, log.stream(row.tx, seq=seq, t_ms=t_ms))
     with contextlib.suppress(StoreError):  # damaged events must not keep the rest from being opened
-        for event in await queries.events(database, row.tx):
-            apply(tx.state, event)
-    return await tx.roll_back("interrupted", error)
+        events = await queries.events(database, row.tx)
+        tx.absorb([event for event in events if event.tx is not None], lambda _path: False)
+    body = await tx.roll_back(
+        "interrupted", error, take_back=lambda: take_back(tx, tx.state.effects.to_take_back(), tools)
+    )
+    if not tx.state.effects.stuck:
+        await forget_copies(tools)
+    return body

@@ -16,6 +16,7 @@ from typing import Any
 from engine import events as ev
 from engine.errors import ErrorInfo
 from engine.message import Message
+from engine.run.effects import Effects
 from engine.run.recorded import Operations
 from engine.run.scopes import OpenScope
 
@@ -52,6 +53,10 @@ class RunState:
     """Of the run itself: prefix -> state of a sub-graph that is on its way."""
     operations: Operations = field(default_factory=Operations)
     """Of the run itself: what the visits that are under way have done."""
+    effects: Effects = field(default_factory=Effects)
+    """Of the run itself: what its tools changed outside the program."""
+    seq: int = 0
+    """Of the run itself: sequence number of its latest event."""
     graph: dict[str, Any] = field(default_factory=dict)
     """The graph, as its specification's JSON."""
     exits: frozenset[str] = frozenset()
@@ -111,6 +116,8 @@ class RunState:
 def apply(state: RunState, event: ev.Event) -> RunState:
     """Fold one event into the state of a run (changed in place, and returned)."""
     body = event.body
+    if event.tx is not None:
+        state.seq = event.seq
     handler = _OF_FRAME.get(type(body))
     if handler is None:
         whole = _OF_RUN.get(type(body))
@@ -267,6 +274,12 @@ def _to_operations(fold: Callable[[Operations, Any], None]) -> Callable[[RunStat
     return lambda state, body: fold(state.operations, body)
 
 
+def _op_finished(state: RunState, body: ev.OpFinished) -> None:
+    state.operations.op_finished(body)
+    if state.effects.standing:
+        state.effects.finished(body, state.seq)
+
+
 _Place = Callable[[Any], str]
 _path: _Place = attrgetter("path")
 
@@ -288,7 +301,9 @@ _OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.SubgraphOpened: _subgraph_opened,
     ev.Checkpoint: _checkpoint,
     ev.OpStarted: _to_operations(Operations.op_started),
-    ev.OpFinished: _to_operations(Operations.op_finished),
+    ev.OpFinished: _op_finished,
+    ev.EffectIntended: lambda state, body: state.effects.intended(body, state.seq),
+    ev.Compensated: lambda state, body: state.effects.compensated(body),
     ev.ModelStarted: _to_operations(Operations.model_started),
     ev.ModelFinished: _model_finished,
     ev.AttemptFailed: _to_operations(Operations.model_ended),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import zip_longest
 
 from engine import events as ev
@@ -15,13 +15,15 @@ from engine.store.log import EventLog, TxStream
 class Transaction:
     """created -> executing -> committed | rolling_back -> rolled_back. Every change is an event first."""
 
-    __slots__ = ("_log", "_quiet", "_stream", "_targets", "partial", "state", "tx")
+    __slots__ = ("_log", "_quiet", "_stream", "_targets", "partial", "rolling_back", "state", "tx")
 
     def __init__(self, log: EventLog, stream: TxStream) -> None:
         self._log = log
         self._stream = stream
         self.tx = stream.tx
         self.state = RunState()
+        self.rolling_back = False
+        """Whether a rollback has begun, here or before an interruption."""
         self.partial = ""
         """What there is of an answer: the latest text that a model showed and that was not taken back."""
         self._quiet: set[tuple[str, int, int]] = set()
@@ -79,6 +81,8 @@ class Transaction:
 
     def _note_text(self, body: ev.Body) -> None:
         match body:
+            case ev.RollingBack():
+                self.rolling_back = True
             case ev.ModelStarted(stream=False):
                 self._quiet.add((body.path, body.visit, body.step))
             case ev.ModelFinished() if (body.path, body.visit, body.step) not in self._quiet:
@@ -131,6 +135,12 @@ class Transaction:
         ]
         return max(found, key=lambda target: target[0].log_length, default=None)
 
+    def first_taken_back(self, to: str, by: ev.Activation) -> int:
+        """Sequence number of the first event that a retry of `to` takes back."""
+        target = self._target(to, by.tokens)
+        assert target is not None  # noqa: S101 - `can_rewind` was asked before
+        return target[0].log_length + 1
+
     def rewind(self, by: ev.Activation, to: str, retry: ev.Retry, state: RunState) -> None:
         """Restore the state before the latest visit of `to`; what the retry changes is recorded with it.
 
@@ -177,14 +187,31 @@ class Transaction:
         await self._log.synced(self.emit(body))
 
     async def roll_back(
-        self, reason: str, error: ErrorInfo | None, *, text: str = "", exit_status: ev.ExitStatus | None = None
+        self,
+        reason: str,
+        error: ErrorInfo | None,
+        *,
+        text: str = "",
+        exit_status: ev.ExitStatus | None = None,
+        take_back: Callable[[], Awaitable[None]] | None = None,
     ) -> ev.RolledBack:
         """Take everything back; returns when that is durable.
+
+        Args:
+            reason: see `RollingBack`.
+            error: what went wrong.
+            text: what an `error` exit had to say.
+            exit_status: of the exit that was reached.
+            take_back: compensates what the tools changed.
 
         Raises:
             StoreError: the store does not take it.
         """
-        self.emit(ev.RollingBack(reason, error))
-        body = ev.RolledBack(reason, error, usage=self.state.usage, text=text, exit=exit_status)
+        if not self.rolling_back:
+            self.emit(ev.RollingBack(reason, error))
+        if take_back is not None:
+            await take_back()
+        stuck = tuple(self.state.effects.stuck.values())
+        body = ev.RolledBack(reason, error, usage=self.state.usage, text=text, exit=exit_status, uncompensated=stuck)
         await self._log.synced(self.emit(body))
         return body

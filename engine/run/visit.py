@@ -16,16 +16,18 @@ from engine.message import Message, brief_json
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import Capability, ChatRequest
 from engine.run import inner
+from engine.run.compensation import take_back
 from engine.run.frame import Frame
 from engine.run.limit import Limit, within
-from engine.tools.policy import Approval, ApprovalRequest
-from engine.tools.protocol import ToolContext
+from engine.run.transaction import Transaction
+from engine.tools.policy import Approval, ApprovalRequest, Decision
+from engine.tools.protocol import Intent, ToolContext
 
 
 class Visit:
     """One visit of one node; a further attempt of it is a new value."""
 
-    __slots__ = ("_inner", "_step", "activation", "frame", "path", "visit")
+    __slots__ = ("_in_op", "_inner", "_step", "activation", "frame", "path", "visit")
 
     def __init__(self, frame: Frame, activation: ev.Activation) -> None:
         self.frame = frame
@@ -33,6 +35,7 @@ class Visit:
         self.path = activation.node
         self.visit = activation.visit
         self._step = 0
+        self._in_op = False
         self._inner: Counter[str] = Counter()
 
     def next_inner(self, node: str) -> int:
@@ -155,9 +158,14 @@ class Visit:
 
     @property
     def tools(self) -> ToolContext:
-        return dataclasses.replace(self.frame.services.tools, approver=self)
+        journal = EffectJournal(self.frame.tx, self.path, self.visit, self._step)
+        return dataclasses.replace(self.frame.services.tools, approver=self, journal=journal)
 
     async def ask(self, request: ApprovalRequest) -> Approval:
+        if (
+            self._in_op
+        ):  # a tool's question belongs to its call, and is not counted: where that is recalled, none is asked
+            return await self.frame.asking.ask(self.path, self.visit, -self._step, request)
         self._step += 1
         return await self.frame.asking.ask(self.path, self.visit, self._step, request)
 
@@ -168,18 +176,55 @@ class Visit:
 
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         self._step += 1
-        step = self._step
+        step, tx = self._step, self.frame.tx
         given = dict(arguments)
         digest = hash_of([name, given])
-        earlier = self.frame.tx.state.operations.recall(self.path, self.visit, step, digest)
+        earlier = tx.state.operations.recall(self.path, self.visit, step, digest)
         if isinstance(earlier, ev.OpFinished):
             return earlier.result
+        # what this step did when it was asked for something else is not what the visit wants any more
+        await self._take_back(step)
         self.emit(ev.OpStarted(self.path, self.visit, step, name, digest, arguments=brief_json(given)))
+        self._in_op = True
         try:
             result = await call()
         except BaseException as exc:
             info = classify(exc).info(node=self.path)
             self.emit(ev.OpFinished(self.path, self.visit, step, name, error=info))
+            if isinstance(exc, Exception):
+                await self._take_back(step)
             raise
+        finally:
+            self._in_op = False
         self.emit(ev.OpFinished(self.path, self.visit, step, name, result))
         return result
+
+    async def _take_back(self, step: int) -> None:
+        tx = self.frame.tx
+        effects = tx.state.effects.at(self.path, self.visit, step) if tx.state.effects.standing else ()
+        await take_back(tx, effects, self.frame.services.tools)
+
+
+class EffectJournal:
+    """Logs what the calls of one operation are about to change; an intent is on disk before the change."""
+
+    def __init__(self, tx: Transaction, path: str, visit: int, step: int) -> None:
+        self._tx = tx
+        self._place = (path, visit, step)
+
+    async def decided(self, decision: Decision) -> None:
+        """Nothing to log: what a person answered is an event of its own, and a refusal is the call's outcome."""
+
+    async def prepared(self, intent: Intent) -> None:
+        if intent.effect == "pure":
+            return
+        body = ev.EffectIntended(
+            *self._place,
+            intent.call,
+            intent.tool,
+            intent.effect,
+            dict(intent.arguments),
+            intent.arguments_hash,
+            intent.undo,
+        )
+        await self._tx.log.synced(self._tx.emit(body))

@@ -9,7 +9,7 @@ import pytest
 import engine
 from engine import events as ev
 from engine.graph.spec import GraphSpec
-from engine.graph.tool_checks import TOOLS, WITH_EFFECT
+from engine.graph.tool_checks import TOOLS
 from engine.run.result import Result
 from engine.tools.registry import ToolRegistry
 
@@ -78,17 +78,10 @@ async def test_a_missing_argument_is_a_failure_that_names_it() -> None:
     assert "data.nothing" in result.error.message
 
 
-async def test_a_tool_with_an_effect_is_refused_even_where_validation_was_passed_over() -> None:
-    result, _ = await ask(calling(tool_id="file_delete", input_mapping={"path": "content"}), "notes.txt")
-    assert result.error is not None
-    assert result.error.code == "effect_not_supported"
-
-
-def test_graphs_may_name_every_tool_that_changes_nothing() -> None:
+def test_graphs_may_name_every_tool_whose_effect_can_be_taken_back() -> None:
     registry = ToolRegistry()
-    pure = {name for name in registry.available() if registry.get(name).effect == "pure"}
-    assert pure == TOOLS
-    assert set(registry.available()) - pure == WITH_EFFECT
+    assert set(registry.available()) == TOOLS
+    assert {registry.get(name).effect for name in TOOLS} == {"pure", "reversible"}
 
 
 async def test_a_tool_for_files_is_refused_where_no_workspace_is_configured() -> None:

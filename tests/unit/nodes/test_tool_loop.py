@@ -192,7 +192,7 @@ async def test_a_tool_that_was_not_offered_is_refused_with_the_names_there_are(
     assert tool_ops(ran) == []
 
 
-async def test_a_tool_with_an_effect_is_never_offered_and_refused_when_called(able: ScriptedBackend) -> None:
+async def test_a_tool_that_cannot_run_here_is_never_offered_and_refused_when_called(able: ScriptedBackend) -> None:
     able.answers([call("file_delete", path="notes.txt")], ["I cannot."])
     graph = with_tools("calculator")
     config = graph.nodes[1].config
@@ -200,7 +200,7 @@ async def test_a_tool_with_an_effect_is_never_offered_and_refused_when_called(ab
     nodes = [each if each.id != "m" else each.model_copy(update={"config": config}) for each in graph.nodes]
     ran = await ask(graph.model_copy(update={"nodes": nodes}))
     assert [tool["function"]["name"] for tool in able.requests[0].tools] == ["calculator"]
-    assert "outside the program" in tool_messages(able.requests[1])[0]
+    assert "needs a workspace" in tool_messages(able.requests[1])[0]
     assert tool_ops(ran) == []
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from engine.store.log import EventLog
 from engine.view import fold
 from tests.approvers import Person, yes
 from tests.graphs import chain, gated, make_graph, node
+from tests.interruption import Watched, leave
 from tests.running import run_in
 from tests.scripted_backend import ScriptedBackend, Step, text_of
 
@@ -101,47 +102,13 @@ class Whole:
     """Lengths of the log that a crash can leave."""
 
 
-@contextmanager
-def blocks_seen(patch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
-    """(first, last) `gseq` of what was written together."""
-    seen: list[tuple[int, int]] = []
-    block = EventLog.block
-
-    @contextmanager
-    def watched(log: EventLog) -> Iterator[None]:
-        outermost, first = not log._in_block, log._next
-        with block(log):
-            yield
-        if outermost and log._next - 1 > first:
-            seen.append((first, log._next - 1))
-
-    patch.setattr(EventLog, "block", watched)
-    yield seen
-
-
 async def whole_run(graph: GraphSpec, folder: Path) -> Whole:
-    with pytest.MonkeyPatch.context() as patch, blocks_seen(patch) as blocks:
+    watched = Watched()
+    with watched.watching():
         async with engine.open(folder) as eng:
             ran = await run_in(eng, graph, "why?", inputs={"sum": "6*7"}, approver=Person(yes))
     assert ran.result.status == "committed", ran.result.error
-    inside = {gseq for first, last in blocks for gseq in range(first, last)}
-    events = [event for event in ran.events if event.tx is not None]
-    cuts = [n for n in range(1, len(events)) if events[n - 1].gseq not in inside]
-    return Whole(events, ran.result.text, cuts)
-
-
-async def leave(events: list[ev.Event], folder: Path) -> None:
-    """A database as a process leaves it that was killed when exactly these events were on disk."""
-    database = await Database.open(folder)
-    log = EventLog(EventBus(), database)
-    stream = log.stream(events[0].tx or "")
-    writer = asyncio.create_task(log.write_forever())
-    for event in events:
-        log.append(event.body, stream)
-    await log.flush()
-    log.close()
-    await writer
-    await database.close()
+    return Whole(watched.events, ran.result.text, watched.cuts)
 
 
 @asynccontextmanager
@@ -176,6 +143,9 @@ async def test_a_run_that_is_interrupted_anywhere_ends_as_if_it_had_not_been(
         assert (result.status, result.text) == ("committed", whole.text), f"after {left[-1]}"
         assert len(scripted.requests) == needed - calls_left(left), f"no answered call is repeated after {left[-1]}"
         own = [event for event in events if event.tx is not None]
+        answered = [event for event in left if isinstance(event.body, ev.ApprovalAnswered)]
+        asked_anew = [event for event in own[cut:] if isinstance(event.body, ev.ApprovalAsked)]
+        assert not (answered and asked_anew), "a person is not asked what they have answered"
         assert [event.seq for event in own] == list(range(1, len(own) + 1))
         assert [event.kind for event in own].count("resumed") == 1
         assert fold(events) == fold(stored)

@@ -1,0 +1,67 @@
+"""Effects: what tools of a run changed outside the program, and the order in which it is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from engine import events as ev
+from engine.tools.protocol import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A call whose intent is on disk: it may have happened."""
+
+    path: str
+    visit: int
+    step: int
+    intent: Intent
+    seq: int
+    """Sequence number of the intent's event."""
+    done: int = 0
+    """Sequence number of the outcome's event; 0 where it has none."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """The effects of a run that stand; folded from events."""
+
+    standing: dict[str, Effect] = field(default_factory=dict)
+    """Id of the call -> effect."""
+    stuck: dict[str, str] = field(default_factory=dict)
+    """Id of the call -> why it could not be taken back."""
+
+    def intended(self, body: ev.EffectIntended, seq: int) -> None:
+        intent = Intent(body.call, body.tool, body.effect, body.arguments, body.arguments_hash, body.undo)
+        self.standing[body.call] = Effect(body.path, body.visit, body.step, intent, seq)
+
+    def finished(self, body: ev.OpFinished, seq: int) -> None:
+        if body.error is None:
+            for call, effect in self.standing.items():
+                if (effect.path, effect.visit, effect.step) == (body.path, body.visit, body.step) and not effect.done:
+                    self.standing[call] = replace(effect, done=seq)
+
+    def compensated(self, body: ev.Compensated) -> None:
+        if body.error is None:
+            self.standing.pop(body.call, None)
+            self.stuck.pop(body.call, None)
+        else:
+            self.stuck[body.call] = f"{body.tool}: {body.error.message}"
+
+    def to_take_back(self, *, since: int = 0, within: str = "") -> list[Effect]:
+        """Those to be taken back, in this order: calls without an outcome, then outcomes from the last to the first.
+
+        Args:
+            since: only those whose intent has at least this sequence number.
+            within: only those of nodes whose paths begin so.
+        """
+        found = [each for each in self.standing.values() if each.seq >= since and each.path.startswith(within)]
+        return sorted(found, key=lambda each: (each.done == 0, each.done or each.seq), reverse=True)
+
+    def unfinished(self) -> list[Effect]:
+        """Calls without an outcome: whether they happened is not known."""
+        return [each for each in self.to_take_back() if not each.done]
+
+    def at(self, path: str, visit: int, step: int) -> list[Effect]:
+        """Those of one operation."""
+        return [each for each in self.to_take_back() if (each.path, each.visit, each.step) == (path, visit, step)]
