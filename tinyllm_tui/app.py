@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -38,6 +38,16 @@ _CLOSING_S = 15.0
 
 _BROKEN = "Broken graph"
 """Title of the warning that an edit is not taken."""
+
+
+_ABRUPT = "An earlier session ended abruptly"
+_NAMED = 5
+"""Numbers of runs that a toast names."""
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    named = ", ".join(f"#{number}" for number in numbers[:_NAMED])
+    return f"{named} and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else named
 
 
 def _load_graph(name: str) -> GraphSpec:
@@ -133,6 +143,11 @@ class CockpitApp(App[None]):
         return self._watch.revision
 
     @property
+    def graph_broken(self) -> bool:
+        """Whether the graph's files were edited so that they are no graph, and an earlier revision is in use."""
+        return self._watch.error is not None and self._watch.revision is not None
+
+    @property
     def chat(self) -> ChatPane:
         return self._cockpit.board.chat
 
@@ -182,7 +197,8 @@ class CockpitApp(App[None]):
             async with self._open_engine() as engine:
                 self.engine = engine
                 self._pump = Pump(engine, self.draw)
-                self._tell(engine)
+                adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
+                self._tell(engine, adopted)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
                 await self._watch.read()
                 self._take_graph()
@@ -197,14 +213,22 @@ class CockpitApp(App[None]):
         finally:
             self._engine_closed.set()
 
-    def _tell(self, engine: CockpitEngine) -> None:
-        """What opening the store found."""
+    def _tell(self, engine: CockpitEngine, adopted: CockpitRun | None) -> None:
+        """What opening the store found; a run that was adopted shows itself."""
         for notice in engine.notices:
             self.notify(one_line(notice, 600), severity="warning", timeout=15, markup=False)
         if engine.recovered:
-            numbers = ", ".join(f"#{row.number}" for row in engine.recovered[:5])
+            numbers = _numbers([row.number for row in engine.recovered])
             words = f"Found unfinished and rolled back: {numbers}. ^r shows what they had done."
-            self.notify(words, title="An earlier session ended abruptly", severity="warning", timeout=15, markup=False)
+            self.notify(words, title=_ABRUPT, severity="warning", timeout=15, markup=False)
+        for runs, each_goes, they_go in (
+            ([run.number for run in engine.resumed if run is not adopted], "it goes on", "they go on"),
+            ([row.number for row in engine.left], "it waits for another start", "they wait for another start"),
+        ):
+            if runs:
+                was = f"Run {_numbers(runs)} was interrupted; {each_goes}."
+                were = f"Runs {_numbers(runs)} were interrupted; {they_go}."
+                self.notify(was if len(runs) == 1 else were, title=_ABRUPT, timeout=15, markup=False)
 
     def _take_graph(self) -> None:
         """Show the graph that the next run uses, and make its models ready."""
@@ -300,6 +324,17 @@ class CockpitApp(App[None]):
         """Show `run` in the panes; called before it can have published anything."""
         if self._pump is not None:
             self._pump.follow(run.transaction)
+
+    async def take_up(self, run: CockpitRun) -> View:
+        """Show `run`, which an earlier process began, in the panes; the view of what it had done.
+
+        Raises:
+            EngineError: the store cannot be read.
+        """
+        assert self._pump is not None  # noqa: S101 - runs are taken up when the engine is open
+        self._pump.follow(run.transaction, begun=True)
+        await self._pump.catch_up()
+        return self._pump.live.view
 
     def show_nothing(self) -> None:
         """The panes are idle again, as before the first question; breakers are the engine's and stay."""

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
-from engine.errors import EngineError, classify
+from engine.errors import classify
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
 from tinyllm_tui.widgets.board import Moment
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
     from tinyllm_tui.widgets.chat.exchange import Exchange
+
+GOES_ON = "goes on after an interruption"
+"""What stands at a question whose run was begun by an earlier process."""
 
 
 class Conversation:
@@ -43,6 +46,17 @@ class Conversation:
         )
         return True
 
+    def adopt(self, run: CockpitRun) -> bool:
+        """Go on with a run that was interrupted; false while a question is being answered.
+
+        Its session becomes that of the conversation, its question and answer an exchange.
+        """
+        if self.busy:
+            return False
+        self._run, self._exchange = run, None
+        self._worker = self._app.run_worker(self._go_on(run), group="run", exclusive=True, exit_on_error=False)
+        return True
+
     def cancel(self) -> bool:
         """Cancel what is being answered; false when nothing is."""
         if not self.busy:
@@ -66,7 +80,9 @@ class Conversation:
         """Bring the running exchange up to now."""
         if self._exchange is None or not self.busy:
             return
-        if self._run is not None and moment.view.tx == self._run.transaction:
+        if moment.stands:
+            self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
+        elif self._run is not None and moment.view.tx == self._run.transaction:
             self._exchange.show(moment.view, moment.number, moment.elapsed_ms)
         else:
             self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
@@ -78,14 +94,28 @@ class Conversation:
             session = await self._session_of(engine)
             self._run = engine.start(graph, question, session=session, approver=self._app.approvals)
             self._app.follow(self._run)
-            result = await self._run.result()
-            view = await self._app.seen_to_end()
-            exchange.show(view, result.number or None, float(view.t_ms))
-        except EngineError as error:
-            exchange.refuse(error.message, error.remedy)
+            await self._see_to_end(self._run, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
             known = classify(error)
             exchange.refuse(known.message, known.remedy)
+
+    async def _go_on(self, run: CockpitRun) -> None:
+        exchange: Exchange | None = None
+        try:
+            view = await self._app.take_up(run)
+            self._session = view.session
+            exchange = self._exchange = self._app.chat.begin(view.question)
+            exchange.mark(GOES_ON)
+            await self._see_to_end(run, exchange)
+        except Exception as error:  # noqa: BLE001 - as above
+            known = classify(error)
+            exchange = exchange or self._app.chat.begin(f"#{run.number}")
+            exchange.refuse(known.message, known.remedy)
+
+    async def _see_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
+        result = await run.result()
+        view = await self._app.seen_to_end()
+        exchange.show(view, result.number or None, float(view.t_ms))
 
     async def _session_of(self, engine: CockpitEngine) -> str:
         if self._session is None:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class CockpitRun(Protocol):
-    """A run that was started."""
+    """A run that was started, or goes on after an interruption."""
 
     @property
     def transaction(self) -> str: ...
+    @property
+    def number(self) -> int: ...
 
     async def result(self) -> Result:
         """Wait for the end; does not raise for runs that failed."""
@@ -49,6 +51,16 @@ class CockpitEngine(Protocol):
     @property
     def recovered(self) -> Sequence[TransactionRow]:
         """Transactions that were found unfinished, and rolled back."""
+        ...
+
+    @property
+    def resumed(self) -> Sequence[CockpitRun]:
+        """Runs that were found unfinished, and go on; the oldest first."""
+        ...
+
+    @property
+    def left(self) -> Sequence[TransactionRow]:
+        """Transactions that were found unfinished, and wait for another start."""
         ...
 
     def start(

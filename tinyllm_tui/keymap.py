@@ -80,7 +80,9 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
         Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
-        Key("chat.prompt", "enter,i", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
+        # two entries, so that the footer shows Enter once where it opens a node
+        Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
+        Key("chat.prompt_too", "i", "prompt", "from any pane, also with a node selected, back to the prompt"),
     ),
     "graph": (
         *(

@@ -6,11 +6,13 @@ Never publishes. A ring that overran is made good by reading the view again from
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine import events as ev
 from engine.bus import Lagged, Subscription
+from engine.errors import EngineError
 from engine.view import View, apply
 from tinyllm_tui.engine_port import CockpitEngine
 
@@ -41,6 +43,8 @@ class Live:
     breakers: dict[str, ev.BreakerSnapshot] = field(default_factory=dict)
     """Of the whole engine, so that they are true between runs too."""
     backend: ev.BackendChanged | None = None
+    stands: bool = False
+    """The run was interrupted, and does not go on yet: its time stands still."""
 
 
 class Pump:
@@ -57,25 +61,38 @@ class Pump:
         self._subscription: Subscription = engine.bus.subscribe()
         self._dirty = True
         self._lagged = False
+        """Events are missing in the live view: it is to be read again before any more are folded."""
+        self._taking = asyncio.Lock()
         self.live = Live(breakers={b.key: b for b in engine.breakers()})
 
-    def follow(self, tx: str) -> None:
-        """Show the transaction `tx` from its begin on."""
+    def follow(self, tx: str, *, begun: bool = False) -> None:
+        """Show the transaction `tx` from its begin on.
+
+        Args:
+            tx: its id; empty for none.
+            begun: it was interrupted; what had happened is read from the store with the next events.
+        """
         self.live.tx, self.live.view = tx, View()
+        self.live.stands = self._lagged = begun
         self._dirty = True
 
     async def run(self) -> None:
         """Drain until the bus is closed."""
         try:
             while await self._subscription.wait():
-                if await self._take():
-                    self.draw()
+                with contextlib.suppress(EngineError):  # the store could not be read; tried again with what comes next
+                    if await self._take():
+                        self.draw()
                 await asyncio.sleep(_BREATH)
         finally:
             self._subscription.close()
 
     async def catch_up(self) -> None:
-        """Take everything that was published so far, and draw it."""
+        """Take everything that was published so far, and draw it.
+
+        Raises:
+            EngineError: events were missed, and the store cannot be read.
+        """
         await self._take()
         self.draw()
 
@@ -91,14 +108,15 @@ class Pump:
     async def _take(self) -> bool:
         """Fold what is in the ring, in bites; true when it cannot wait for the next frame."""
         urgent = False
-        while True:
-            items = self._subscription.drain(_BITE)
-            urgent = self._fold(items) or urgent
-            if len(items) < _BITE:
-                break
-            await asyncio.sleep(0)
-        if self._lagged:
-            await self._read_again()
+        async with self._taking:  # what is drained while the view is read would be folded into the wrong one
+            while True:
+                items = self._subscription.drain(_BITE)
+                urgent = self._fold(items) or urgent
+                if len(items) < _BITE:
+                    break
+                await asyncio.sleep(0)
+            while self._lagged:
+                await self._read_again()
         return urgent
 
     def _fold(self, items: Sequence[ev.Event | Lagged]) -> bool:
@@ -107,8 +125,10 @@ class Pump:
         for item in items:
             self._dirty = True
             if isinstance(item, Lagged):
-                self._lagged = True
+                self._lagged, self.live.stands = True, False
                 continue
+            if item.tx is not None and item.tx == self.live.tx:
+                self.live.stands = False
             body = item.body
             urgent = (
                 urgent or isinstance(body, _URGENT) or (isinstance(body, ev.NodeFinished) and body.outcome == "failed")
@@ -119,7 +139,7 @@ class Pump:
                 self.live.breakers.update({b.key: b for b in body.breakers})
             elif isinstance(body, ev.BackendChanged):
                 self.live.backend = body
-            if self._belongs(item):
+            if not self._lagged and self._belongs(item):
                 apply(self.live.view, item)
         return urgent
 
@@ -130,12 +150,9 @@ class Pump:
         return event.tx == live.tx or (event.tx is None and bool(live.tx))
 
     async def _read_again(self) -> None:
-        self._lagged = False
         self.live.breakers = {b.key: b for b in self._engine.breakers()}
         tx = self.live.tx
-        if not tx:
-            return
-        view = await self._engine.view(tx)
-        if tx == self.live.tx and view.gseq >= self.live.view.gseq:
-            self.live.view = view
+        view = await self._engine.view(tx) if tx else View()
+        if tx == self.live.tx:
+            self.live.view, self._lagged = view, False
         self._dirty = True

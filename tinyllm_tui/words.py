@@ -8,6 +8,7 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
+from engine.events import GateDecided
 from engine.view import AttemptView, NodeState, NodeView, View
 
 Tone = Literal[
@@ -38,6 +39,7 @@ class Glyphs:
     prompt: str
     spinner: str
     ellipsis: str
+    result: str
     play: str
     stop: str
     back: str
@@ -48,10 +50,11 @@ UNICODE = Glyphs(
     marks={
         "info": "·", "start": "▷", "ok": "✓", "error": "✗", "warn": "!", "checkpoint": "◆", "commit": "●",
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
+        "resumed": "»",
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
-    play="▶", stop="◼", back="◀",
+    result="→", play="▶", stop="◼", back="◀",
 )  # fmt: skip
 
 ASCII = Glyphs(
@@ -59,10 +62,11 @@ ASCII = Glyphs(
     marks={
         "info": ".", "start": ">", "ok": "+", "error": "x", "warn": "!", "checkpoint": "*", "commit": "@",
         "rollback": "<", "rewind": "^", "prune": "v", "breaker": "%",
+        "resumed": "&",
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
-    play=">", stop="#", back="<",
+    result="->", play=">", stop="#", back="<",
 )  # fmt: skip
 
 NODE_TONES: dict[NodeState, Tone] = {
@@ -87,6 +91,7 @@ MARK_TONES: dict[str, Tone] = {
     "rewind": "warn",
     "prune": "warn",
     "breaker": "warn",
+    "resumed": "accent",
 }
 
 
@@ -165,8 +170,14 @@ def node_detail(node: NodeView, now_ms: float) -> str:
     if visit.route is not None:
         return visit.route.route
     if visit.gate is not None:
-        return "passed" if visit.gate.passed else f"retry {visit.gate.retries}"
+        return gate_words(visit.gate)
     return speed(attempt, now_ms) or duration(visit.duration_ms)
+
+
+def gate_words(gate: GateDecided) -> str:
+    """A gate's verdict in a dozen columns, with the judge's grade where there is one."""
+    verdict = "passed" if gate.passed else f"retry {gate.retries}"
+    return verdict if gate.score is None else f"{verdict} {gate.score:.2g}"
 
 
 def answer_attempt(view: View) -> AttemptView | None:

@@ -239,6 +239,8 @@ class ScriptedEngine:
         self.read_only = False
         self.notices: list[str] = []
         self.recovered: Sequence[TransactionRow] = ()
+        self.resumed: Sequence[ScriptedRun] = ()
+        self.left: Sequence[TransactionRow] = ()
         self.rows: list[ScriptedRun] = []
         self.log: list[ev.Event] = []
         self.all_breakers: dict[str, ev.BreakerSnapshot] = {}

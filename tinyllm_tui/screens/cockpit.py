@@ -42,7 +42,8 @@ class CockpitScreen(BoardScreen):
 
     def moment(self) -> Moment:
         app = self.cockpit
-        return Moment(app.live.view, app.live.breakers, app.number, app.wall_ms(), app.upcoming)
+        live = app.live
+        return Moment(live.view, live.breakers, app.number, app.wall_ms(), app.upcoming, live.stands)
 
     def flush(self) -> None:
         """Draw everything that changed."""
@@ -59,6 +60,7 @@ class CockpitScreen(BoardScreen):
                 moment.elapsed_ms,
                 app.signs,
                 recorded=app.recorded,
+                broken=app.graph_broken,
             )
             self._banner.say(*app.banner)
             self.board.show(moment, conversation=False)

@@ -41,7 +41,7 @@ class Playhead:
     def wall_ms(self) -> int:
         """The moment shown, as Unix time."""
         start = self._events[0].wall_ms if self._events else 0
-        return start + round(self.t_ms)
+        return start + round(self.t_ms) + self.view.away_ms
 
     def seek(self, position: int) -> None:
         """To the moment right after `position` events."""
@@ -100,8 +100,10 @@ def _times(events: Sequence[ev.Event]) -> list[int]:
     """When each event happened, in the transaction's time; the engine's own stream has another clock."""
     times: list[int] = []
     start = events[0].wall_ms if events else 0
-    latest = 0
+    latest = away = 0
     for event in events:
-        latest = max(latest, event.t_ms if event.tx is not None else event.wall_ms - start)
+        if isinstance(event.body, ev.Resumed):
+            away += event.body.away_ms
+        latest = max(latest, event.t_ms if event.tx is not None else event.wall_ms - start - away)
         times.append(latest)
     return times

@@ -48,7 +48,9 @@ class ReplayBar(LineView, can_focus=False):
 class ReplayScreen(BoardScreen):
     """Steps through one transaction."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("replay", "panes", "everywhere", without=("chat.prompt",)))
+    BINDINGS: ClassVar[list[BindingType]] = list(
+        bindings("replay", "panes", "everywhere", without=("chat.prompt", "chat.prompt_too"))
+    )
 
     def __init__(self, row: TransactionRow, events: list[Event]) -> None:
         super().__init__()

@@ -44,11 +44,16 @@ class Moment:
     """Now, or the playhead, as Unix time."""
     upcoming: Revision | None = None
     """The graph of the next run; none in a replay."""
+    stands: bool = False
+    """The run was interrupted, and does not go on yet."""
 
     @property
     def elapsed_ms(self) -> float:
-        """Now in the transaction's time."""
-        return max(self.wall_ms - self.view.started_wall_ms, 0) if self.view.started_wall_ms else 0.0
+        """Now in the transaction's time: that in which no process worked on it does not count."""
+        view = self.view
+        if self.stands:
+            return float(view.t_ms)
+        return max(self.wall_ms - view.started_wall_ms - view.away_ms, 0) if view.started_wall_ms else 0.0
 
 
 class Frame(Vertical):

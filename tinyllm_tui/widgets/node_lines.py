@@ -6,14 +6,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.view import AttemptView, NodeView, View, VisitView
+from engine.events import GateDecided, RouteDecided
+from engine.view import AttemptView, NodeView, OpView, View, VisitView
 from tinyllm_tui.sanitize import one_line, sanitize
+from tinyllm_tui.widgets.op_lines import arguments_words, op_state
 from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, speed, wrapped
 
 _VISITS = 5
 """Visits that are shown; the latest ones."""
 _ROWS = 40
 """Rows of one text that are shown."""
+_SCORES = 6
+"""Scores of a router that are shown; the best ones."""
 _TEXT = 8_000
 """Characters of one text that are looked at."""
 
@@ -80,21 +84,57 @@ def _visits(node: NodeView, now_ms: float, width: int, signs: Glyphs) -> Iterato
 
 def _visit(visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:
     if visit.route is not None:
-        yield from _fact("route", f"{visit.route.route} by {visit.route.stage}, to {visit.route.target}", width)
+        yield from _route(visit.route, width, signs)
     if visit.gate is not None:
-        passed = "passed" if visit.gate.passed else f"refused: {visit.gate.reason}"
-        yield from _fact("gate", f"{passed}, to {visit.gate.target}", width)
-    for attempt in visit.attempts:
-        yield from _attempt(attempt, now_ms, width, signs)
-    for op in visit.ops:
-        yield from _fact(op.op, op.arguments, width)
-        yield from _text("result", op.error.message if op.error else op.result, width, "error" if op.error else "text")
+        yield from _gate(visit.gate, width, signs)
+    steps: list[AttemptView | OpView] = [*visit.attempts, *visit.ops]
+    for step in sorted(steps, key=lambda each: each.started_ms):
+        if isinstance(step, AttemptView):
+            yield from _attempt(step, now_ms, width, signs)
+        else:
+            yield from _op(step, visit, now_ms, width, signs)
     if visit.error is not None:
         yield from _fact("error", visit.error.message, width, "error")
         if visit.error.remedy:
             yield from _fact("remedy", visit.error.remedy, width)
     if visit.output and not (visit.attempts and visit.attempts[-1].text == visit.output):
         yield from _text("output", visit.output, width)
+
+
+def _route(route: RouteDecided, width: int, signs: Glyphs) -> Iterator[Line]:
+    why = f" ({route.reason})" if route.reason else ""
+    yield from _fact("route", f"{route.route} by {route.stage}{why}, to {route.target}", width)
+    if route.scores:
+        best = sorted(route.scores.items(), key=lambda each: -each[1])[:_SCORES]
+        yield from _fact("scores", f" {signs.dot} ".join(f"{name} {score:.2f}" for name, score in best), width)
+    if route.stages:
+        stages = (f"{name} {duration(micros / 1000)}" for name, micros in route.stages)
+        yield from _fact("asked", f" {signs.dot} ".join(stages), width)
+
+
+def _gate(gate: GateDecided, width: int, signs: Glyphs) -> Iterator[Line]:
+    verdict = "passed" if gate.passed else "refused"
+    why = f": {gate.reason}" if gate.reason else ""
+    tries = f" {signs.dot} retry {gate.retries} of {gate.max_retries}" if gate.retries else ""
+    yield from _fact("gate", f"{verdict}{why}, to {gate.target}{tries}", width)
+    if gate.judge:
+        grade = "no grade that can be used" if gate.score is None else f"{gate.score:.2g} of 1"
+        yield from _fact("judge", f"{grade} by {gate.judge}", width)
+    if gate.checks:
+        checks = (f"{signs.nodes['ok' if good else 'failed']} {name}" for name, good in gate.checks.items())
+        yield from _fact("checks", "  ".join(checks), width)
+
+
+def _op(op: OpView, visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:
+    kind, name = ("tool", op.tool) if op.tool else ("step", op.op)
+    yield from _fact(kind, f"{name} {signs.dot} {op_state(op, visit, now_ms)}", width)
+    yield from _text("arguments", arguments_words(op), width, "dim")
+    if op.error is None:
+        yield from _text("result", op.result, width)
+    else:
+        yield from _fact("error", op.error.message, width, "error")
+        if op.error.remedy:
+            yield from _fact("remedy", op.error.remedy, width)
 
 
 def _attempt(attempt: AttemptView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:

@@ -32,6 +32,8 @@ class BackendState:
 
 
 NOT_RECORDED = "not recorded"
+_BROKEN = ("graph file broken: old revision in use", "graph file broken")
+"""What is said of an edit that is not taken: where there is room, and else."""
 
 
 def status_line(
@@ -44,10 +46,12 @@ def status_line(
     signs: Glyphs,
     *,
     recorded: bool = True,
+    broken: bool = False,
 ) -> Line:
     """Name, backend, model and graph; on the right the transaction. Parts are dropped where it is narrow.
 
-    `recorded`: false where the database is another process's; that is said as long as it lasts, at any width.
+    What is not as it should be is said as long as it lasts, at any width: that the database is another process's (not
+    `recorded`), and that the graph's files are `broken`, so that an earlier revision of them is in use.
     """
     right = _transaction(view, number, now_ms, signs, "committed" if recorded else "answered")
     right_width = sum(len(text) for text, _ in right)
@@ -59,6 +63,11 @@ def status_line(
     if unrecorded:
         spans.append((unrecorded, "warn"))
         room -= len(unrecorded)
+    if broken:
+        long, short = (f" {signs.bad} {each}" for each in _BROKEN)
+        warning = long if room - len(long) >= 30 else short
+        spans.append((warning, "warn"))
+        room -= len(warning)
     title = f"  {signs.bar} {one_line(graph, 40)}"
     notes = [f" {signs.dot} {note}" for note in (backend.note, backend.short_note) if note]
     model = f" {signs.dot} {one_line(backend.model, 60)}" if backend.model else ""
@@ -112,9 +121,12 @@ class StatusLine(LineView, can_focus=False):
         signs: Glyphs,
         *,
         recorded: bool = True,
+        broken: bool = False,
     ) -> None:
         self.make_lines(
-            lambda width: [status_line(graph, backend, view, number, now_ms, width, signs, recorded=recorded)]
+            lambda width: [
+                status_line(graph, backend, view, number, now_ms, width, signs, recorded=recorded, broken=broken)
+            ]
         )
 
 

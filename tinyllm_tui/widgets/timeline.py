@@ -18,15 +18,16 @@ def timeline_line(
 ) -> Line:
     """One entry: time, sign, node (named where it changes), words. `lane` is the width of the names' column."""
     same = before is not None and before.node == entry.node and bool(entry.node)
-    tone = MARK_TONES.get(entry.mark, "dim")
-    quiet = entry.mark in ("info", "start")
+    mark = "resumed" if entry.kind == "resumed" else entry.mark
+    tone = MARK_TONES.get(mark, "dim")
+    quiet = mark in ("info", "start")
     words: Tone = (
-        "dim" if quiet else tone if entry.mark in ("error", "rollback", "commit", "breaker", "rewind") else "text"
+        "dim" if quiet else tone if mark in ("error", "rollback", "commit", "breaker", "rewind", "resumed") else "text"
     )
     name = "" if same else short_path(entry.node, lane, signs.ellipsis)
     return (
         (f"{duration(entry.t_ms):>7} ", "faint"),
-        (f"{signs.marks.get(entry.mark, signs.dot)} ", tone),
+        (f"{signs.marks.get(mark, signs.dot)} ", tone),
         (f"{name:<{lane}} ", "primary"),
         (cut(one_line(entry.text), max(width - lane - 11, 8), signs.ellipsis), words),
     )

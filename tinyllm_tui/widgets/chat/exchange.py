@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -15,6 +15,7 @@ from tinyllm_tui.node_paths import innermost
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.widgets.op_lines import trace_lines
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, answer_attempt, count, duration, speed, wrapped
 
 QUESTION_SHOWN = 1_500
@@ -53,6 +54,14 @@ def footer_lines(
     elif partial := partial_words(view):
         lines.append(((f"  {partial}", "warn"),))
     return lines
+
+
+def interruption_words(view: View) -> str:
+    """That a later process went on with the run, and how long none had worked on it; empty where none did."""
+    if not view.resumed:
+        return ""
+    times = "an interruption" if view.resumed == 1 else f"{view.resumed} interruptions"
+    return f"{'went' if view.finished else 'goes'} on after {times} of {duration(view.away_ms)}"
 
 
 def partial_words(view: View) -> str:
@@ -118,8 +127,14 @@ class AnswerFooter(LineView, can_focus=False):
     def __init__(self) -> None:
         super().__init__(classes="exchange--footer")
 
-    def show(self, lines: list[Line]) -> None:
-        self.make_lines(lambda width: [row for line in lines for row in wrapped(line, width or 80, indent=2)])
+    def show(self, lines: list[Line], trace: Callable[[int], list[Line]] = lambda _width: []) -> None:
+        """Show `lines`, below those that `trace` makes for a width."""
+        self.make_lines(
+            lambda width: [
+                *trace(width or 80),
+                *(row for line in lines for row in wrapped(line, width or 80, indent=2)),
+            ]
+        )
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         super().set_lines(lines)
@@ -134,6 +149,9 @@ class Exchange(Vertical):
     Exchange > .exchange--question {
         color: $foreground; padding: 0 1; margin: 0 0 1 0; background: $panel; border-left: outer $primary;
     }
+    Exchange > .exchange--mark { display: none; color: $accent; padding: 0 2; margin: 0 0 1 0; height: auto; }
+    Exchange.-resumed > .exchange--question { margin: 0; }
+    Exchange.-resumed > .exchange--mark { display: block; }
     Exchange.-partial > Answer { border-left: outer $warning; padding-left: 1; }
     Exchange.-undone > Answer { opacity: 75%; }
     """
@@ -142,6 +160,8 @@ class Exchange(Vertical):
         super().__init__()
         self._question = sanitize(shortened(question, QUESTION_SHOWN))
         self._signs = signs
+        self._mark = Static("", markup=False, classes="exchange--mark")
+        self._marked = ""
         self._answer = Answer()
         self._footer = AnswerFooter()
         self.answer_text = ""
@@ -151,6 +171,7 @@ class Exchange(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(Content(self._question), markup=False, classes="exchange--question")
+        yield self._mark
         yield self._answer
         yield self._footer
 
@@ -162,10 +183,21 @@ class Exchange(Vertical):
         """Bring the exchange up to `view`."""
         self.answer_text = sanitize(view.answer)
         self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
-        self._footer.show(footer_lines(view, number, now_ms, self._signs, recorded=self.recorded))
+        self._footer.show(
+            footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
+            lambda width: trace_lines(view, now_ms, width, self._signs),
+        )
+        self.mark(interruption_words(view))
         undone = view.status == "rolled_back" and bool(view.answer)
         self.set_class(undone, "-undone")
         self.set_class(undone or (view.status == "committed" and bool(partial_words(view))), "-partial")
+
+    def mark(self, words: str) -> None:
+        """Say `words` below the question; nothing where they are empty."""
+        if words != self._marked:
+            self._marked = words
+            self._mark.update(f"{self._signs.marks['resumed']} {words}")
+            self.set_class(bool(words), "-resumed")
 
     def wait_for(self, what: str, now_ms: float) -> None:
         """Before there is a run: say what is waited for."""
