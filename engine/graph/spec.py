@@ -240,7 +240,9 @@ class FanoutConfig(NodeConfig):
 
     targets: list[NodeId] = Field(min_length=1, description="nodes that run in parallel, one branch each")
     over: str | None = Field(
-        default=None, description="dotted path of a list in the message's data: one branch per item and target"
+        default=None,
+        description="dotted path of a list in the message's data: one branch per item and target; a list at the top of"
+        " the data (`items`) does not go into the branches itself",
     )
     max_branches: int = Field(default=32, ge=1, le=1000, description="more branches than this are refused")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
-from engine.graph.spec import EntryConfig
+from engine.graph.spec import EntryConfig, GraphSpec, TransformConfig
 from engine.message import Message, estimate_tokens
 from engine.nodes.context import NodeContext, Outcome
 
@@ -20,7 +20,7 @@ class EntryNode:
 
         Raises:
             EngineError: invalid_request when a required field is missing or the input does not fulfil the schema,
-                context_overflow when no model of the run could ever take the question.
+                context_overflow when no model of the run could ever take the question, and nothing cuts it.
         """
         given: dict[str, Any] = {"question": message.content, "query": message.content, **message.data}
         for name in self._config.required_fields:
@@ -34,7 +34,7 @@ class EntryNode:
         if self._config.input_schema is not None:
             check_schema(given, self._config.input_schema, "The input", ErrorClass.INVALID_REQUEST)
         tokens, window = estimate_tokens(message.content), ctx.largest_window
-        if window and tokens > window:
+        if window and tokens > window and not _cuts(ctx.graph):
             raise EngineError(
                 ErrorClass.CONTEXT_OVERFLOW,
                 "question_too_long",
@@ -42,6 +42,13 @@ class EntryNode:
                 remedy="Shorten the question, or use a model with a larger window.",
             )
         return Outcome(content=message.content)
+
+
+def _cuts(graph: GraphSpec) -> bool:
+    """Whether a graph, or one inside it, makes long texts shorter: then its models need not take the whole question."""
+    configs = (node.config for node in graph.nodes)
+    here = any(isinstance(each, TransformConfig) and each.operation in ("split", "truncate") for each in configs)
+    return here or any(map(_cuts, graph.graphs.values()))
 
 
 def check_schema(value: Any, schema: Mapping[str, Any], what: str, error_class: ErrorClass) -> None:

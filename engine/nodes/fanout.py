@@ -35,8 +35,14 @@ class FanoutNode:
         if items is None:
             branches = tuple((target, message.content, {}) for target in self._config.targets)
         else:
+            # with the whole list in every branch the log would grow with the square of its length
+            without = {} if "." in (self._config.over or "") else {str(self._config.over): None}
             branches = tuple(
-                (target, item if isinstance(item, str) else json.dumps(item, ensure_ascii=False), {"item": number})
+                (
+                    target,
+                    item if isinstance(item, str) else json.dumps(item, ensure_ascii=False),
+                    {**without, "item": number},
+                )
                 for number, item in enumerate(items)
                 for target in self._config.targets
             )

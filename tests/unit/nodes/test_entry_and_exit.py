@@ -89,6 +89,28 @@ async def test_a_question_longer_than_every_window_is_refused_with_a_remedy(scri
     assert scripted.requests == []
 
 
+CUT = [node("in", "entry"), node("cut", "transform", operation="truncate", length=4), node("m", "model", prompt_id="p")]
+CUTTING = {
+    "id": "graph.cutting",
+    "nodes": [*CUT, node("out", "exit")],
+    "edges": [{"from_node": a, "to_node": b} for a, b in (("in", "cut"), ("cut", "m"), ("m", "out"))],
+    "prompts": {"p": {"id": "p", "user": "{{ content }}"}},
+}
+
+
+async def test_a_long_question_is_taken_where_the_graph_or_one_inside_it_cuts_it(scripted: ScriptedBackend) -> None:
+    scripted.installed = [model(window=1000)]
+    whole = engine.GraphSpec.model_validate(CUTTING)
+    around = make_graph(
+        [node("start", "entry"), node("sub", "subgraph", graph_id="cutting"), node("end", "exit")],
+        [("start", "sub"), ("sub", "end")],
+        graphs={"cutting": CUTTING},
+    )
+    for graph in (whole, around):
+        assert (await ask(graph, "word " * 1000)).result.error is None
+    assert [request.messages[-1].content for request in scripted.requests] == ["word", "word"]
+
+
 async def test_a_question_of_a_megabyte_is_refused_before_anything_is_spent(scripted: ScriptedBackend) -> None:
     ran = await ask(one_model(), "x" * 1_000_000)
     assert ran.result.error is not None

@@ -9,7 +9,7 @@ import pytest
 
 from engine import events as ev
 from engine.graph.spec import GraphSpec
-from tests.graphs import make_graph, node
+from tests.graphs import chain, make_graph, node
 from tests.running import Ran, ask
 
 
@@ -69,6 +69,19 @@ async def test_max_branches_bounds_items_times_targets(allowed: int, text: str) 
         assert ran.result.error is not None
         assert ran.result.error.code == "too_many_branches"
         assert "4 branches; 3 are allowed" in ran.result.error.message
+
+
+async def test_the_log_grows_with_the_length_of_a_list_and_not_with_its_square() -> None:
+    graph = chain(
+        node("split", "transform", operation="split", separator=" "),
+        node("fan", "fanout", targets=["strip"], over="items", max_branches=100),
+        node("strip", "transform", operation="strip"),
+        node("join", "join"),
+    )
+    ran = await ask(graph, "word " * 100)
+    items = [body.data["items"] for body in ran.all(ev.NodeFinished) if body.path == "strip"]
+    assert items == [None] * 100
+    assert all(body.data["items"] is None for body in ran.all(ev.MessageAdded))
 
 
 @pytest.mark.parametrize("over", ["json", "json.c", "json.missing", "missing.too", "item"])
