@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from engine.graph.inner_configs import AgentConfig
 from engine.graph.loader import load_graph
-from engine.graph.shipped import graphs_in, shipped_graphs
-from engine.graph.spec import ModelConfig, RouterConfig
+from engine.graph.shipped import graphs_in, shipped_folder, shipped_graphs
+from engine.graph.spec import GateConfig, ModelConfig, RouterConfig
 from engine.graph.topology import successors
+from tinyllm_tui.graph_layout import draw_graph
 
 QUESTIONS = Path(__file__).parents[2] / "data" / "routing_questions.jsonl"
 
@@ -20,7 +24,8 @@ def router() -> RouterConfig:
 
 
 def test_the_shipped_graphs_are_there() -> None:
-    assert set(shipped_graphs()) >= {"multi_domain", "quick"}
+    graphs = {"agent", "debate", "map_reduce", "multi_domain", "quick", "self_check", "simple_qa", "tool_math"}
+    assert set(shipped_graphs()) == graphs
 
 
 @pytest.mark.parametrize("name", sorted(shipped_graphs()))
@@ -29,16 +34,43 @@ def test_a_shipped_graph_is_valid_and_has_the_id_of_its_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(shipped_graphs()))
+def test_a_shipped_graph_says_in_one_sentence_when_to_use_it(name: str) -> None:
+    graph = load_graph(name)
+    assert re.fullmatch(r"Use it [^.]{20,120}\.", graph.description)
+    assert graph.name
+
+
+@pytest.mark.parametrize("name", sorted(shipped_graphs()))
+def test_the_drawing_of_a_shipped_graph_fits_into_100_columns(name: str) -> None:
+    assert max(map(cell_len, draw_graph(load_graph(name)).splitlines())) <= 100
+
+
+def test_every_shipped_prompt_is_used() -> None:
+    used = {prompt for name in shipped_graphs() for prompt in load_graph(name).prompts}
+    assert used == set(graphs_in(shipped_folder() / "prompts"))
+
+
+@pytest.mark.parametrize("name", sorted(shipped_graphs()))
 def test_shipped_graphs_name_roles_so_that_they_run_on_any_backend(name: str) -> None:
-    models = [
-        node.config.model for node in load_graph(name).nodes if isinstance(node.config, ModelConfig | RouterConfig)
-    ]
+    asking = ModelConfig | RouterConfig | AgentConfig | GateConfig
+    models = [node.config.model for node in load_graph(name).nodes if isinstance(node.config, asking)]
     assert models
     assert all(model.startswith("@") for model in models)
 
 
 def test_the_gate_of_multi_domain_leads_to_the_answer_back_or_to_the_best_effort() -> None:
     assert successors(load_graph("multi_domain"))["check"] == ("answer", "router", "best_effort")
+
+
+def test_the_specialists_of_multi_domain_have_their_tools() -> None:
+    models = {node.id: node.config for node in load_graph("multi_domain").nodes if isinstance(node.config, ModelConfig)}
+    tools = {name: config.tool_ids if config.tools_enabled else [] for name, config in models.items()}
+    assert tools == {"code": ["code"], "math": ["calculator"], "general": [], "code_math": ["calculator", "code"]}
+
+
+def test_the_gate_of_multi_domain_checks_and_escalates() -> None:
+    (gate,) = [node.config for node in load_graph("multi_domain").nodes if isinstance(node.config, GateConfig)]
+    assert (gate.mode, gate.escalate) == ("checks", True)
 
 
 def test_every_route_has_25_utterances_of_its_own() -> None:
