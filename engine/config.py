@@ -73,7 +73,7 @@ class EngineConfig(BaseModel):
         " enough, and rolls back the others; leave keeps the young ones for another start",
     )
     resume_within_s: float = Field(
-        default=3600.0, ge=0, description="age in seconds up to which an interrupted run is young enough to be gone on with"
+        default=3600.0, ge=0, description="seconds; an interrupted run that began longer ago is not gone on with"
     )
     keep_transactions: int = Field(default=2000, ge=1, description="finished transactions kept in the store")
     max_size_mb: int = Field(

@@ -186,6 +186,31 @@ class RunSnapshot:
     scopes: dict[str, Scope] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ForkedMessage:
+    """A message that a fork takes over."""
+
+    id: int
+    content: str
+    data: dict[str, Any]
+    path: str = ""
+    visit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Where a fork begins: all that it needs of its parent."""
+
+    parent: str
+    """Transaction id; the parent may be gone."""
+    number: int
+    seq: int
+    """Sequence number of the parent's event up to which the fork is the same."""
+    state: RunSnapshot
+    messages: tuple[ForkedMessage, ...]
+    notes: tuple[Retry, ...] = ()
+
+
 # -- the engine stream -------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +263,8 @@ class Begin(Body):
     max_steps: int = 200
     timeout_ms: int = 300_000
     engine_version: str = ""
+    fork: Fork | None = None
+    """Where it goes on from another transaction; None where it begins at the entry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,8 @@ class View:
     usage: ev.Usage = field(default_factory=ev.Usage)
     checkpoints: int = 0
     retries: int = 0
+    parent: tuple[int, int] | None = None
+    """Of a fork: (number of the parent, its step)."""
     resumed: int = 0
     """How often a later process went on with it."""
     away_ms: int = 0
@@ -315,7 +317,24 @@ def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
     for edge in body.graph.get("edges", ()):
         key = (edge["from_node"], edge["to_node"])
         view.edges[key] = EdgeView(*key, condition=edge.get("condition") or "")
+    if body.fork is not None:
+        _forked(view, event, body.fork)
+        return
     _line(view, event, "start", "", "begin")
+
+
+def _forked(view: View, event: ev.Event, fork: ev.Fork) -> None:
+    """What a fork takes over is shown as done; how it was done is in the parent."""
+    view.parent = (fork.number, fork.seq)
+    view.variables = dict(fork.state.variables)
+    for message in fork.messages:
+        node = view.nodes.get(message.path)
+        if node is not None and fork.state.outputs.get(message.path) == message.id:
+            visit = VisitView(message.visit, event.t_ms, finished_ms=event.t_ms, state="ok", output=message.content)
+            visit.data = message.data
+            node.visits.append(visit)
+            node.state = "ok"
+    _line(view, event, "start", "", f"fork of #{fork.number} from its step {fork.seq}")
 
 
 def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:

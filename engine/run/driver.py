@@ -46,6 +46,12 @@ class Asked:
     session: str | None
     inputs: dict[str, Any]
     approver: Approver | None = None
+    fork: ev.Fork | None = None
+    """Where it goes on from another transaction."""
+    history: tuple[tuple[str, str], ...] | None = None
+    """Of a fork: what its parent was told of the session; None: the session's own."""
+    model: str | None = None
+    """One model for every role, instead of what the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +166,12 @@ class Driver:
         resolved = Resolved()
         if any(references(asked.plan.graph)):
             connected = await self._connection.get()
-            resolved = await resolve_models(asked.plan.graph, connected.directory, self._config)
-        return _Prepared(connected, resolved, await self._history(asked.session, resolved))
+            config = self._config
+            if asked.model is not None:
+                config = config.model_copy(update={"model": asked.model, "roles": {}})
+            resolved = await resolve_models(asked.plan.graph, connected.directory, config)
+        history = asked.history if asked.history is not None else await self._history(asked.session, resolved)
+        return _Prepared(connected, resolved, history)
 
     async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
         """The session's latest turns, as far as any model of the run could take them."""
@@ -196,6 +206,7 @@ class Driver:
             checkpoint_every=self._config.checkpoint_every,
             max_steps=self._config.max_steps,
             timeout_ms=round(self._config.run_timeout_s * 1000),
+            fork=asked.fork,
         )
 
     def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:

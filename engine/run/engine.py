@@ -25,6 +25,7 @@ from engine.models.protocol import ModelBackend, ModelInfo
 from engine.nodes.json_values import plain_json
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
+from engine.run.fork import check_fork, make_fork
 from engine.run.plan import Plan, make_plan
 from engine.run.recovery import Interrupted, interrupted
 from engine.run.resolution import resolve_models
@@ -250,11 +251,60 @@ class Engine:
         """
         plan = self._plan(graph)
         given = _json_fields(inputs or {})
+        return self._begin(Asked(plan, replace_surrogates(question), session, given, approver))
+
+    async def fork(
+        self,
+        reference: str,
+        *,
+        at: int | None = None,
+        question: str | None = None,
+        graph: GraphSpec | None = None,
+        model: str | None = None,
+        session: str | None = None,
+        approver: Approver | None = None,
+    ) -> Run:
+        """Begin a new transaction that goes on from a step of another one; the other one stays as it is.
+
+        What tools changed outside the program is not forked.
+
+        Args:
+            reference: the parent, as `transaction` takes it.
+            at: sequence number of the last event that is shared; default: the last from which a run can go on.
+            question: instead of the parent's.
+            graph: another graph, or another revision of the same; it needs the nodes that are under way there.
+            model: one model for every role, instead of what the settings say.
+            session: to which the turn is added on commit.
+            approver: who can ask a person.
+
+        Raises:
+            EngineError: not_found; invalid_request: there is no such step, or the graph does not fit.
+        """
+        row = await self.transaction(reference)
+        events = [event for event in await self.events(row.tx) if event.tx is not None]
+        begin = events[0].body if events else None
+        if not isinstance(begin, ev.Begin):
+            raise EngineError(ErrorClass.NOT_FOUND, "no_events", f"The events of #{row.number} are gone.")
+        fork = make_fork(events, row.number, at)
+        spec = graph or recorded_graph(begin.graph, f"#{row.number}")
+        check_fork(fork, spec)
+        asked = Asked(
+            self._plan(spec),
+            begin.question if question is None else replace_surrogates(question),
+            session,
+            begin.inputs,
+            approver,
+            fork,
+            begin.history,
+            model,
+        )
+        return self._begin(asked)
+
+    def _begin(self, asked: Asked) -> Run:
         tx = uuid.uuid4().hex
         number = 0 if self.read_only else self._take_number()
         run = Run(tx, number, self.bus, self._events_after)
-        asked = Asked(plan, replace_surrogates(question), session, given, approver)
-        self._launch(run, self._driver(tx).drive(run, asked), session)
+        self._launch(run, self._driver(tx).drive(run, asked), asked.session)
         return run
 
     def _driver(self, tx: str) -> Driver:

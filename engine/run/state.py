@@ -154,8 +154,30 @@ def _end_visit(state: RunState, frame: RunState, body: ev.NodeFinished) -> None:
 def _begin(state: RunState, body: ev.Begin) -> None:
     _set_graph(state, body.graph)
     state.messages[1] = Message(1, body.question, body.inputs)
+    if body.fork is not None:
+        _take_over(state, body.fork)
+        return
     for node in entry_points(body.graph):
         state.enter(ev.Activation(node, 1, 1))
+
+
+def _take_over(state: RunState, fork: ev.Fork) -> None:
+    """Begin where another transaction was."""
+    for message in fork.messages:
+        state.messages[message.id] = Message(message.id, message.content, message.data, message.path, message.visit)
+    _restore(state, fork.state)
+    state.visits = {**fork.state.visits, **state.visits}
+    state.retries = dict(fork.state.retries)
+    state.notes = list(fork.notes)
+
+
+def _restore(state: RunState, snapshot: ev.RunSnapshot) -> None:
+    state.frontier, state.live = {}, {}
+    for activation in snapshot.frontier:
+        state.enter(activation)
+    state.scopes = {name: OpenScope.of(scope) for name, scope in snapshot.scopes.items()}
+    state.variables = dict(snapshot.variables)
+    state.outputs = dict(snapshot.outputs)
 
 
 def entry_points(graph: dict[str, Any]) -> list[str]:
@@ -237,12 +259,7 @@ def _checkpoint(state: RunState, body: ev.Checkpoint) -> None:
 
 
 def _rewound(state: RunState, body: ev.Rewound) -> None:
-    state.frontier, state.live = {}, {}
-    for activation in body.state.frontier:
-        state.enter(activation)
-    state.scopes = {name: OpenScope.of(scope) for name, scope in body.state.scopes.items()}
-    state.variables = dict(body.state.variables)
-    state.outputs = dict(body.state.outputs)
+    _restore(state, body.state)
     state.retries = {**state.retries, body.by: body.retry.ordinal}
     state.notes.append(body.retry)
     first, last = body.excluded
