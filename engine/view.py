@@ -8,7 +8,7 @@ carried. Live, replayed and afterwards the same events give equal views.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine import events as ev
@@ -347,6 +347,10 @@ def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
 def _resumed(view: View, event: ev.Event, body: ev.Resumed) -> None:
     view.resumed += 1
     view.away_ms += body.away_ms
+    for at in range(len(view.timeline) - 1, -1, -1):  # the engine's, of the time that was no part of the transaction's
+        if view.timeline[at].t_ms <= event.t_ms:
+            break
+        view.timeline[at] = replace(view.timeline[at], t_ms=event.t_ms)
     _line(view, event, "start", "", f"goes on: {body.reason}")
 
 
