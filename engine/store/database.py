@@ -199,6 +199,17 @@ class Database:
         except SQLITE_ERRORS as exc:
             raise store_error(exc, self.path) from exc
 
+    async def give_back(self, pages: int) -> None:
+        """Shorten the file by so many free pages, as far as there are any.
+
+        Raises:
+            StoreError: the database does not take it.
+        """
+        try:  # a script, for what is executed as a single statement frees one page only
+            await asyncio.shield(self._writer.executescript(f"PRAGMA incremental_vacuum({pages})"))
+        except SQLITE_ERRORS as exc:
+            raise store_error(exc, self.path) from exc
+
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
         """A connection for one short read.

@@ -204,7 +204,7 @@ async def _give_back(database: Database) -> None:
     ((free,),) = await database.fetch("PRAGMA freelist_count")
     if automatic:
         for _ in range(0, free, _VACUUM_PAGES):
-            await database.write(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            await database.give_back(_VACUUM_PAGES)
     await database.write("PRAGMA wal_checkpoint(PASSIVE)")
 
 

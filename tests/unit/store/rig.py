@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import events as ev
 from engine.bus import EventBus, Subscription
+from engine.config import Durability
 from engine.store.database import FILE_NAME, Database
 from engine.store.log import PATIENCE_S, EventLog
 
@@ -65,13 +66,17 @@ def read(path: Path, sql: str) -> list[Any]:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, *, now: Callable[[], float] | None = None, patience_s: float = PATIENCE_S
+    folder: Path,
+    *,
+    now: Callable[[], float] | None = None,
+    patience_s: float = PATIENCE_S,
+    durability: Durability = "grouped",
 ) -> AsyncIterator[Store]:
     database = await Database.open(folder)
     gate = GatedDatabase(database)
     bus = EventBus()
     clock: dict[str, Any] = {"now": now} if now else {}
-    log = EventLog(bus, gate, patience_s=patience_s, **clock)  # type: ignore[arg-type]
+    log = EventLog(bus, gate, patience_s=patience_s, durability=durability, **clock)  # type: ignore[arg-type]
     writer = asyncio.create_task(log.write_forever())
     try:
         yield Store(database, gate, bus, log, bus.subscribe(size=100_000))

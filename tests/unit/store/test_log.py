@@ -290,3 +290,82 @@ async def test_without_a_database_every_event_counts_as_durable_and_the_latest_a
     assert log.kept("nobody") == []
     await log.flush()
     await log.write_forever()
+
+
+async def test_with_strict_durability_nothing_is_published_before_it_is_on_disk(tmp_path: Path) -> None:
+    async with open_store(tmp_path, durability="strict") as store:
+        stream = store.log.stream("tx")
+        store.gate.open.clear()
+        appended = [
+            store.log.append(begin(), stream),
+            store.log.append(note(), stream),
+            store.log.append(note(), stream),
+        ]
+        await store.gate.waiting.wait()
+        assert store.published() == []
+        assert store.log.pending() == [], "who reads sees no more than who listens"
+        store.gate.open.set()
+        await store.log.flush()
+        assert store.published() == appended
+        store.gate.open.clear()
+        store.gate.waiting.clear()
+        lazy = store.log.append(note(), stream)
+        await store.gate.waiting.wait()
+        assert (store.published(), len(store.stored())) == ([], 3)
+        store.gate.open.set()
+        await store.log.flush()
+        assert store.published() == [lazy]
+
+
+async def test_with_strict_durability_a_lazy_event_waits_for_no_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.log.LAZY_S", 3600)
+    async with open_store(tmp_path, durability="strict") as store:
+        event = store.log.append(note())
+        await until(lambda: not store.log.unsynced)
+        assert store.published() == [event]
+
+
+async def test_whatever_is_seen_of_a_strict_log_is_in_the_file(tmp_path: Path) -> None:
+    async with open_store(tmp_path, durability="strict") as store:
+        for turn in range(2 * GROUP):
+            store.log.append(note())
+            if turn % 7 == 0:
+                await asyncio.sleep(0)
+            seen = [event.gseq for event in store.published()]
+            assert set(seen) <= {gseq for gseq, _ in store.stored()}
+        await store.log.flush()
+        assert len(store.stored()) == 2 * GROUP
+
+
+async def test_a_strict_log_that_is_refused_for_too_long_tells_why_all_the_same(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_store(tmp_path, now=clock.now, patience_s=10, durability="strict") as store:
+        stream = store.log.stream("tx")
+        await store.log.synced(store.log.append(begin(), stream))
+        store.published()
+        store.gate.refusal = full()
+        lazy = store.log.append(note(), stream)
+        commit = store.log.append(ev.Committed("success", "end", "done"), stream)
+        await until(lambda: store.log.error)
+        assert store.published() == []
+        clock.advance(10)
+        with pytest.raises(StoreError):
+            await store.log.synced(commit)
+        told: list[ev.Event] = []
+        await until(lambda: told.extend(store.published()) or told)
+        assert told[0] == lazy
+        assert [event.kind for event in told] == ["node_started", "rolled_back"]
+        store.gate.refusal = None
+        await until(lambda: not store.log.unsynced)
+
+
+async def test_numbers_that_are_set_aside_are_given_to_nobody_else(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        before = store.log.append(note())
+        assert store.log.reserve(5) == before.gseq + 1
+        after = store.log.append(note())
+        assert after.gseq == before.gseq + 6
+        await store.log.flush()
+        assert store.published() == [before, after]
