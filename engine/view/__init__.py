@@ -1,0 +1,42 @@
+"""The view: what panes show of one transaction, as a fold of its events.
+
+`apply` mutates only the view it is given, uses no clock, I/O or randomness, and computes nothing that an event should
+have carried. Live, replayed and afterwards the same events give equal views.
+"""
+
+from engine.view.fold import apply, fold
+from engine.view.values import (
+    TOOL_OP,
+    ApprovalView,
+    AttemptView,
+    EdgeView,
+    Mark,
+    MemoryView,
+    NodeState,
+    NodeView,
+    OpView,
+    PruneView,
+    TimelineEntry,
+    TxStatus,
+    View,
+    VisitView,
+)
+
+__all__ = [
+    "TOOL_OP",
+    "ApprovalView",
+    "AttemptView",
+    "EdgeView",
+    "Mark",
+    "MemoryView",
+    "NodeState",
+    "NodeView",
+    "OpView",
+    "PruneView",
+    "TimelineEntry",
+    "TxStatus",
+    "View",
+    "VisitView",
+    "apply",
+    "fold",
+]

@@ -1,0 +1,48 @@
+"""Contexts, breakers and backends in the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine import events as ev
+from engine.view.shared import line
+from engine.view.values import Mark, MemoryView, PruneView, View
+
+
+def _context_measured(view: View, event: ev.Event, body: ev.ContextMeasured) -> None:  # noqa: ARG001 - one shape for all handlers
+    memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
+    memory.tokens, memory.window, memory.messages = body.tokens, body.window, body.messages
+    memory.by_kind, memory.reserved = body.by_kind, body.reserved
+    memory.reported, memory.factor = body.reported, body.factor
+
+
+def _context_pruned(view: View, event: ev.Event, body: ev.ContextPruned) -> None:
+    memory = view.memory.setdefault(body.selection, MemoryView(body.selection))
+    memory.tokens, memory.window = body.tokens_after, body.window
+    memory.prunes.append(
+        PruneView(event.t_ms, body.selection, body.reason, body.tokens_before, body.tokens_after, body.removed)
+    )
+    node = body.selection.split(" ", 1)[0]
+    line(view, event, "prune", node, f"pruned {len(body.removed)}: {body.tokens_before} -> {body.tokens_after} tokens")
+
+
+def _breaker_changed(view: View, event: ev.Event, body: ev.BreakerChanged) -> None:
+    view.breakers[body.breaker.key] = body.breaker
+    if body.breaker.state != body.previous:
+        why = f" ({body.breaker.last_error})" if body.breaker.last_error and body.breaker.state == "open" else ""
+        line(view, event, "breaker", "", f"{body.breaker.key}: {body.previous} -> {body.breaker.state}{why}")
+
+
+def _backend_changed(view: View, event: ev.Event, body: ev.BackendChanged) -> None:
+    view.backend_status, view.backend_detail = body.status, body.detail
+    mark: Mark = "info" if body.status == "ready" else "warn"
+    line(view, event, mark, "", f"{body.endpoint}: {body.status} {body.detail}".rstrip())
+
+
+HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {
+    ev.ContextMeasured: _context_measured,
+    ev.ContextPruned: _context_pruned,
+    ev.BreakerChanged: _breaker_changed,
+    ev.BackendChanged: _backend_changed,
+}
