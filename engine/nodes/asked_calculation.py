@@ -81,7 +81,9 @@ def calculations_asked(question: str) -> list[str]:
     whole = calculation_in(body)
     if whole:
         return [] if _means_something_else(whole) else [whole]
-    found = [_in_words(_without_closing(body)), *(_asked_in(clause) for clause in _CLAUSE_END.split(body) if clause)]
+    said = _without_closing(body)
+    clauses = (_asked_in(clause) for clause in _CLAUSE_END.split(body) if clause)
+    found = ["" if _means_something_else(said) else _in_words(said), *clauses]
     return list(dict.fromkeys(each for each in found if each))[:MAX_CALCULATIONS]
 
 

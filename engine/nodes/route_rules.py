@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.graph.spec import RouteSpec
+from engine.tools.functions import FUNCTIONS
 
 Rule = Literal["command", "fence", "arithmetic"]
 
@@ -28,6 +29,7 @@ _ASKING = re.compile(
 _CLOSING = re.compile(r"\s*(?:=\s*)?[?!.]*\s*$")
 _NUMBER = re.compile(r"\s*(?:\d[\d_]*(?:[.,]\d+)*|\.\d+)(?:%(?!\s*\d))?")
 _OPERATOR = re.compile(r"\s*(?:\*\*|[-+*/^×÷−·%x])")
+_FUNCTION = re.compile(rf"\s*(?:{'|'.join(FUNCTIONS)})(?=\s*\()")
 _DATE = re.compile(r"^\s*\d{1,4}([-/])\d{1,2}\1\d{1,4}\s*$")
 
 
@@ -84,7 +86,8 @@ def is_arithmetic(text: str) -> bool:
 
 
 def calculation_in(text: str) -> str:
-    """The calculation that a text is, with numbers, operators and brackets; empty where it is none, or more than that.
+    """The calculation that a text is, with numbers, operators, brackets and functions of one argument, such as
+    `sqrt(2)`; empty where it is none, or more than that.
 
     `What is` and the like may stand before it. A single number and a date (`2024-05-01`, `1/2/2024`) are none.
     """
@@ -96,7 +99,8 @@ def calculation_in(text: str) -> str:
 
 
 def _is_calculation(text: str) -> bool:
-    """Whether the text is `operand (operator operand)+` with balanced brackets; one pass, without recursion."""
+    """Whether the text is `operand (operator operand)+` with balanced brackets, or has a function; one pass, without
+    recursion."""
     position, open_brackets, operators = 0, 0, 0
     operand_next = True
     while position < len(text):
@@ -113,6 +117,9 @@ def _is_calculation(text: str) -> bool:
         elif operand_next and text[position] in "+-−√":
             operators += text[position] == "√"
             position += 1
+        elif operand_next and (function := _FUNCTION.match(text, position)):
+            operators += 1
+            position = function.end()
         else:
             token = (_NUMBER if operand_next else _OPERATOR).match(text, position)
             if token is None:

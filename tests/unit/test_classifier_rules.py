@@ -55,7 +55,8 @@ def test_backticks_inside_a_line_are_no_fence() -> None:
 
 _CALCULATIONS = """2 + 2|What is 12*7?
 what's 2^10|(3+4)*2 =|15% * 80|1,000 * 3.5|-5 - -3|√16|5 % 3|5%3|7 x 8|.5+.5|2 ** 8
-Calculate: 3/4 + 1/2|berechne 3 × 4|How much is 10 ÷ 4 ?|2+2=?|((1))+((2))|9/3""".replace("\n", "|").split("|")
+Calculate: 3/4 + 1/2|berechne 3 × 4|How much is 10 ÷ 4 ?|2+2=?|((1))+((2))|9/3
+sin(3)|What is sqrt(144) * 10?|2 * abs (-3)""".replace("\n", "|").split("|")
 
 
 @pytest.mark.parametrize("question", _CALCULATIONS)
@@ -68,7 +69,8 @@ def test_a_calculation_and_nothing_else_is_arithmetic(question: str) -> None:
 
 
 _OTHERS = """42|What is 42?
-2024-01-15|1/2/2024|What is love?|sin(3)|3 +|* 3|((1+2)|(1+2))|()|2 2|What is 2+2 in binary?|1+a|=|?
+2024-01-15|1/2/2024|What is love?|sinus(3)|sin 3|sin(3|print(3)
+3 +|* 3|((1+2)|(1+2))|()|2 2|What is 2+2 in binary?|1+a|=|?
 What happened on 9/11?|3 apples + 2 apples|x|+|%|1 + (2)3|""".replace("\n", "|").split("|")
 
 

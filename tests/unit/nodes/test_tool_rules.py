@@ -58,6 +58,7 @@ def test_several_calculations_are_found_in_order_and_each_once() -> None:
         "I was born on 12/05/1990",
         "What is 12/05/1990?",
         "What is 2024-05-01?",
+        "2024-05-01",
         "Is 24/7 support available?",
         "What is 24/7?",
         "What is 9/11?",
