@@ -123,6 +123,12 @@ async def test_a_number_that_the_model_gets_wrong_is_given_as_an_equation(script
     assert (ran.result.text, ran.result.exit) == ("12*7 = 84", "success")
 
 
+async def test_a_number_that_is_rounded_is_not_called_equal(scripted: ScriptedBackend) -> None:
+    scripted.answers(["It is 0.33."], ["It is five."])
+    answers = [(await ask(engine.load_graph("tool_math"), question)).result.text for question in ("1/3", "1/3")]
+    assert answers == ["1/3 ≈ 0.3333333333333333"] * 2
+
+
 async def test_a_number_in_other_words_is_given_as_an_equation(scripted: ScriptedBackend) -> None:
     scripted.answers(["It is eighty-four."])
     assert (await ask(engine.load_graph("tool_math"), "What is 12*7?")).result.text == "12*7 = 84"
