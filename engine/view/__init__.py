@@ -6,6 +6,7 @@ have carried. Live, replayed and afterwards the same events give equal views.
 
 from engine.view.fold import apply, fold
 from engine.view.values import (
+    SHOWN_RESULT,
     TOOL_OP,
     ApprovalView,
     AttemptView,
@@ -23,6 +24,7 @@ from engine.view.values import (
 )
 
 __all__ = [
+    "SHOWN_RESULT",
     "TOOL_OP",
     "ApprovalView",
     "AttemptView",
