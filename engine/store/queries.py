@@ -180,6 +180,7 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
     Raises:
         StoreError: a row is damaged, or one is missing.
     """
+    ended = await _has_ended(database, tx)  # asked first: it may end while its events are read
     rows = await database.fetch(_EVENTS_OF_TX, [tx, after])
     order = EventOrder(tx, begun=after > 0)
     decoded: list[Event] = []
@@ -188,7 +189,7 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
         decoded.append(_event(row))
         if index % _DECODE_AT_ONCE == 0:
             await asyncio.sleep(0)
-    if decoded and not order.ended and await _has_ended(database, tx):
+    if decoded and ended and not order.ended:
         raise incomplete(tx)
     return decoded
 
