@@ -1,0 +1,57 @@
+"""Events of the engine stream, and of contexts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from engine.events.envelope import Body, BreakerStateName
+from engine.events.values import BreakerSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged(Body):
+    KIND: ClassVar[str] = "breaker_changed"
+    breaker: BreakerSnapshot
+    previous: BreakerStateName
+    """Equal to `breaker.state` when only a count changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendChanged(Body):
+    KIND: ClassVar[str] = "backend_changed"
+    endpoint: str
+    backend: str
+    """ollama, openai or embedded."""
+    status: Literal["starting", "ready", "restarting", "offline"]
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextMeasured(Body):
+    """A selection as it was sent, or, with `reported`, as the backend counted it."""
+
+    KIND: ClassVar[str] = "context_measured"
+    selection: str
+    """`path model`."""
+    tokens: int
+    window: int
+    messages: int
+    by_kind: dict[str, int] = field(default_factory=dict)
+    reserved: int = 0
+    """Tokens kept free for the answer."""
+    reported: int | None = None
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPruned(Body):
+    KIND: ClassVar[str] = "context_pruned"
+    selection: str
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    window: int
+    removed: tuple[str, ...]
+    """One line for each message that went: kind, tokens, beginning of the text."""
