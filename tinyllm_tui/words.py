@@ -114,6 +114,11 @@ def duration(ms: float) -> str:
     return f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02d}m"
 
 
+def short_duration(ms: float) -> str:
+    """`<1 ms`, `12 ms`, then as `duration`: of what most often takes no time worth seconds."""
+    return "<1 ms" if ms < 1 else f"{ms:.0f} ms" if ms < 1000 else duration(ms)
+
+
 def size(bytes_: float) -> str:
     """512 B, 40 KB, 2 MB: 1 KB is 1024 bytes."""
     for unit in ("B", "KB", "MB", "GB"):

@@ -322,10 +322,16 @@ async def test_a_broken_edit_is_a_warning_and_the_next_run_uses_the_old_graph(fi
         assert toast.severity == "warning"
         assert "mine.yaml:" in toast.message
         assert "\x1b" not in toast.message
+        app.clear_notifications()
+        await until(pilot, lambda: "graph file broken: old revision in use" in text_of(app).splitlines()[0])
         await ask(pilot)
         await until(pilot, lambda: not app.conversation.busy and len(engine.rows) == 1)
         assert "talk" in {node.id for node in engine.rows[0].graph.nodes}
-        assert len(app._notifications) == 1
+        assert not app._notifications
+        assert "graph file broken" in text_of(app).splitlines()[0]
+        edit(file, GRAPH)
+        trigger.look()
+        await until(pilot, lambda: "graph file broken" not in text_of(app).splitlines()[0])
 
 
 async def test_a_live_run_keeps_its_graph_and_the_next_uses_the_edit(file: Path, tmp_path: Path) -> None:

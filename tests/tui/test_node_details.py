@@ -9,12 +9,13 @@ from rich.cells import cell_len
 
 from engine import events as ev
 from engine.errors import ErrorClass, ErrorInfo
-from engine.view import AttemptView, NodeView, View, VisitView
-from tests.tui.scripted_engine import ScriptedEngine, fails
+from engine.view import AttemptView, NodeView, OpView, View, VisitView
+from tests.tui.scripted_engine import ScriptedEngine, ScriptedRun, fails
 from tests.tui.test_cockpit import app_of, ask, text_of, until
 from tinyllm_tui.screens.node_details import NodeScreen
 from tinyllm_tui.widgets.node_lines import node_lines
-from tinyllm_tui.words import plain
+from tinyllm_tui.widgets.op_lines import trace_lines
+from tinyllm_tui.words import ASCII, UNICODE, Glyphs, node_detail, plain
 
 
 async def test_arrow_keys_select_a_node_and_enter_opens_it(tmp_path: Path) -> None:
@@ -31,7 +32,8 @@ async def test_arrow_keys_select_a_node_and_enter_opens_it(tmp_path: Path) -> No
         await pilot.press("up", "up", "up", "up")
         assert pane.selected == "start"
         await pilot.press("down", "down", "right")
-        await until(pilot, lambda: "❯" in text_of(app))
+        await until(pilot, lambda: "❯" in text_of(app) and "enter details" in text_of(app).splitlines()[-1])
+        assert text_of(app).splitlines()[-1].count("enter") == 1
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, NodeScreen) and "type model" in text_of(app))
         assert "smollm2:135m" in text_of(app)
@@ -122,3 +124,98 @@ def test_a_node_that_runs_inside_another_shows_its_runs_there() -> None:
     view.nodes["loop#1/draft"].drawn = "other"
     text = " ".join(plain(line) for line in node_lines(view, "other", 1000, 80))
     assert "loop#1/draft visit 1 · ok" in text
+
+
+def with_tools() -> View:
+    """A node that called a tool three times: once well, once in vain, and once when the program ended."""
+    visit = VisitView(1, 0, state="running")
+    failure = ErrorInfo(ErrorClass.INVALID_REQUEST, "bad", "No \x1b[31mnumber.", "Give one.")
+    visit.ops = [
+        OpView(1, "tool calculator", 10, '{"expression": "12*(3+4)"}', "84\x1b]0;hacked\x07", finished_ms=15),
+        OpView(2, "tool [/nope]", 20, '{"text": "' + "long " * 90, error=failure, finished_ms=1520),
+        OpView(3, "tool files", 1600, "{}"),
+        OpView(3, "tool files", 1700, "{}"),
+        OpView(4, "choose tools", 1750, "{}", "{}", finished_ms=1750),
+    ]
+    view = View(graph={"nodes": [{"id": "calc", "type": "tool", "config": {"tool_id": "calculator"}}]})
+    view.nodes = {"calc": NodeView("calc", "tool", "Calculator", "running", [visit])}
+    return view
+
+
+@pytest.mark.parametrize("width", [24, 60, 110])
+def test_the_details_show_tool_calls_with_arguments_result_error_and_duration(width: int) -> None:
+    lines = [plain(line) for line in node_lines(with_tools(), "calc", 2000, width)]
+    assert max(cell_len(line) for line in lines) <= width
+    text = " ".join(" ".join(lines).split())
+    for words in ("tool calculator · 5 ms", "expression: 12*(3+4)", "result 84", "tool [/nope] · 1.50s", "No number."):
+        assert words in text
+    for words in ("remedy Give one.", "tool files · interrupted", "tool files · running 300 ms", "step choose tools"):
+        assert words in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 110])
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_the_tool_calls_of_an_answer_stand_under_it_one_on_each_line(width: int, signs: Glyphs) -> None:
+    lines = [plain(line) for line in trace_lines(with_tools(), 2000, width, signs)]
+    assert len(lines) == 4
+    assert max(cell_len(line) for line in lines) <= width
+    assert lines[0] == f"  {signs.nodes['ok']} calculator 12*(3+4) {signs.result} 84 {signs.dot} 5 ms"
+    assert "No num" in lines[1]
+    assert "interrupted" in lines[2]
+    assert "running 300 ms" in lines[3]
+    assert "choose tools" not in "".join(lines)
+    assert signs is UNICODE or "".join(lines).isascii()
+
+
+def test_of_many_tool_calls_the_latest_are_named_and_the_others_counted() -> None:
+    view = with_tools()
+    view.nodes["calc"].visits[0].ops = [OpView(n, f"tool t{n}", n, finished_ms=n) for n in range(1, 8)]
+    lines = [plain(line) for line in trace_lines(view, 10, 80, UNICODE)]
+    assert [line.split()[1] for line in lines] == ["3", "t4", "t5", "t6", "t7"]
+    assert lines[0] == "  and 3 earlier tool calls"
+
+
+async def test_a_tool_call_stands_under_the_answer_in_the_chat_and_in_a_replay(tmp_path: Path) -> None:
+    async def calculates(run: ScriptedRun) -> None:
+        run.begin()
+        run.emit(ev.NodeStarted(path="math", visit=1, message=1))
+        arguments = '{"expression": "6*7"}'
+        run.emit(ev.OpStarted(path="math", visit=1, step=1, op="tool calculator", args_hash="0", arguments=arguments))
+        run.emit(ev.OpFinished(path="math", visit=1, step=1, op="tool calculator", result={"text": "42"}))
+        run.emit(ev.NodeFinished(path="math", visit=1, outcome="ok", content="It is 42.", duration_ms=3))
+        run.emit(ev.Committed(exit="success", exit_node="answer", text="It is 42."))
+
+    app = app_of(ScriptedEngine(calculates), tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask(pilot)
+        await until(pilot, lambda: "✓ calculator 6*7 → 42 · <1 ms" in text_of(app))
+        await until(pilot, lambda: not app.conversation.busy)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Past transactions · 1" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "REPLAY #1" in text_of(app) and "✓ calculator 6*7 → 42" in text_of(app))
+
+
+def test_a_judges_grade_stands_in_the_graph_and_with_its_checks_in_the_details() -> None:
+    gate = ev.GateDecided(
+        path="judge", visit=1, passed=False, target="draft", reason="too vague",
+        checks={"not_empty": True, "json": False}, retries=1, max_retries=2, judge="m:3b", score=0.35,
+    )  # fmt: skip
+    node = NodeView("judge", "gate", "Judge", "ok", [VisitView(1, 0, state="ok", gate=gate)])
+    assert node_detail(node, 0) == "retry 1 0.35"
+    text = " ".join(plain(line) for line in node_lines(View(nodes={"judge": node}), "judge", 0, 80))
+    for words in ("refused: too vague, to draft · retry 1 of 2", "judge 0.35 of 1 by m:3b", "✓ not_empty · ✗ json"):
+        assert words in text
+
+
+def test_the_scores_of_a_route_stand_in_its_details_the_best_first() -> None:
+    route = ev.RouteDecided(
+        path="r", visit=1, labels=("math",), target="math", route="math", stage="classifier",
+        scores={"code": 0.1, "math": 0.912}, stages=(("rule", 20), ("classifier", 70_000)),
+    )  # fmt: skip
+    node = NodeView("r", "router", "Router", "ok", [VisitView(1, 0, state="ok", route=route)])
+    text = " ".join(plain(line) for line in node_lines(View(nodes={"r": node}), "r", 0, 80))
+    assert "math by classifier, to math" in text
+    assert "scores math 0.91 · code 0.10" in text
+    assert "asked rule <1 ms · classifier 70 ms" in text

@@ -103,7 +103,8 @@ def _times(events: Sequence[ev.Event]) -> list[int]:
     latest = away = 0
     for event in events:
         if isinstance(event.body, ev.Resumed):
-            away += event.body.away_ms
+            away, latest = away + event.body.away_ms, event.t_ms
+            times = [min(time, latest) for time in times]  # what the engine did before it went on took none of its time
         latest = max(latest, event.t_ms if event.tx is not None else event.wall_ms - start - away)
         times.append(latest)
     return times

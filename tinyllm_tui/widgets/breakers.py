@@ -64,7 +64,7 @@ def _block(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs) -> 
     if recent:
         spans: list[Span] = [("  ", "text")]
         spans += [(signs.good, "ok") if call == "." else (signs.bad, "error") for call in recent]
-        spans.append((f"  last {len(recent)} calls", "faint"))
+        spans.append((f"  last {len(recent)} calls" if len(recent) > 1 else "  last call", "faint"))
         block.append(tuple(spans))
     if breaker.last_error:
         block.append((("  ", "text"), (cut(one_line(breaker.last_error), max(width - 2, 8), signs.ellipsis), "dim")))

@@ -10,7 +10,7 @@ from engine.events import GateDecided, RouteDecided
 from engine.view import AttemptView, NodeView, OpView, View, VisitView
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.op_lines import arguments_words, op_state
-from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, speed, wrapped
+from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, short_duration, speed, wrapped
 
 _VISITS = 5
 """Visits that are shown; the latest ones."""
@@ -25,31 +25,38 @@ _TEXT = 8_000
 def node_lines(view: View, node: str, now_ms: float, width: int, signs: Glyphs = UNICODE) -> list[Line]:
     """What is known of `node`; `now_ms` is in the transaction's time."""
     spec: Mapping[str, Any] = next((each for each in view.graph.get("nodes", ()) if each["id"] == node), {})
-    lines = list(_about(spec, width, signs))
+    lines = list(_about(spec, width))
     paths = [path for path in view.nodes if path == node or view.nodes[path].drawn == node]
     ran = [path for path in paths if view.nodes[path].visits]
     inside = [path for path in view.nodes if path.startswith(f"{node}#") and view.nodes[path].visits]
     if not ran:
-        return [*lines, (), (("It has not run yet.", "faint"),)]
+        lines += [(), (("It has not run yet.", "faint"),)]
     for path in ran:
         lines += _visits(view.nodes[path], now_ms, width, signs)
     if inside:
         lines += [(), (("Inside it", "title"),)]
         for path in inside:
             lines.append(_headline(one_line(path), view.nodes[path], now_ms, width, signs))
-    return lines
+    return [*lines, *_config(spec, width, signs)]
 
 
-def _about(spec: Mapping[str, Any], width: int, signs: Glyphs) -> Iterator[Line]:
+def _about(spec: Mapping[str, Any], width: int) -> Iterator[Line]:
     kind = one_line(str(spec.get("type", "")))
     yield (("type ", "faint"), (kind, "strong"))
     for word in (spec.get("name"), spec.get("description")):
         if word:
             yield from wrapped(((one_line(str(word)), "text"),), width)
-    for name, value in (spec.get("config") or {}).items():
-        if value not in (None, "", [], {}, ()):
+
+
+def _config(spec: Mapping[str, Any], width: int, signs: Glyphs) -> Iterator[Line]:
+    """How it is configured, below what it did: that is what people look for."""
+    given = {name: value for name, value in (spec.get("config") or {}).items() if value not in (None, "", [], {}, ())}
+    if given:
+        yield ()
+        yield (("Configuration", "title"),)
+        for name, value in given.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            label = f"{one_line(name, 40)} "
+            label = f"  {one_line(name, 40)} "
             yield ((label, "faint"), (cut(one_line(text), max(width - len(label), 8), signs.ellipsis), "text"))
 
 
@@ -108,7 +115,7 @@ def _route(route: RouteDecided, width: int, signs: Glyphs) -> Iterator[Line]:
         best = sorted(route.scores.items(), key=lambda each: -each[1])[:_SCORES]
         yield from _fact("scores", f" {signs.dot} ".join(f"{name} {score:.2f}" for name, score in best), width)
     if route.stages:
-        stages = (f"{name} {duration(micros / 1000)}" for name, micros in route.stages)
+        stages = (f"{name} {short_duration(micros / 1000)}" for name, micros in route.stages)
         yield from _fact("asked", f" {signs.dot} ".join(stages), width)
 
 
@@ -122,7 +129,7 @@ def _gate(gate: GateDecided, width: int, signs: Glyphs) -> Iterator[Line]:
         yield from _fact("judge", f"{grade} by {gate.judge}", width)
     if gate.checks:
         checks = (f"{signs.nodes['ok' if good else 'failed']} {name}" for name, good in gate.checks.items())
-        yield from _fact("checks", "  ".join(checks), width)
+        yield from _fact("checks", f" {signs.dot} ".join(checks), width)
 
 
 def _op(op: OpView, visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:

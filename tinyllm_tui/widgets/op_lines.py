@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.view import OpView, View, VisitView
 from tinyllm_tui.sanitize import one_line
-from tinyllm_tui.words import Glyphs, Line, Span, cut, duration
+from tinyllm_tui.words import Glyphs, Line, Span, cut, short_duration
 
 _TRACED = 4
 """Tool calls that are named under an answer; the latest ones."""
@@ -17,8 +17,11 @@ _ARGUMENTS = 1_000
 """Characters of arguments that are looked at."""
 
 
-def arguments_words(op: OpView) -> str:
-    """`expression: 12*(3+4)`; arguments that were cut stay the JSON text that they are."""
+def arguments_words(op: OpView, *, brief: bool = False) -> str:
+    """`expression: 12*(3+4)`; arguments that were cut stay the JSON text that they are.
+
+    `brief`: where there is only one, it is not named.
+    """
     text = op.arguments
     try:
         given = json.loads(text) if len(text) <= _ARGUMENTS else None
@@ -26,20 +29,22 @@ def arguments_words(op: OpView) -> str:
         given = None
     if not isinstance(given, dict):
         return one_line(text, _ARGUMENTS)
-    words = (
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+    words = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in given.items()
-    )
-    return one_line(", ".join(words), _ARGUMENTS)
+    }
+    if brief and len(words) == 1:
+        return one_line(next(iter(words.values())), _ARGUMENTS)
+    return one_line(", ".join(f"{name}: {text}" for name, text in words.items()), _ARGUMENTS)
 
 
 def op_state(op: OpView, visit: VisitView, now_ms: float) -> str:
     """How long it took, or takes; or that nobody knows how it ended."""
     if op.finished_ms is not None:
-        return duration(op.finished_ms - op.started_ms)
-    if visit.state != "running" or any(later.step >= op.step for later in visit.ops[visit.ops.index(op) + 1 :]):
+        return short_duration(op.finished_ms - op.started_ms)
+    if visit.state != "running" or any(later.step == op.step for later in visit.ops[visit.ops.index(op) + 1 :]):
         return "interrupted"
-    return f"running {duration(now_ms - op.started_ms)}"
+    return f"running {short_duration(now_ms - op.started_ms)}"
 
 
 def trace_lines(view: View, now_ms: float, width: int, signs: Glyphs) -> list[Line]:
@@ -73,7 +78,7 @@ def _trace_line(visit: VisitView, op: OpView, now_ms: float, width: int, signs: 
     room = max(width - 4 - cell_len(name) - len(ending), 16)
     said = one_line(said, 400) and f" {signs.result} {one_line(said, 400)}"
     # the shorter of the two is kept whole
-    given = " " + arguments_words(op) if op.arguments.strip("{} ") else ""
+    given = " " + arguments_words(op, brief=True) if op.arguments.strip("{} ") else ""
     given = cut(given, max(room - cell_len(said), room // 2), signs.ellipsis)
     said = cut(said, room - cell_len(given), signs.ellipsis)
     spans: Sequence[Span] = (

@@ -86,7 +86,7 @@ def status_line(
         if text and len(text) <= room:
             spans.append((text, tone))
             room -= len(text)
-    spans.append((" " * max(room, 0), "text"))
+    spans.append((" " * (max(room, 0) + 1), "text"))
     return (*spans, *right)
 
 

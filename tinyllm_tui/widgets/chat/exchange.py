@@ -45,6 +45,7 @@ def footer_lines(
     lines = [_facts(view, number, signs, recorded=recorded)]
     if view.status == "rolled_back":
         error = view.error
+        lines += [((f"  could not be taken back: {one_line(each)}", "error"),) for each in view.uncompensated]
         if view.answer:
             lines.append((("  partial answer: shown, but kept neither in the session nor in memory", "faint"),))
         if error is not None and view.reason != "cancelled":
