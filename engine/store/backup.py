@@ -41,7 +41,7 @@ async def back_up(connection: aiosqlite.Connection, path: Path, version: int) ->
         part.unlink(missing_ok=True)
 
 
-def copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path, *, in_use: bool = True) -> None:
     """Copy a database, with what its write-ahead log holds, into one private file that needs no other beside it.
 
     The copy is of one moment, whoever writes meanwhile, and gets its name when it is whole and on the disk. Blocks.
@@ -49,6 +49,7 @@ def copy_database(source: Path, target: Path) -> None:
     Args:
         source: the database's file; it is only read.
         target: the copy; a file of that name is replaced.
+        in_use: whether somebody may write the source meanwhile; else no file is made beside it.
 
     Raises:
         sqlite3.Error: the source is no database that can be read, or the copy cannot be written.
@@ -58,7 +59,7 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         make_private(part, empty=True)
         with (
-            contextlib.closing(open_for_reading(source)) as original,
+            contextlib.closing(open_for_reading(source, in_use=in_use)) as original,
             contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy,
         ):
             original.backup(copy)
@@ -69,19 +70,29 @@ def copy_database(source: Path, target: Path) -> None:
             part.with_name(part.name + ending).unlink(missing_ok=True)
 
 
-def open_for_reading(source: Path) -> sqlite3.Connection:
-    """Also where nothing can be written beside the source, if then its write-ahead log is not there."""
+def open_for_reading(source: Path, *, in_use: bool = True) -> sqlite3.Connection:
+    """A connection that changes nothing in the database.
+
+    While a database may be in use, SQLite needs an index of its write-ahead log beside it; where none can be made, and
+    there is no log, the file alone is read.
+
+    Raises:
+        sqlite3.Error, UnicodeDecodeError: it cannot be read.
+    """
     uri = source.absolute().as_uri()
+    log = source.with_name(source.name + "-wal")
+    alone = f"{uri}?immutable=1"
+    if not in_use and not log.exists():
+        return sqlite3.connect(alone, uri=True)
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True)
     try:
         connection.execute(_BUSY)
         connection.execute("SELECT count(*) FROM sqlite_schema")
     except sqlite3.OperationalError as exc:
         connection.close()
-        log = source.with_name(source.name + "-wal")
         if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size):
             raise
-        return sqlite3.connect(f"{uri}?immutable=1", uri=True)
+        return sqlite3.connect(alone, uri=True)
     except BaseException:
         connection.close()
         raise

@@ -83,7 +83,7 @@ def _checked_copy(file: Path, part: Path) -> DeepReport:
     try:
         if not file.is_file() or not file.stat().st_size:
             raise _unusable(file, "there is no such file, or it is empty")
-        copy_database(file, copy)
+        copy_database(file, copy, in_use=False)
     except SQLITE_ERRORS as exc:
         if not is_damage(exc):
             raise

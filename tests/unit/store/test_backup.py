@@ -171,6 +171,7 @@ async def test_a_backup_of_a_newer_program_is_refused(folder: Path, tmp_path: Pa
 async def test_a_backup_of_an_older_program_is_brought_up_to_date(folder: Path) -> None:
     done = await restore(folder, RECORDED)
     assert done.report.schema == 1
+    assert names(RECORDED.parent, f"{RECORDED.name}*") == {RECORDED.name}, "nothing is left beside the backup"
     assert read(folder / FILE, "PRAGMA user_version") == [(VERSION,)]
     assert len(await questions(folder)) == 5
 
@@ -194,8 +195,9 @@ async def test_a_run_that_went_on_during_the_backup_is_neither_resumed_nor_undon
 # -- the deep check --------------------------------------------------------------------------------------------------
 
 
-def test_a_store_of_the_first_schema_is_sound() -> None:
-    report = examine(RECORDED)
+def test_a_store_of_the_first_schema_is_sound(tmp_path: Path) -> None:
+    shutil.copyfile(RECORDED, tmp_path / FILE)
+    report = examine(tmp_path / FILE)
     assert (report.sound, report.schema, report.transactions) == (True, 1, 5), report.problems
 
 
