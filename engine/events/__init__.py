@@ -1,8 +1,8 @@
 """The closed set of event types and their JSON codec.
 
 A run is a list of events. Bodies are frozen dataclasses, one per kind; `Event` is the envelope. Times ending in `_ms`
-are milliseconds. Adding a field with a default keeps `V`; any other change of a body raises its `V` and needs an upgrade
-in the codec.
+are milliseconds. Adding a field with a default keeps `V`; any other change of a body raises its `V` and needs an
+upgrade in the codec.
 """
 
 from engine.events.approvals import ApprovalAnswered, ApprovalAsked

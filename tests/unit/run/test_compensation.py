@@ -50,8 +50,8 @@ def content(workspace: Path) -> str | None:
     return file.read_text() if file.exists() else None
 
 
-def copies(workspace: Path) -> list[Path]:
-    folder = workspace.parent / "data" / "undo"
+def copies(workspace: Path, data: Path | None = None) -> list[Path]:
+    folder = (data or workspace.parent / "data") / "undo"
     return list(folder.iterdir()) if folder.exists() else []
 
 
@@ -166,21 +166,23 @@ class Snapshots:
     def __init__(self, workspace: Path, folder: Path) -> None:
         self.data = workspace.parent / "data"
         self._folder = folder
-        self._places = {"workspace": workspace, "undo": self.data / "undo"}
+        self._workspace = workspace
+        self._undo = self.data / "undo"
         self.log = Watched(self._take)
 
     def _take(self, event: ev.Event) -> None:
-        for name, place in self._places.items():
+        for place in (self._workspace, self._undo):
             if place.exists():
-                shutil.copytree(place, self._folder / f"{event.seq}" / name)
+                shutil.copytree(place, self._folder / f"{event.seq}" / place.name)
 
     async def restore(self, cut: int, world: int) -> None:
-        """The log as it was after `cut` events, and the files as they were after `world`."""
-        shutil.rmtree(self.data)
-        for name, place in self._places.items():
-            shutil.rmtree(place, ignore_errors=True)
-            if (self._folder / f"{world}" / name).exists():
-                shutil.copytree(self._folder / f"{world}" / name, place)
+        """A data folder with the log as it was after `cut` events, and the files as they were after `world`."""
+        self.data = self._workspace.parent / f"data_{cut}_{world}"
+        shutil.rmtree(self._workspace)
+        shutil.copytree(self._folder / f"{world}" / self._workspace.name, self._workspace)
+        undo = self._folder / f"{world}" / self._undo.name
+        if undo.exists():
+            shutil.copytree(undo, self.data / self._undo.name)
         await leave(self.log.events[:cut], self.data)
 
 
@@ -204,7 +206,7 @@ async def test_an_interruption_anywhere_applies_no_effect_twice_and_loses_none(
                     assert (result.status, result.error) == ("committed", None), where
                 (row,) = await eng.transactions()
             assert content(workspace) == ("one\ntwo\n" if recovery == "resume" else None), where
-            assert copies(workspace) == [], where
+            assert copies(workspace, taken.data) == [], where
             outcomes.add(row.status)
     assert outcomes == {"committed" if recovery == "resume" else "rolled_back"}
 
