@@ -27,7 +27,7 @@ from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
 from engine.run.plan import Plan, make_plan
-from engine.run.recovery import Interrupted, interrupted
+from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
@@ -99,6 +99,8 @@ class Engine:
         """Take over the runs that an earlier process left unfinished."""
         now = time.time_ns() // 1_000_000
         going_on, self.recovered = await interrupted(database, self._log, self.config, self._tools_of, wall_ms=now)
+        if self.data_dir is not None:
+            await forget_copies_of_ended(database, self.data_dir / UNDO, self._tools_of)
         if self.config.recovery == "leave":
             self.left = tuple(found.row for found in going_on)
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine import events as ev
 from engine.config import EngineConfig
@@ -12,6 +14,7 @@ from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.graph.recorded import recorded_graph
 from engine.run.compensation import forget_copies, take_back
 from engine.run.plan import Plan, make_plan
+from engine.run.state import RunState, apply
 from engine.run.transaction import Transaction
 from engine.store import queries
 from engine.store.database import Database, StoreError
@@ -111,3 +114,24 @@ async def roll_back(
     if not tx.state.effects.stuck:
         await forget_copies(tools)
     return body
+
+
+async def forget_copies_of_ended(database: Database, folder: Path, tools_of: Callable[[str], ToolContext]) -> None:
+    """Remove the undo copies of runs whose process ended between their end and the removal.
+
+    Copies of what could not be taken back stay for the person, and so do those of runs that are not in the database.
+
+    Args:
+        folder: has one folder for each run.
+    """
+    for tx in await asyncio.to_thread(_names_in, folder):
+        with contextlib.suppress(EngineError):
+            state = RunState()
+            for event in await queries.events(database, tx):
+                apply(state, event)
+            if state.terminal and not state.effects.stuck:
+                await forget_copies(tools_of(tx))
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
