@@ -32,6 +32,7 @@ _VARIANTS = (
     Metrics(boxed=True, detail=4, gap=2),
     Metrics(boxed=False, detail=9, gap=2),
     Metrics(boxed=False, detail=0, gap=2),
+    Metrics(boxed=False, detail=0, gap=1),
 )
 """From roomy to tight; the first that fits the pane is taken, else the last, scrolled."""
 
