@@ -274,3 +274,18 @@ def test_any_question_and_answer_come_back_as_they_were(question: str, answer: s
                 ]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("missing", ["kind = 'begin'", "kind = 'node_started'", "kind = 'committed'"])
+async def test_a_transaction_of_which_an_event_is_missing_is_damaged(tmp_path: Path, missing: str) -> None:
+    async with open_store(tmp_path) as store:
+        stream = start(store, 1)
+        store.log.append(ev.NodeStarted("n", 1, 1), stream)
+        store.log.append(ev.BackendChanged("e", "b", "ready"))
+        commit(store, stream)
+        await store.log.flush()
+        assert len(await queries.events(store.database, "tx1")) >= 4
+        await store.database.write(f"DELETE FROM events WHERE {missing}")
+        with pytest.raises(StoreError) as caught:
+            await queries.events(store.database, "tx1")
+        assert caught.value.code == "events_missing"
