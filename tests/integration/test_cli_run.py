@@ -222,3 +222,34 @@ def test_a_second_program_on_the_same_folder_says_whose_it_is_and_still_answers(
     assert len(home.transactions()) == 1
     first.communicate(timeout=LIMIT_S)
     assert first.returncode == 0
+
+
+def test_a_fork_asks_another_question_and_names_its_parent(home: Home) -> None:
+    assert home.call("run", FRANCE).status == 0
+    done = home.call("tx", "fork", "1", "--at", "1", "--question", "What is the capital of Italy?")
+    assert done.status == 0
+    assert "Rome" in done.out
+    assert "of #1, from its step 1" in home.call("tx", "show", "2").out
+    said = json.loads(home.call("tx", "fork", "#1", "--json").out)
+    assert (said["number"], said["usage"]["model_calls"]) == (3, 0), (
+        "what was answered before the step is not asked again"
+    )
+    assert "Paris" in said["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("99",), 1, "99"),
+        (("1", "--at", "9999"), 1, "no step 9999"),
+        (("1", "--at", "0"), 2, "--at"),
+        (("1", "--question", "  "), 2, "empty"),
+        (("1", "--graph", "multi_domian"), 1, "multi_domain"),
+    ],
+)
+def test_a_fork_that_cannot_be_is_one_message(home: Home, arguments: tuple[str, ...], status: int, said: str) -> None:
+    assert home.call("run", FRANCE).status == 0
+    done = home.call("tx", "fork", *arguments)
+    assert (done.status, done.out) == (status, "")
+    assert said in done.err
+    assert "Traceback" not in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,8 @@ from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, graph_reference
 if TYPE_CHECKING:
     from engine import Engine
     from engine.run.result import Result
+    from engine.run.run import Run
+    from engine.tools.policy import Approver
     from tinyllm_tui.settings import Loaded
 
 MAX_QUESTION_BYTES = 4_000_000
@@ -42,7 +45,14 @@ def run(ctx: click.Context, query: str | None, trace: bool, as_json: bool, sessi
     question = read_question(query)
     try:
         loaded = load(ctx)
-        return run_async(lambda interrupt: _run(loaded, question, interrupt, trace, as_json, session))
+
+        async def begin(eng: Engine, approver: Approver) -> Run:
+            import engine
+
+            graph = engine.load_graph(graph_reference(loaded))
+            return eng.start(graph, question, session=await find_session(eng, session), approver=approver)
+
+        return run_async(lambda interrupt: answer_of(loaded, begin, interrupt, trace=trace, as_json=as_json))
     except Exception as error:
         if not as_json or isinstance(error, BrokenPipeError | click.ClickException):
             raise
@@ -68,10 +78,15 @@ def read_question(query: str | None) -> str:
     return query
 
 
-async def _run(
-    loaded: Loaded, question: str, interrupt: Interrupt, trace: bool, as_json: bool, session: str | None
+async def answer_of(
+    loaded: Loaded,
+    begin: Callable[[Engine, Approver], Awaitable[Run]],
+    interrupt: Interrupt,
+    *,
+    trace: bool,
+    as_json: bool,
 ) -> int:
-    import engine
+    """Print the answer of the run that `begin` begins, and say how it ended; the exit status."""
     from tinyllm_tui.cli.answer import answer_printer
     from tinyllm_tui.cli.approving import TerminalApprover
     from tinyllm_tui.cli.opening import open_engine
@@ -89,9 +104,7 @@ async def _run(
 
     tracer = Trace(remark) if trace else None
     async with open_engine(loaded) as eng:
-        graph = engine.load_graph(graph_reference(loaded))
-        session = await find_session(eng, session)
-        running = eng.start(graph, question, session=session, approver=TerminalApprover(break_line))
+        running = await begin(eng, TerminalApprover(break_line))
         interrupt.run = running
         async for event in running.events():
             if printer is not None:

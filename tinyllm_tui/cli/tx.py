@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyllm_tui.cli import output
+from tinyllm_tui.cli.fork import fork
 from tinyllm_tui.cli.opening import with_engine
 from tinyllm_tui.cli.options import common_options
 from tinyllm_tui.cli.prune import prune
@@ -28,7 +29,7 @@ GRAPH_WIDTH = 14
 
 @click.group()
 def tx() -> None:
-    """Past transactions: list them, show one, print its events, send one to somebody else, remove old ones.
+    """Past transactions: list, show, fork, send to somebody else, remove old ones.
 
     A transaction is named by its number (42 or #42), its id, or a unique beginning of the id.
     """
@@ -185,6 +186,9 @@ def view_json(view: View) -> dict[str, Any]:
         "retries": view.retries,
         "nodes": sorted(visits, key=lambda visit: (visit["started_ms"], visit["visit"])),
         "timeline": [dataclasses.asdict(entry) for entry in view.timeline],
+        "parent": None if view.parent is None else {"number": view.parent[0], "step": view.parent[1]},
+        "resumed": view.resumed,
+        "uncompensated": list(view.uncompensated),
         "error": output.error_json(view.error),
     }
 
@@ -215,6 +219,9 @@ def _print_transaction(row: TransactionRow, view: View) -> None:
         ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
         ("session", row.session or "none"),
         *([("origin", "imported: it ran elsewhere")] if row.origin else []),
+        *([("fork", "of #{}, from its step {}".format(*view.parent))] if view.parent else []),
+        *([("resumed", f"{view.resumed} times after an interruption")] if view.resumed else []),
+        *([("not undone", "; ".join(view.uncompensated))] if view.uncompensated else []),
         ("backend", row.backend or "none"),
         ("models", ", ".join(models_used(view)) or "none"),
         ("usage", usage_text(row.usage)),
@@ -256,4 +263,5 @@ def _short_graph(row: TransactionRow) -> str:
 
 
 for _command in (export_run, import_run, prune):
-    tx.add_command(_command)
+    tx.add_command(fork)
+tx.add_command(_command)
