@@ -123,6 +123,7 @@ OTHER = {
     "backend": "openai",
     "ascii": "true",
     "durability": "strict",
+    "recovery": "leave",
     "embedded.threads": "7",
     "embedded.slots": "7",
     "retry.attempts": "7",

@@ -51,6 +51,7 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "roles": '{"code": "x"}',
         "ascii": "true",
         "durability": "strict",
+        "recovery": "leave",
         "data_dir": "/d",
         "embedded.model_path": "/m",
     }
