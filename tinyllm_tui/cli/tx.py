@@ -262,6 +262,5 @@ def _short_graph(row: TransactionRow) -> str:
     return output.one_line(row.graph_id.removeprefix("graph."), GRAPH_WIDTH)
 
 
-for _command in (export_run, import_run, prune):
-    tx.add_command(fork)
-tx.add_command(_command)
+for _command in (fork, export_run, import_run, prune):
+    tx.add_command(_command)
