@@ -7,11 +7,11 @@ import contextlib
 import errno
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -82,6 +82,9 @@ _PROBES = (
 """What every start reads: damage there is found while the file can still be moved aside."""
 
 
+T = TypeVar("T")
+
+
 class StoreError(EngineError):
     """The database cannot be opened, read or written."""
 
@@ -103,6 +106,8 @@ class Database:
         """Held while `temp.incoming` of the writing connection is used."""
         self._writer = writer
         self._ownership = ownership
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """Connections that are being opened or closed."""
 
     @classmethod
     async def open(cls, folder: Path) -> Database:
@@ -216,13 +221,26 @@ class Database:
 
         It has its own snapshot and ends at once, so it never keeps the write-ahead log from being reset.
         """
-        connection = await _connect(self.path)
+        opening = self._own(_connect(self.path))
+        try:
+            # who is cancelled while its thread works leaves that to end by itself: `close` waits for it
+            connection = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._own(_closed(opening))
+            raise
         try:
             await connection.execute_fetchall("PRAGMA query_only = ON")
             await connection.execute_fetchall("PRAGMA busy_timeout = 5000")
             yield connection
         finally:
-            await asyncio.shield(connection.close())
+            await asyncio.shield(self._own(connection.close()))
+
+    def _own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that ends before the database is closed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[sqlite3.Row]:
         """All rows of one query.
@@ -237,12 +255,20 @@ class Database:
             raise store_error(exc, self.path) from exc
 
     async def close(self) -> None:
-        """Close the writing connection and give up the ownership."""
+        """Close all connections and give up the ownership."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         with contextlib.suppress(sqlite3.Error):
             if not self.read_only:
                 await self._writer.execute_fetchall("PRAGMA optimize")
         await self._writer.close()
         self._ownership.release()
+
+
+async def _closed(opening: asyncio.Task[aiosqlite.Connection]) -> None:
+    """Close a connection that nobody waits for any more."""
+    with contextlib.suppress(*SQLITE_ERRORS):
+        await (await opening).close()
 
 
 def store_error(exc: BaseException, path: Path) -> StoreError:
