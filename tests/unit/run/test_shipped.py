@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -103,6 +104,24 @@ async def test_a_piece_that_fails_makes_the_summary_a_partial_one(scripted: Scri
     ran = await ask(engine.load_graph("map_reduce"), text)
     assert (ran.result.text, ran.result.status, ran.result.exit) == ("All in all.", "committed", "fallback")
     assert (ran.result.data["partial"], ran.result.data["dead"]) == (True, 1)
+
+
+async def test_pieces_that_take_too_long_are_left_out(scripted: ScriptedBackend) -> None:
+    never = asyncio.Event()
+
+    def script(request: ChatRequest) -> list[Any]:
+        return (
+            [never] if "0050 " in text_of(request) else ["All in all." if "Notes" in text_of(request) else "A piece."]
+        )
+
+    scripted.script = script
+    document = engine.load_graph("map_reduce").model_dump(mode="json")
+    (piece,) = [node for node in document["nodes"] if node["id"] == "summarise"]
+    assert 0 < piece["config"]["timeout_ms"] < 300_000, "the run's own deadline would roll everything back"
+    piece["config"]["timeout_ms"] = 500
+    text = "\n".join(f"{number:04} " + "x" * 90 for number in range(100))
+    ran = await ask(engine.GraphSpec.model_validate(document), text)
+    assert (ran.result.text, ran.result.exit, ran.result.data["dead"]) == ("All in all.", "fallback", 1)
 
 
 async def test_a_summary_of_summaries_that_is_no_good_gives_way_to_the_summaries(scripted: ScriptedBackend) -> None:
