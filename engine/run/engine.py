@@ -7,13 +7,12 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import events as ev
-from engine.bus import EventBus
 from engine.config import BackendName, EngineConfig
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
@@ -27,19 +26,20 @@ from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
 from engine.run.plan import Plan, make_plan
+from engine.run.records import Records
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
 from engine.store import queries, retention
 from engine.store.database import Database, StoreError
-from engine.store.log import EventLog, span
-from engine.store.retention import Limits, PruneReport
-from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.store.log import EventLog
+from engine.store.retention import Limits
+from engine.store.rows import TransactionRow
 from engine.tools.policy import Approver
 from engine.tools.protocol import ToolContext
 from engine.tools.workspace import Workspace
-from engine.view import View, fold
+from engine.view import fold
 
 UNDO = "undo"
 """Folder of undo copies in the data folder."""
@@ -47,14 +47,14 @@ _PLANS = 64
 """Compiled graphs that are kept."""
 
 
-class Engine:
+class Engine(Records):
     """Use `engine.open` to make one. All methods belong to the event loop that opened it."""
 
     def __init__(self, config: EngineConfig, data_dir: Path | None, approver: Approver | None = None) -> None:
+        super().__init__()
         self.config = config
         self._approver = approver
         self.data_dir = data_dir
-        self.bus = EventBus()
         self.notices: list[str] = []
         """Sentences for the person about what opening found, and later about a backend that was passed over."""
         self.recovered: tuple[TransactionRow, ...] = ()
@@ -63,19 +63,13 @@ class Engine:
         """Runs found unfinished at start-up that go on."""
         self.left: tuple[TransactionRow, ...] = ()
         """Transactions found unfinished at start-up that another start can go on with."""
-        self._database: Database | None = None
-        self._log = EventLog(self.bus, None)
         self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
         self._connection = Connection(config, self._breakers, self._emit, self.notices)
-        self._turns: dict[str, list[tuple[str, str, str]]] = {}
-        """Session -> (role, content, transaction) of turns that are kept in memory only."""
         self._workspace = None if config.workspace is None else Workspace(config.workspace)
         self._tool_slots = asyncio.Semaphore((os.cpu_count() or 1) + 2)
         """Tool calls at the same time, of all runs."""
         self._plans: dict[str, Plan] = {}
         self._last_plan: tuple[GraphSpec | None, Plan | None] = (None, None)
-        self._next_number = 1
-        self._runs: set[Run] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
 
@@ -119,16 +113,6 @@ class Engine:
             return
         next_gseq, self._next_number = await queries.next_numbers(self._database)
         self._log = EventLog(self.bus, self._database, next_gseq=next_gseq, durability=self.config.durability)
-
-    @property
-    def _recording(self) -> Database | None:
-        """The database, where runs are recorded in it."""
-        return None if self._database is None or self._database.read_only else self._database
-
-    @property
-    def read_only(self) -> bool:
-        """Whether a database is open that this engine must not write; runs then live in memory only."""
-        return self._database is not None and self._database.read_only
 
     async def shut_down(self) -> None:
         """Roll back what runs, write what is queued, end the backend. Nothing is left when it returns."""
@@ -352,190 +336,6 @@ class Engine:
         self._last_plan = (graph, plan)
         return plan
 
-    # -- reading -----------------------------------------------------------------------------------------------------
-
-    async def events(self, tx: str) -> list[ev.Event]:
-        """All events of a transaction with the engine stream's inside its span, in order.
-
-        Raises:
-            StoreError: the database cannot be read.
-        """
-        return await self._events_after(tx, 0)
-
-    async def _events_after(self, tx: str, after: int) -> list[ev.Event]:
-        kept = self._log.kept(tx, after=after)
-        if kept or self._database is None:
-            return kept
-        pending = self._log.pending()  # taken first: what is written meanwhile is found in the store
-        stored = await queries.events(self._database, tx, after=after)
-        if stored and isinstance(stored[-1].body, ev.TERMINAL):
-            return stored
-        last = stored[-1].gseq if stored else after
-        return stored + span(pending, tx, after=last, began=last > 0)
-
-    async def view(self, tx: str, upto: int | None = None) -> View:
-        """What the panes show of a transaction, folded from the store; `upto` is the `seq` of the last event."""
-        events = await self.events(tx)
-        if upto is not None:
-            last = next((i for i, e in enumerate(events) if e.tx is not None and e.seq > upto), len(events))
-            events = events[:last]
-        return fold(events)
-
-    async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]:
-        """The recorded transactions, newest first."""
-        if self._database is None:
-            return []
-        return await queries.transactions(self._database, limit=limit, session=session)
-
-    async def transaction(self, reference: str) -> TransactionRow:
-        """One transaction by number (`42`, `#42`), id or unique beginning of an id.
-
-        Raises:
-            EngineError: not_found.
-        """
-        if self._database is None:
-            raise EngineError(
-                ErrorClass.NOT_FOUND, "transaction_not_found", "There is no store.", remedy="Open one with --data-dir."
-            )
-        return await queries.transaction(self._database, reference)
-
-    async def prune(
-        self,
-        *,
-        keep: int | None = None,
-        older_than_s: float | None = None,
-        max_bytes: int | None = None,
-        dry_run: bool = False,
-    ) -> PruneReport:
-        """Remove old finished transactions; a run that goes on and what a kept one needs are never touched.
-
-        Args:
-            keep: keep the newest so many.
-            older_than_s: remove those that ended longer ago, in seconds.
-            max_bytes: remove the oldest until the store has this size.
-            dry_run: only say what would go.
-
-        Raises:
-            EngineError: invalid_request, when no limit is given, or there is no store.
-            StoreError: the database is open for reading only, or does not take it.
-        """
-        if self._database is None:
-            raise _no_store()
-        return await retention.prune(self._database, Limits(keep, older_than_s, max_bytes), dry_run=dry_run)
-
-    async def export(self, tx: str) -> AsyncIterator[bytes]:
-        """The lines of a file from which a finished transaction can be imported elsewhere.
-
-        It holds everything that was recorded: questions, answers, prompts, what tools were given and gave back.
-
-        Args:
-            tx: the transaction's id.
-
-        Raises:
-            EngineError: not_found; or invalid_request while it still goes on.
-            StoreError: the database cannot be read, or an event is damaged.
-        """
-        from engine.store.export_run import export_kept, export_stored
-
-        kept = self._log.kept(tx)
-        if kept or self._database is None:
-            for line in export_kept(tx, kept):
-                yield line
-            return
-        async for line in export_stored(self._database, tx):
-            yield line
-
-    async def import_run(self, lines: AsyncIterable[bytes] | Iterable[bytes]) -> TransactionRow:
-        """Add a transaction that was exported elsewhere; it is there as a whole, or not at all.
-
-        Args:
-            lines: of the file, each with its end; `engine.store.run_file.lines_of` reads them safely.
-
-        Raises:
-            EngineError: invalid_request, for a file that is not as it was written, a run that is here already, while a
-                run goes on, or where there is no store.
-            StoreError: the database is open for reading only, or does not take it.
-        """
-        from engine.store.import_run import import_lines
-
-        if self._database is None:
-            raise _no_store()
-        if self._recording is None:
-            raise self._database.refusal("nothing can be imported")
-        return await import_lines(self._recording, lines, self._reserve, self._take_number)
-
-    def _reserve(self, count: int) -> int:
-        """Numbers for imported events."""
-        if self._runs:
-            raise EngineError(
-                ErrorClass.INVALID_REQUEST,
-                "run_in_progress",
-                "Nothing can be imported while a run goes on.",
-                remedy="Wait for its end, or cancel it.",
-            )
-        return self._log.reserve(count)
-
-    def _take_number(self) -> int:
-        number = self._next_number
-        self._next_number += 1
-        return number
-
-    async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]:
-        """The revisions of graphs that have run here, of one graph (`graph.quick`) or of all, used last first.
-
-        Raises:
-            StoreError: the database cannot be read, or keeps no revisions yet.
-        """
-        return [] if self._database is None else await queries.revisions(self._database, graph_id)
-
-    async def graph_revision(self, reference: str) -> GraphSpec:
-        """A graph as it was when it ran.
-
-        Args:
-            reference: unique beginning of a revision's hash, of 4 digits at least; or `#42`, for the graph of that
-                transaction.
-
-        Raises:
-            EngineError: not_found, or it is a graph that this version of the program cannot read.
-            StoreError: the database cannot be read, or keeps no revisions yet.
-        """
-        if self._database is None:
-            raise EngineError(
-                ErrorClass.NOT_FOUND, "revision_not_found", "There is no store.", remedy="Open one with --data-dir."
-            )
-        return recorded_graph(await queries.revision_document(self._database, reference), reference)
-
-    async def sessions(self) -> list[SessionRow]:
-        """The sessions, latest use first."""
-        return [] if self._database is None else await queries.sessions(self._database)
-
-    async def create_session(self, name: str = "") -> SessionRow:
-        """A new, empty session; where nothing is recorded it lives as long as this engine."""
-        now = time.time_ns() // 1_000_000
-        row = SessionRow(uuid.uuid4().hex, replace_surrogates(name) or "session", now, now, 0)
-        if self._recording is not None:
-            await queries.create_session(self._recording, row)
-        else:
-            self._turns[row.id] = []
-        return row
-
-    async def session_messages(self, session: str) -> list[tuple[str, str, str]]:
-        """(role, content, transaction) of a session's messages, oldest first.
-
-        Raises:
-            EngineError: not_found.
-        """
-        if session in self._turns:
-            return list(self._turns[session])
-        if self._database is None or not await queries.session_exists(self._database, session):
-            raise EngineError(
-                ErrorClass.NOT_FOUND,
-                "session_not_found",
-                f"There is no session {session!r}.",
-                remedy="Leave the session out, or create one.",
-            )
-        return await queries.session_messages(self._database, session)
-
 
 @asynccontextmanager
 async def open(  # noqa: A001 - `engine.open` is the name of the face
@@ -565,10 +365,6 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
         yield engine
     finally:
         await engine.shut_down()
-
-
-def _no_store() -> EngineError:
-    return EngineError(ErrorClass.INVALID_REQUEST, "no_store", "There is no store.", remedy="Open one with --data-dir.")
 
 
 def _json_fields(inputs: Mapping[str, Any]) -> dict[str, Any]:
