@@ -318,9 +318,18 @@ def _unusable(folder: Path, exc: BaseException) -> StoreError:
 
 async def _connect(path: Path) -> aiosqlite.Connection:
     """A connection without transactions of its own; text that is not UTF-8 any more is read all the same."""
-    connection = await aiosqlite.connect(path, isolation_level=None)
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # checksums find what is damaged
-    return connection
+
+    async def opened() -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # checksums find what is damaged
+        return connection
+
+    opening = asyncio.create_task(opened())
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:  # its thread opens it all the same
+        await (await opening).close()
+        raise
 
 
 def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list[str]]:
