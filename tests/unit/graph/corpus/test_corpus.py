@@ -13,7 +13,7 @@ from engine.graph.fields import NodeConfig
 from engine.graph.loader import parse_graph
 from engine.graph.problems import GraphError, Problem
 from engine.graph.spec import CONFIGS
-from tests.unit.graph.corpus import of_config, of_form, of_shape, of_text
+from tests.unit.graph.corpus import of_config, of_form, of_inner, of_shape, of_text
 from tests.unit.graph.corpus.bases import Base, bases, write
 from tests.unit.graph.corpus.broken import Broken
 from tests.unit.graph.corpus.of_text import BrokenText
@@ -28,7 +28,8 @@ def corpus() -> tuple[Broken, ...]:
     seen: Counter[tuple[object, ...]] = Counter()
     found: list[Broken] = []
     for base in bases():
-        made = [*of_form.mutations(base, seen), *of_shape.mutations(base), *of_config.mutations(base)]
+        made = [*of_form.mutations(base, seen), *of_shape.mutations(base)]
+        made += [*of_config.mutations(base), *of_inner.mutations(base)]
         kinds: Counter[str] = Counter()
         for broken in made:
             kinds[broken.kind] += 1
