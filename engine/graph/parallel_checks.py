@@ -105,7 +105,8 @@ def check_meetings(spec: GraphSpec, following: _Following) -> Iterator[Problem]:
     position = {node.id: index for index, node in enumerate(spec.nodes)}
     joins = {node.id: node.config for node in spec.nodes if isinstance(node.config, JoinConfig)}
     fanouts = {node.id: node.config for node in spec.nodes if isinstance(node.config, FanoutConfig)}
-    meetings = {name: meeting_point(following, joins, config.targets) for name, config in fanouts.items()}
+    begins = {name: config.targets for name, config in fanouts.items()}
+    meetings = {name: meeting_point(following, joins, targets, begins) for name, targets in begins.items()}
     missed: set[str] = set()
     for name, config in fanouts.items():
         meeting = meetings[name]

@@ -10,7 +10,7 @@ from engine.graph.conditions import Condition, compile_condition
 from engine.graph.fields import NodeConfig
 from engine.graph.inner_configs import SubgraphConfig
 from engine.graph.meeting import meeting_point
-from engine.graph.spec import GateConfig, GraphSpec, JoinConfig, NodeSpec
+from engine.graph.spec import FanoutConfig, GateConfig, GraphSpec, JoinConfig, NodeSpec
 from engine.graph.topology import entry_nodes, reachable, successors
 from engine.message import Message
 from engine.nodes.context import AsyncNode, InlineNode, NodeContext, Outcome
@@ -71,7 +71,10 @@ class Plan:
         if targets not in self._meetings:
             while len(self._meetings) >= _MEETINGS:
                 self._meetings.pop(next(iter(self._meetings)))
-            self._meetings[targets] = meeting_point(self.following, frozenset(self.joins), targets)
+            fanouts = {
+                name: spec.config.targets for name, spec in self.specs.items() if isinstance(spec.config, FanoutConfig)
+            }
+            self._meetings[targets] = meeting_point(self.following, frozenset(self.joins), targets, fanouts)
         return self._meetings[targets]
 
     @property

@@ -543,3 +543,29 @@ async def test_the_state_folded_from_the_store_is_the_one_that_the_run_decided_f
     assert replayed(stored) == states[0]
     assert states[0].scopes["inner#1"].decided
     assert states[0].scopes["fan#1"].frozen().dead == (1,)
+
+
+async def test_a_fan_out_over_a_list_may_hold_another_one_with_a_join_of_its_own() -> None:
+    graph = make_graph(
+        [
+            node("start", "entry"),
+            node("pieces", "transform", operation="split", separator=" "),
+            node("each", "fanout", targets=["fan"], over="items"),
+            node("fan", "fanout", targets=["up", "low"]),
+            node("up", "transform", operation="upper"),
+            node("low", "transform", operation="lower"),
+            node("both", "join", separator="/"),
+            node("all", "join", separator=" "),
+            node("end", "exit"),
+        ],
+        [
+            ("start", "pieces"),
+            ("pieces", "each"),
+            ("up", "both"),
+            ("low", "both"),
+            ("both", "all"),
+            ("all", "end"),
+        ],
+    )
+    ran = await ask(graph, "One Two Three")
+    assert (ran.result.status, ran.result.text) == ("committed", "ONE/one TWO/two THREE/three")
