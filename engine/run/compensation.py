@@ -21,19 +21,41 @@ _REGISTRY = ToolRegistry()
 async def take_back(tx: Transaction, effects: Iterable[Effect], tools: ToolContext) -> None:
     """Take back effects in the order given. What cannot be is left standing, and noted as stuck.
 
-    A crash in between is harmless: an effect without `compensated` is taken back again, which does nothing where it
-    was already.
+    That it is taken back is on disk before it is: a store that refuses leaves the effect, for else a later process
+    would go on with a run whose log says that it was done. A crash in between is harmless: an effect without
+    `compensated` is taken back again, which does nothing where it was already.
     """
     for effect in effects:
         intent = effect.intent
-        tx.emit(ev.Compensating(effect.path, effect.visit, intent.call, intent.tool))
+        compensating = tx.emit(ev.Compensating(effect.path, effect.visit, intent.call, intent.tool))
         error: EngineError | None = None
         try:
+            await tx.log.synced(compensating)
             await _to_its_end(compensate(_REGISTRY.get(intent.tool), intent, tools))
         except EngineError as exc:
             error = exc
         info = error.info(node=effect.path) if error is not None else None
         tx.emit(ev.Compensated(effect.path, effect.visit, intent.call, intent.tool, info))
+
+
+async def take_back_first(tx: Transaction, effects: Iterable[Effect], tools: ToolContext) -> None:
+    """Take back effects that are to be made again.
+
+    Raises:
+        EngineError: one of them stands: it must not be made twice.
+    """
+    effects = list(effects)
+    await take_back(tx, effects, tools)
+    for effect in effects:
+        reason = tx.state.effects.stuck.get(effect.intent.call)
+        if reason is not None:
+            raise EngineError(
+                ErrorClass.RESOURCE,
+                "not_taken_back",
+                f"What was done before could not be taken back, so it is not done again. {reason}",
+                remedy="Look at what it did, and put it right by hand; then ask again.",
+                node=effect.path,
+            )
 
 
 async def settle_unfinished(tx: Transaction, tools: ToolContext) -> None:

@@ -139,7 +139,7 @@ class Driver:
             terminal = await self._end(tx, verdict)
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the run's stream gets its terminal event
             terminal = await self._fail(tx, classify(_first(exc)).info())
-        if tx.state.terminal and self._tools.workspace is not None and not tx.state.effects.stuck:
+        if tx.settled and self._tools.workspace is not None and not tx.state.effects.stuck:
             await forget_copies(self._tools)
         backend = prepared.connected.backend.kind if prepared.connected else ""
         return result_of(run, terminal, backend=backend, visits=visits, text=tx.partial)
@@ -239,7 +239,8 @@ class Driver:
                 StoreError
             ):  # the terminal event is published, and written when the store recovers
                 return await tx.roll_back("failed", error, take_back=lambda: self._take_back(tx))
-        return ev.RolledBack("failed", error, usage=tx.state.usage)
+        left = tx.state.effects.left()
+        return ev.RolledBack("failed", error, usage=tx.state.usage, uncompensated=left)
 
     async def _end(self, tx: Transaction, verdict: Verdict) -> ev.Body:
         """Commit or roll back, as the outcome table says."""

@@ -41,6 +41,12 @@ class Effects:
                 if (effect.path, effect.visit, effect.step) == (body.path, body.visit, body.step) and not effect.done:
                     self.standing[call] = replace(effect, done=seq)
 
+    def compensating(self, body: ev.Compensating) -> None:
+        """It is on its way back: whether it stands is not known any more."""
+        effect = self.standing.get(body.call)
+        if effect is not None:
+            self.standing[body.call] = replace(effect, done=0)
+
     def compensated(self, body: ev.Compensated) -> None:
         if body.error is None:
             self.standing.pop(body.call, None)
@@ -57,6 +63,12 @@ class Effects:
         """
         found = [each for each in self.standing.values() if each.seq >= since and each.path.startswith(within)]
         return sorted(found, key=lambda each: (each.done == 0, each.done or each.seq), reverse=True)
+
+    def left(self) -> tuple[str, ...]:
+        """What stands when a run has to end without taking anything back, in words."""
+        return tuple(
+            f"{each.intent.tool}: the store refused to record the end of the run" for each in self.to_take_back()
+        )
 
     def unfinished(self) -> list[Effect]:
         """Calls without an outcome: whether they happened is not known."""

@@ -20,7 +20,7 @@ from engine.graph.spec import ExitConfig
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
 from engine.run.attempts import attempt_visit
-from engine.run.compensation import take_back
+from engine.run.compensation import take_back_first
 from engine.run.failures import failed
 from engine.run.flow import Flow
 from engine.run.frame import Frame, Limits
@@ -332,7 +332,12 @@ class Executor:
         assert outcome.retry is not None  # noqa: S101 - as above
         to, tx = self.frame.prefix + outcome.rewind_to, self.frame.tx
         effects = tx.state.effects.to_take_back(since=tx.first_taken_back(to, activation), within=self.frame.prefix)
-        await take_back(tx, effects, self.frame.services.tools)
+        try:
+            await take_back_first(tx, effects, self.frame.services.tools)
+        except EngineError as error:
+            self.frame.finish(activation, "failed", started, error=error)
+            self._verdict = Verdict("failed", error=error.info(node=activation.node))
+            return
         with tx.log.block():
             self.frame.finish(activation, "ok", started, made=outcome)
             tx.rewind(activation, to, outcome.retry, self._state)

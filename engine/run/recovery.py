@@ -127,9 +127,11 @@ async def forget_copies_of_ended(database: Database, folder: Path, tools_of: Cal
     for tx in await asyncio.to_thread(_names_in, folder):
         with contextlib.suppress(EngineError):
             state = RunState()
-            for event in await queries.events(database, tx):
+            events = await queries.events(database, tx)
+            for event in events:
                 apply(state, event)
-            if state.terminal and not state.effects.stuck:
+            left = any(isinstance(event.body, ev.RolledBack) and event.body.uncompensated for event in events)
+            if state.terminal and not left and not state.effects.stuck:
                 await forget_copies(tools_of(tx))
 
 

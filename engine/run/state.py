@@ -320,6 +320,7 @@ _OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.OpStarted: _to_operations(Operations.op_started),
     ev.OpFinished: _op_finished,
     ev.EffectIntended: lambda state, body: state.effects.intended(body, state.seq),
+    ev.Compensating: lambda state, body: state.effects.compensating(body),
     ev.Compensated: lambda state, body: state.effects.compensated(body),
     ev.ModelStarted: _to_operations(Operations.model_started),
     ev.ModelFinished: _model_finished,

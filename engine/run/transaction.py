@@ -15,7 +15,7 @@ from engine.store.log import EventLog, TxStream
 class Transaction:
     """created -> executing -> committed | rolling_back -> rolled_back. Every change is an event first."""
 
-    __slots__ = ("_log", "_quiet", "_stream", "_targets", "partial", "rolling_back", "state", "tx")
+    __slots__ = ("_log", "_quiet", "_stream", "_targets", "partial", "rolling_back", "settled", "state", "tx")
 
     def __init__(self, log: EventLog, stream: TxStream) -> None:
         self._log = log
@@ -23,6 +23,8 @@ class Transaction:
         self.tx = stream.tx
         self.state = RunState()
         self.rolling_back = False
+        self.settled = False
+        """Whether its end is on disk."""
         """Whether a rollback has begun, here or before an interruption."""
         self.partial = ""
         """What there is of an answer: the latest text that a model showed and that was not taken back."""
@@ -184,7 +186,10 @@ class Transaction:
         """
         if self._log.failed and self._log.error is not None:
             raise self._log.error  # a commit that cannot be durable must not be seen by anybody
-        await self._log.synced(self.emit(body))
+        event = self.emit(body)
+        self._log.would_leave(event, self.state.effects.left())
+        await self._log.synced(event)
+        self.settled = True
 
     async def roll_back(
         self,
@@ -214,4 +219,5 @@ class Transaction:
         stuck = tuple(self.state.effects.stuck.values())
         body = ev.RolledBack(reason, error, usage=self.state.usage, text=text, exit=exit_status, uncompensated=stuck)
         await self._log.synced(self.emit(body))
+        self.settled = True
         return body

@@ -16,10 +16,12 @@ from engine.message import Message, brief_json
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import Capability, ChatRequest
 from engine.run import inner
-from engine.run.compensation import take_back
+from engine.run.compensation import take_back, take_back_first
+from engine.run.effects import Effect
 from engine.run.frame import Frame
 from engine.run.limit import Limit, within
 from engine.run.transaction import Transaction
+from engine.store.database import StoreError
 from engine.tools.policy import Approval, ApprovalRequest, Decision
 from engine.tools.protocol import Intent, ToolContext
 
@@ -183,7 +185,7 @@ class Visit:
         if isinstance(earlier, ev.OpFinished):
             return earlier.result
         # what this step did when it was asked for something else is not what the visit wants any more
-        await self._take_back(step)
+        await take_back_first(tx, self._effects(step), self.frame.services.tools)
         self.emit(ev.OpStarted(self.path, self.visit, step, name, digest, arguments=brief_json(given)))
         self._in_op = True
         try:
@@ -192,17 +194,17 @@ class Visit:
             info = classify(exc).info(node=self.path)
             self.emit(ev.OpFinished(self.path, self.visit, step, name, error=info))
             if isinstance(exc, Exception):
-                await self._take_back(step)
+                await take_back(tx, self._effects(step), self.frame.services.tools)
             raise
         finally:
             self._in_op = False
         self.emit(ev.OpFinished(self.path, self.visit, step, name, result))
         return result
 
-    async def _take_back(self, step: int) -> None:
-        tx = self.frame.tx
-        effects = tx.state.effects.at(self.path, self.visit, step) if tx.state.effects.standing else ()
-        await take_back(tx, effects, self.frame.services.tools)
+    def _effects(self, step: int) -> Sequence[Effect]:
+        """Those of one operation that stand."""
+        effects = self.frame.tx.state.effects
+        return effects.at(self.path, self.visit, step) if effects.standing else ()
 
 
 class EffectJournal:
@@ -227,4 +229,9 @@ class EffectJournal:
             intent.arguments_hash,
             intent.undo,
         )
-        await self._tx.log.synced(self._tx.emit(body))
+        event = self._tx.emit(body)
+        try:
+            await self._tx.log.synced(event)
+        except StoreError:  # the change is never begun
+            self._tx.emit(ev.Compensated(body.path, body.visit, intent.call, intent.tool))
+            raise

@@ -85,6 +85,8 @@ class EventLog:
         self._in_block = False
         self._joined: set[int] = set()
         """Numbers of queued events that are written together with the next one."""
+        self._would_leave: dict[int, tuple[str, ...]] = {}
+        """Number of a queued commit -> what is left of its run if it is taken back."""
         self._held: deque[Event] = deque()
         self._synced = next_gseq - 1
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -145,6 +147,11 @@ class EventLog:
         finally:
             self._in_block = False
             self._joined.discard(self._next - 1)
+
+    def would_leave(self, commit: Event, left: tuple[str, ...]) -> None:
+        """Say which effects stand that nobody takes back where the store never takes this commit, in words."""
+        if left and commit.gseq > self._synced:
+            self._would_leave[commit.gseq] = left
 
     def _is_barrier(self, body: Body) -> bool:
         return self._strict or body.SYNC is Sync.BARRIER
@@ -238,6 +245,7 @@ class EventLog:
             for event, _ in group:
                 self._queue.popleft()
                 self._joined.discard(event.gseq)
+                self._would_leave.pop(event.gseq, None)
             self._written(group[-1][0].gseq)
         self._wake.clear()
         return True
@@ -285,7 +293,9 @@ class EventLog:
         taken_back: dict[int, Event] = {}
         for index, (event, _) in enumerate(self._queue):
             if isinstance(event.body, Committed):
-                event = replace(event, body=RolledBack("failed", error.info(), usage=event.body.usage))
+                left = self._would_leave.pop(event.gseq, ())
+                body = RolledBack("failed", error.info(), usage=event.body.usage, uncompensated=left)
+                event = replace(event, body=body)
                 taken_back[event.gseq] = event
                 self._queue[index] = (event, _json_of(event.body))
         if taken_back:
