@@ -15,7 +15,6 @@ import random
 import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from typing import Any
 
 from tests.faults import ledger
 from tests.faults.oracle import Oracle
+from tests.faults.programs import figures_of, shares
 from tests.faults.workload import Job, live, works
 
 LONGEST_LIFE_S = 0.6
@@ -229,18 +229,13 @@ def measure(kills: int, *, seed: int, at_once: int = AT_ONCE) -> Figures:
     Raises:
         RuntimeError: one of the programs broke.
     """
-    shares = [len(range(kills)[number::at_once]) for number in range(at_once)]
-    command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "tests.faults.kills"]
-    programs = [
-        subprocess.Popen([*command, "--one", "--kills", f"{share}", "--seed", f"{seed * 1000 + number}"],
-                         stdout=subprocess.PIPE, text=True)
-        for number, share in enumerate(shares)
-    ]  # fmt: skip
+    arguments = [
+        ["--one", "--kills", f"{share}", "--seed", f"{seed * 1000 + number}"]
+        for number, share in enumerate(shares(kills, at_once))
+    ]
     figures = Figures()
-    for said, _ in [program.communicate() for program in programs]:
-        if not said:
-            raise RuntimeError("A program that kills ended without its figures.")
-        figures.add(Figures(**json.loads(said)))
+    for each in figures_of("tests.faults.kills", arguments):
+        figures.add(Figures(**each))
     return figures
 
 
