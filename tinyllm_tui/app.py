@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.scrollbar import ScrollBar
 
 from engine.errors import EngineError, ErrorClass, classify
+from engine.events import Event
 from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.approvals import Approvals
@@ -106,7 +107,8 @@ class CockpitApp(App[None]):
         self.approvals = Approvals(self, self.signs)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
-        self._watch = GraphWatch(graph_name, load_graph or _load_graph)
+        self.load_graph = load_graph or _load_graph
+        self._watch = GraphWatch(graph_name, self.load_graph)
         self._pause = pause
         self._theme_name = theme
         self._themes: list[str] = []
@@ -379,6 +381,31 @@ class CockpitApp(App[None]):
         from tinyllm_tui.screens.transactions import TransactionsScreen
 
         self.push_screen(TransactionsScreen(self.opened))
+
+    def offer_fork(self, events: Sequence[Event], at: int) -> None:
+        """Ask how to go on from a step of a past run, of which these are the events."""
+        from tinyllm_tui.screens.fork import ForkScreen, fork_point
+
+        try:
+            point = fork_point(events, at)
+        except EngineError as error:
+            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
+        else:
+            self.push_screen(ForkScreen(point, self.signs))
+
+    async def offer_fork_of(self, tx: str) -> None:
+        """Ask how to begin a past run again."""
+        try:
+            events = await (await self.opened()).events(tx)
+        except EngineError as error:
+            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
+        else:
+            self.offer_fork(events, 1)
+
+    def show_live(self) -> None:
+        """Leave every screen above the live panes."""
+        while self.screen is not self._cockpit:
+            self.pop_screen()
 
     def action_use_theme(self, name: str) -> None:
         self.theme = name

@@ -24,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Help", "every key, by place", "app.help", "/help"),
     Command("Replay a past transaction", "list what was asked and step through it", "transactions", "/replay"),
     Command("New conversation", "the next question begins a session of its own", "new_session", "/new"),
+    Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
     Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),
     Command("Zoom the pane", "this pane alone, or all of them again", "zoom", "/zoom"),
     Command("Go to the prompt", "", "prompt"),

@@ -11,6 +11,7 @@ from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
 from tinyllm_tui.widgets.board import Moment
 
 if TYPE_CHECKING:
+    from engine.graph.spec import GraphSpec
     from tinyllm_tui.app import CockpitApp
     from tinyllm_tui.widgets.chat.exchange import Exchange
 
@@ -35,8 +36,7 @@ class Conversation:
 
     def ask(self, question: str, shown: str) -> bool:
         """Begin to answer; false (and a message) while another question is being answered."""
-        if self.busy:
-            self._app.notify("One question at a time: Esc cancels the running one.", severity="warning")
+        if self._refused():
             return False
         exchange = self._app.chat.begin(shown)
         self._exchange = exchange
@@ -56,6 +56,51 @@ class Conversation:
         self._run, self._exchange = run, None
         self._worker = self._app.run_worker(self._go_on(run), group="run", exclusive=True, exit_on_error=False)
         return True
+
+    async def fork(
+        self,
+        tx: str,
+        at: int,
+        *,
+        shown: str,
+        question: str | None = None,
+        graph: GraphSpec | None = None,
+        model: str | None = None,
+    ) -> bool:
+        """Begin a fork of a past run as the next exchange; false (and a message) while a question is being answered.
+
+        Args:
+            tx: the past run.
+            at: the step of it that is the last one shared.
+            shown: the question, as it stands in the chat.
+            question: instead of the past run's.
+            graph: instead of the one that was recorded.
+            model: for every role, instead of what the settings say.
+
+        Raises:
+            EngineError: there is no such step, or the graph does not fit; nothing has begun.
+        """
+        if self._refused():
+            return False
+        engine = await self._app.opened()
+        session = await self._session_of(engine)
+        run = await engine.fork(
+            tx, at=at, question=question, graph=graph, model=model, session=session, approver=self._app.approvals
+        )
+        self._app.follow(run)  # at once: from the next await on it publishes
+        exchange = self._app.chat.begin(shown)
+        exchange.recorded = not engine.read_only
+        self._run, self._exchange = run, exchange
+        self._worker = self._app.run_worker(
+            self._show_to_end(run, exchange), group="run", exclusive=True, exit_on_error=False
+        )
+        return True
+
+    def _refused(self) -> bool:
+        """Whether a question is being answered, so that no other one can be; says so."""
+        if self.busy:
+            self._app.notify("One question at a time: Esc cancels the running one.", severity="warning")
+        return self.busy
 
     def cancel(self) -> bool:
         """Cancel what is being answered; false when nothing is."""
@@ -110,6 +155,13 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - as above
             known = classify(error)
             exchange = exchange or self._app.chat.begin(f"#{run.number}")
+            exchange.refuse(known.message, known.remedy)
+
+    async def _show_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
+        try:
+            await self._see_to_end(run, exchange)
+        except Exception as error:  # noqa: BLE001 - as above
+            known = classify(error)
             exchange.refuse(known.message, known.remedy)
 
     async def _see_to_end(self, run: CockpitRun, exchange: Exchange) -> None:

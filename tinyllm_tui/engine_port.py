@@ -73,6 +73,20 @@ class CockpitEngine(Protocol):
         approver: Approver | None = None,
     ) -> CockpitRun: ...
 
+    async def fork(
+        self,
+        reference: str,
+        *,
+        at: int | None = None,
+        question: str | None = None,
+        graph: GraphSpec | None = None,
+        model: str | None = None,
+        session: str | None = None,
+        approver: Approver | None = None,
+    ) -> CockpitRun:
+        """Begin a run that goes on from a step of another one; it publishes nothing before the next await."""
+        ...
+
     async def view(self, tx: str, upto: int | None = None) -> View: ...
 
     async def events(self, tx: str) -> list[Event]: ...

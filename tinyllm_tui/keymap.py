@@ -10,7 +10,7 @@ from typing import Any, Literal
 from textual.binding import Binding
 
 Scope = Literal[
-    "app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval", "graph", "node"
+    "app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval", "graph", "node", "fork"
 ]
 
 
@@ -80,6 +80,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
         Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
+        Key("chat.fork", "f", "fork", "fork the latest answer: ask it again, changed"),
         # two entries, so that the footer shows Enter once where it opens a node
         Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
         Key("chat.prompt_too", "i", "prompt", "from any pane, also with a node selected, back to the prompt"),
@@ -105,6 +106,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "transactions": (
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
         Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="enter"),
+        Key("transactions.fork", "f", "fork", "fork it: ask it again, changed", "fork"),
         Key("transactions.leave", "escape", "leave", "leave the filter, or the list", "back", shown="esc"),
     ),
     "replay": (
@@ -116,7 +118,11 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("replay.home", "home", "edge(0)", "to the beginning"),
         Key("replay.end", "end", "edge(1)", "to the end"),
         Key("replay.go", "g", "go", "go to an event (31), a percentage (50%) or a time (2.4s)", "go to"),
+        Key("replay.fork", "f", "fork", "fork: go on from this step as a new run", "fork"),
         Key("replay.leave", "escape", "leave", "leave the replay", "leave", shown="esc"),
+    ),
+    "fork": (
+        Key("fork.leave", "escape", "leave", "leave without a fork (enter begins it)", "leave", shown="esc"),
     ),
 }  # fmt: skip
 
@@ -131,6 +137,7 @@ TITLES: dict[Scope, str] = {
     "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",
     "replay": "Replay",
+    "fork": "Forking a run",
 }
 
 

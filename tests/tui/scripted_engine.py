@@ -18,6 +18,7 @@ from engine.bus import EventBus
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ModelInfo
+from engine.run.fork import check_fork, make_fork
 from engine.run.result import Result
 from engine.store.rows import SessionRow, TransactionRow
 from engine.tools.policy import Approver
@@ -54,6 +55,8 @@ class ScriptedRun:
         self.number = len(engine.rows) + 1
         self.transaction = f"tx-{self.number}"
         self.seq = 0
+        self.fork: ev.Fork | None = None
+        self.model: str | None = None
         self.started = time.time()
         self.task: asyncio.Task[None] | None = None
         self.terminal: ev.Committed | ev.RolledBack | None = None
@@ -77,6 +80,7 @@ class ScriptedRun:
                 models={"@general": MODEL},
                 windows={MODEL: 2048},
                 breakers=tuple(self.engine.all_breakers.values()),
+                fork=self.fork,
             )
         )
 
@@ -296,6 +300,27 @@ class ScriptedEngine:
         run = ScriptedRun(self, graph, question, session)
         self.rows.append(run)
         run.task = asyncio.create_task(run.play())
+        return run
+
+    async def fork(
+        self,
+        reference: str,
+        *,
+        at: int | None = None,
+        question: str | None = None,
+        graph: GraphSpec | None = None,
+        model: str | None = None,
+        session: str | None = None,
+        approver: Approver | None = None,
+    ) -> ScriptedRun:
+        """Plays `self.script` again, as a run that begins with what it takes over."""
+        row = await self.transaction(reference)
+        parent = next(run for run in self.rows if run.transaction == row.tx)
+        fork = make_fork([event for event in self.log if event.tx == parent.transaction], parent.number, at)
+        spec = graph or parent.graph
+        check_fork(fork, spec)
+        run = self.start(spec, parent.question if question is None else question, session=session, approver=approver)
+        run.fork, run.model = fork, model
         return run
 
     async def view(self, tx: str, upto: int | None = None) -> View:

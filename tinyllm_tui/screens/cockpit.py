@@ -94,6 +94,14 @@ class CockpitScreen(BoardScreen):
     def action_transactions(self) -> None:
         self.cockpit.open_transactions()
 
+    def action_fork(self) -> None:
+        """Fork the latest answer from its beginning."""
+        view = self.cockpit.live.view
+        if not view.finished:
+            self.notify("There is no answer to fork yet.", severity="warning")
+            return
+        self.run_worker(self.cockpit.offer_fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
+
     def action_new_session(self) -> None:
         if self.cockpit.conversation.begin_anew():
             self.cockpit.show_nothing()

@@ -49,12 +49,13 @@ class ReplayScreen(BoardScreen):
     """Steps through one transaction."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(
-        bindings("replay", "panes", "everywhere", without=("chat.prompt", "chat.prompt_too"))
+        bindings("replay", "panes", "everywhere", without=("chat.prompt", "chat.prompt_too", "chat.fork"))
     )
 
     def __init__(self, row: TransactionRow, events: list[Event]) -> None:
         super().__init__()
         self._row = row
+        self._events = events
         self.playhead = Playhead(events)
         self._timer: Timer | None = None
         self._played_at = 0.0
@@ -169,6 +170,13 @@ class ReplayScreen(BoardScreen):
     def _hide_field(self) -> None:
         self.query_one("#go-to", Input).remove_class("-shown")
         self.set_focus(self.board.pane(self.board.current))
+
+    def action_fork(self) -> None:
+        """Go on from what is shown, as a new run."""
+        self._stop()
+        shared = self._events[: self.playhead.position]
+        at = max((event.seq for event in shared if event.tx is not None), default=1)
+        self.cockpit.offer_fork(self._events, at)
 
     def action_leave(self) -> None:
         if self.query_one("#go-to", Input).has_class("-shown"):

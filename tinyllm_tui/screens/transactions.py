@@ -155,6 +155,13 @@ class TransactionsScreen(SafeScreen):
             return
         self.app.push_screen(ReplayScreen(row, events))
 
+    def action_fork(self) -> None:
+        """Fork the selected transaction from its beginning."""
+        at = self.query_one(OptionList).highlighted
+        tx = None if at is None else self.query_one(OptionList).get_option_at_index(at).id
+        if tx is not None:
+            self.run_worker(self.cockpit.offer_fork_of(tx), group="open", exclusive=True, exit_on_error=False)
+
     def action_filter(self) -> None:
         self.query_one(Input).focus()
 

@@ -65,6 +65,11 @@ def interruption_words(view: View) -> str:
     return f"{'went' if view.finished else 'goes'} on after {times} of {duration(view.away_ms)}"
 
 
+def parent_words(view: View) -> str:
+    """Of which run it is a fork; empty where of none."""
+    return "" if view.parent is None else "fork of #{} from its step {}".format(*view.parent)
+
+
 def partial_words(view: View) -> str:
     """In what way a committed answer is not whole; empty where it is."""
     last = view.nodes[view.exit_node].last if view.exit_node in view.nodes else None
@@ -188,7 +193,7 @@ class Exchange(Vertical):
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
             lambda width: trace_lines(view, now_ms, width, self._signs),
         )
-        self.mark(interruption_words(view))
+        self.mark("; ".join(words for words in (parent_words(view), interruption_words(view)) if words))
         undone = view.status == "rolled_back" and bool(view.answer)
         self.set_class(undone, "-undone")
         self.set_class(undone or (view.status == "committed" and bool(partial_words(view))), "-partial")
