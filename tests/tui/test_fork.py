@@ -233,6 +233,21 @@ async def test_f_in_the_chat_and_the_slash_word_ask_the_latest_question_again_fr
         assert app.live.view.question == "1+1?!"
 
 
+async def test_an_answer_that_is_not_recorded_cannot_be_forked_and_that_is_said(tmp_path: Path) -> None:
+    async def unnumbered(run: ScriptedRun) -> None:
+        run.number = 0
+        await adds(run)
+
+    engine = ScriptedEngine(unnumbered)
+    engine.read_only = True
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await pilot.press("escape", "f")
+        await until(pilot, lambda: "This answer is not recorded" in text_of(app))
+        assert isinstance(app.screen, CockpitScreen)
+
+
 async def test_esc_cancels_a_fork_like_any_other_run(tmp_path: Path) -> None:
     engine = ScriptedEngine(adds)
     app = app_of(engine, tmp_path)

@@ -100,6 +100,9 @@ class CockpitScreen(BoardScreen):
         if not view.finished:
             self.notify("There is no answer to fork yet.", severity="warning")
             return
+        if self.cockpit.number is None:
+            self.notify("This answer is not recorded, so it cannot be forked.", severity="warning")
+            return
         self.run_worker(self.cockpit.offer_fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
 
     def action_new_session(self) -> None:
