@@ -158,7 +158,7 @@ def classify(exc: BaseException) -> EngineError:
     if isinstance(exc, EngineError):
         return exc
     if isinstance(exc, asyncio.CancelledError):
-        return _wrap(exc, ErrorClass.CANCELLED, "cancelled", "The run was cancelled.", "")
+        return _wrap(exc, ErrorClass.CANCELLED, "cancelled", "It was ended before it was through.", "")
     httpx_error = _classify_httpx(exc)
     if httpx_error is not None:
         return httpx_error

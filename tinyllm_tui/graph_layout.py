@@ -37,8 +37,8 @@ class GraphShape:
 def shape_of(graph: Mapping[str, Any]) -> GraphShape:
     """The shape of a graph specification in its JSON form (`GraphSpec.model_dump(mode="json")`, or `View.graph`).
 
-    Routers, gates, fan-outs and approvals name targets in their config; those are edges too, and so is what a loop or timeout
-    runs inside.
+    Routers, gates, fan-outs and approvals name targets in their config; those are edges too, and so is what a loop or
+    timeout runs inside.
     """
     nodes = tuple(node["id"] for node in graph.get("nodes", ()))
     known = set(nodes)

@@ -181,7 +181,7 @@ def node_detail(node: NodeView, now_ms: float) -> str:
 
 def gate_words(gate: GateDecided) -> str:
     """A gate's verdict in a dozen columns, with the judge's grade where there is one."""
-    verdict = "passed" if gate.passed else f"retry {gate.retries}"
+    verdict = f"retry {gate.retries}" if not gate.passed else "gave up" if gate.gave_up else "passed"
     return verdict if gate.score is None else f"{verdict} {gate.score:.2g}"
 
 

@@ -178,3 +178,9 @@ class GateDecided(Body):
     """The model that judged; empty where none was asked."""
     score: float | None = None
     """The judge's grade, 0 to 1; None where there is none that can be used."""
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the answer goes on although something was wrong with it."""
+        wrong = self.score is not None or False in self.checks.values()
+        return self.passed and bool(self.reason) and wrong

@@ -19,7 +19,7 @@ from engine.graph.spec import (
     ToolConfig,
     TransformConfig,
 )
-from engine.graph.tool_checks import check_model_tools, check_tool, check_tools
+from engine.graph.tool_checks import check_model_tools, check_tool_config, check_tools
 from engine.graph.transform_checks import check_transform
 
 _JUDGED = ("llm", "hybrid")
@@ -59,7 +59,7 @@ def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> 
                 place = (*at, "conditions", index, "expression")
                 yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode)
         case ToolConfig() as config:
-            yield from check_tool(config.tool_id, (*at, "tool_id"), node, "tool_id")
+            yield from check_tool_config(config, at, node)
         case TransformConfig() as config:
             yield from check_transform(config, at, node)
         case EntryConfig() as config:

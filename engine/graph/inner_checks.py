@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from engine.graph.config_checks import check_condition
 from engine.graph.inner_configs import LoopConfig, SubgraphConfig, TimeoutConfig
-from engine.graph.problems import Location, Problem, shorten
+from engine.graph.path_checks import check_path
+from engine.graph.problems import Location, Problem
 from engine.graph.spec import GraphSpec, NodeSpec
 from engine.graph.topology import Link, links
 
@@ -41,7 +42,7 @@ def check_inner_config(node: NodeSpec, at: Location) -> Iterator[Problem]:
         case SubgraphConfig() as config:
             for field, path in (("question", config.question), *config.input_mapping.items()):
                 place = (*at, "question") if field == "question" else (*at, "input_mapping", field)
-                yield from _path(path, place, node)
+                yield from check_path(path, place, node)
 
 
 def _problem(location: Location, message: str, remedy: str) -> Problem:
@@ -69,13 +70,6 @@ def _timeout(config: TimeoutConfig, at: Location, node: NodeSpec) -> Iterator[Pr
     elif config.on_timeout != "fallback" and config.fallback_node is not None:
         message = f"The `fallback_node` of `{node.id}` does nothing with `on_timeout: {config.on_timeout}`."
         yield _problem((*at, "fallback_node"), message, "Set `on_timeout: fallback`, or remove it.")
-
-
-def _path(path: str, at: Location, node: NodeSpec) -> Iterator[Problem]:
-    first = path.partition(".")[0]
-    if first not in ("content", "question", "data", "vars"):
-        message = f"The path `{shorten(path)}` of node `{node.id}` does not begin with a name that is known."
-        yield _problem(at, message, "Begin with `content`, `question`, `data.` or `vars.`.")
 
 
 def check_inner_nodes(spec: GraphSpec) -> Iterator[Problem]:

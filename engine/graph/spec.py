@@ -224,10 +224,13 @@ class TransformConfig(NodeConfig):
 
 
 class ToolConfig(NodeConfig):
-    tool_id: Identifier = Field(description="a tool without effects outside the program, such as `calculator`")
+    tool_id: Identifier = Field(
+        description="a tool, such as `calculator`; one that changes files asks a person for each call"
+    )
     input_mapping: dict[str, str] = Field(
         default_factory=dict,
-        description="argument of the tool -> dotted path: `content`, `question`, `data.name` or `vars.name`",
+        description="argument of the tool -> dotted path: `content`, `question`, `data.name` or `vars.name`; every"
+        " argument that the tool needs",
     )
     output_field: Identifier = Field(default="result", description="field of the data that gets the tool's output")
     continue_on_error: bool = Field(

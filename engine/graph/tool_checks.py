@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from engine.graph.problems import Location, Problem, choose_from, shorten
-from engine.graph.spec import ModelConfig, NodeSpec
+from engine.graph.path_checks import check_path
+from engine.graph.problems import Location, Problem, choose_from, nearest, shorten
+from engine.graph.spec import ModelConfig, NodeSpec, ToolConfig
 
-TOOLS = frozenset(
-    {
-        "calculator",
-        "code",
-        "file_delete",
-        "file_list",
-        "file_move",
-        "file_read",
-        "file_search",
-        "file_write",
-        "json_format",
-        "json_merge",
-        "json_parse",
-        "json_query",
-        "text_case",
-        "text_extract",
-        "text_replace",
-        "text_split",
-        "text_stats",
-    }
-)
+
+def _arguments(needed: str, optional: str = "") -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(needed.split()), frozenset(optional.split())
+
+
+ARGUMENTS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "calculator": _arguments("expression"),
+    "code": _arguments("code"),
+    "file_delete": _arguments("path"),
+    "file_list": _arguments("", "path recursive glob limit"),
+    "file_move": _arguments("source target"),
+    "file_read": _arguments("path", "first_line lines"),
+    "file_search": _arguments("text", "path glob regex ignore_case limit"),
+    "file_write": _arguments("path content", "mode"),
+    "json_format": _arguments("value", "indent sort_keys"),
+    "json_merge": _arguments("values", "deep"),
+    "json_parse": _arguments("text"),
+    "json_query": _arguments("value", "path"),
+    "text_case": _arguments("text case"),
+    "text_extract": _arguments("text kind", "pattern limit"),
+    "text_replace": _arguments("text find", "replace regex ignore_case count"),
+    "text_split": _arguments("text", "by separator size limit"),
+    "text_stats": _arguments("text"),
+}
+"""Id of a tool -> the names of its arguments, those that are needed and those that are not. Written down here, because
+graphs are below tools in the layers."""
+
+TOOLS = frozenset(ARGUMENTS)
 """Tools that a graph may call."""
 
 
@@ -70,3 +78,35 @@ def check_model_tools(config: ModelConfig, at: Location, node: NodeSpec) -> Iter
             if getattr(config, field) != unset:  # a graph that was read from a log has every field
                 message = f"The field `{field}` of node `{node.id}` does nothing without tools."
                 yield Problem("", 0, 0, message, "Set `tools_enabled: true`, or remove the field.", (*at, field))
+
+
+def check_tool_config(config: ToolConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+    """The problems of a tool node: its tool, and the arguments that it gives it; `at` is the location of the config."""
+    yield from check_tool(config.tool_id, (*at, "tool_id"), node, "tool_id")
+    if config.tool_id in ARGUMENTS:
+        yield from _names(config, at, node)
+    for argument, path in config.input_mapping.items():
+        yield from check_path(path, (*at, "input_mapping", argument), node)
+
+
+def _names(config: ToolConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+    """Arguments that the tool does not have, and those that it needs and does not get."""
+    tool, given = config.tool_id, config.input_mapping
+    needed, optional = ARGUMENTS[tool]
+    missing = needed - given.keys()
+    misspelt: set[str] = set()
+    for argument in given:
+        if argument not in needed | optional:
+            free = (needed | optional) - given.keys()
+            misspelt.add(nearest(argument, free))
+            message = f"The tool `{tool}` of node `{node.id}` has no argument `{shorten(argument)}`."
+            yield Problem("", 0, 0, message, _instead(argument, free), (*at, "input_mapping", argument))
+    place = (*at, "input_mapping") if given else (*at, "tool_id")
+    for argument in sorted(missing - misspelt):  # a name that is nearly right is one mistake, not two
+        message = f"The tool `{tool}` of node `{node.id}` needs the argument `{argument}`."
+        yield Problem("", 0, 0, message, f"Add it to `input_mapping:`, such as `{argument}: content`.", place)
+
+
+def _instead(argument: str, free: frozenset[str]) -> str:
+    """What to do about an unknown argument; `free` are those that the tool has and does not get."""
+    return choose_from(argument, free) if free else "Remove it."

@@ -51,7 +51,7 @@ async def attempt_visit(visit: Visit, message: Message) -> Outcome:
             limits = frame.limits
             delay = policy.delay(attempt, problem.retry_after, limits.rng, limits.deadline - limits.now())
             if delay is None or not problem.retryable:
-                _count(permit, problem)
+                _count(permit, spec, problem)
                 raise problem
             await asyncio.sleep(delay)
             attempt += 1
@@ -108,8 +108,13 @@ def _visit_policy(spec: NodeSpec) -> RetryPolicy:
     return RetryPolicy(attempts=retry.attempts, base_s=retry.base_delay_ms / 1000, cap_s=30.0)
 
 
-def _count(permit: Permit, error: EngineError) -> None:
-    if error.error_class in _NEUTRAL:
+_OF_THE_CALLER = frozenset({ErrorClass.INVALID_REQUEST, ErrorClass.TOOL_REFUSED, ErrorClass.CONFIGURATION})
+"""Failures of a tool that say something about what it was asked, and nothing about the tool."""
+
+
+def _count(permit: Permit, spec: NodeSpec, error: EngineError) -> None:
+    blameless = error.error_class in _NEUTRAL or (spec.type == "tool" and error.error_class in _OF_THE_CALLER)
+    if blameless:
         permit.cancelled()
     else:
         permit.failure(error.message)

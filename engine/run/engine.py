@@ -256,7 +256,8 @@ class Engine(Records):
 
         Args:
             reference: the parent, as `transaction` takes it.
-            at: sequence number of the last event that is shared; default: the last from which a run can go on.
+            at: sequence number of the last event that is shared; default: the last from which a run can go on, and with
+                another question the first, for all that follows was made of the parent's.
             question: instead of the parent's.
             graph: another graph, or another revision of the same; it needs the nodes that are under way there.
             model: one model for every role, instead of what the settings say.
@@ -271,7 +272,8 @@ class Engine(Records):
         begin = events[0].body if events else None
         if not isinstance(begin, ev.Begin):
             raise EngineError(ErrorClass.NOT_FOUND, "no_events", f"The events of #{row.number} are gone.")
-        fork = make_fork(events, row.number, at)
+        asks_anew = question is not None and replace_surrogates(question) != begin.question
+        fork = make_fork(events, row.number, 1 if at is None and asks_anew else at)
         spec = graph or recorded_graph(begin.graph, f"#{row.number}")
         check_fork(fork, spec)
         asked = Asked(

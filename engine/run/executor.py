@@ -279,7 +279,9 @@ class Executor:
             self._verdict = Verdict("failed", error=failed(problem, activation.node).info())
             return
         limits = self.frame.limits
-        if limits.now() >= limits.deadline:  # what failed had no time left: the timer comes in a moment
+        if (
+            error.code == "deadline" or limits.now() >= limits.deadline
+        ):  # what failed had no time left: the timer comes in a moment
             limits.end_run("deadline", too_late(limits.timeout_s))
         reason = "gate_exhausted" if error.code == "gate_exhausted" else "failed"
         self.stop(reason, error.info(node=activation.node))

@@ -65,6 +65,8 @@ def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
             view.answer_model = visit.attempts[-1].model
     mark: Mark = "ok" if body.outcome == "ok" else "error" if body.outcome == "failed" else "warn"
     words = body.error.message if body.error else f"{body.outcome} in {body.duration_ms} ms"
+    if node.type == "timeout" and body.data.get("timed_out") is True:
+        mark, words = "warn", f"{words}, but what runs inside was too slow"
     line(view, event, mark, body.path, words)
 
 
@@ -118,8 +120,9 @@ def _gate_decided(view: View, event: ev.Event, body: ev.GateDecided) -> None:
         visit.gate = body
     grade = "" if body.score is None else f", {body.score:.2g} by {body.judge}"
     why = f" ({body.reason})" if body.reason else ""
-    words = f"{'passed' if body.passed else 'refused'}{grade}{why} -> {body.target}"
-    line(view, event, "ok" if body.passed else "warn", body.path, words)
+    verdict = "refused" if not body.passed else "gave up" if body.gave_up else "passed"
+    mark: Mark = "ok" if verdict == "passed" else "warn"
+    line(view, event, mark, body.path, f"{verdict}{grade}{why} -> {body.target}")
 
 
 HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from engine import events as ev
@@ -60,10 +59,8 @@ def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
 def _resumed(view: View, event: ev.Event, body: ev.Resumed) -> None:
     view.resumed += 1
     view.away_ms += body.away_ms
-    for at in range(len(view.timeline) - 1, -1, -1):  # the engine's, of the time that was no part of the transaction's
-        if view.timeline[at].t_ms <= event.t_ms:
-            break
-        view.timeline[at] = replace(view.timeline[at], t_ms=event.t_ms)
+    while view.timeline and view.timeline[-1].seq == 0:  # the engine's, of other runs while this one was not going on
+        view.timeline.pop()
     line(view, event, "start", "", f"goes on: {body.reason}")
 
 

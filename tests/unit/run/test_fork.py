@@ -98,7 +98,7 @@ async def test_a_fork_can_ask_another_question(tmp_path: Path, scripted: Scripte
     async with engine.open(tmp_path) as eng:
         await parent_in(eng, CHAIN, "why?")
         scripted.requests.clear()
-        result, events = await ended(await eng.fork("1", at=1, question="how?"))
+        result, events = await ended(await eng.fork("1", question="how?"))
     assert result.status == "committed"
     assert text_of(scripted.requests[0]) == "how?"
     assert fold(events).question == "how?"
