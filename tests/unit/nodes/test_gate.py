@@ -145,3 +145,20 @@ async def test_retries_and_their_limit_are_known_to_conditions(scripted: Scripte
     )
     ran = await ask(graph)
     assert (ran.result.status, ran.result.exit, len(scripted.requests)) == ("committed", "fallback", 2)
+
+
+@pytest.mark.parametrize(
+    ("passed", "reason", "checks", "score", "gave_up"),
+    [
+        (True, "", {"ok": True}, None, False),
+        (True, "the answer was empty", {"ok": False}, None, True),
+        (True, "a judge gave it 0.2", {}, 0.2, True),
+        (True, "the judge could not be asked", {}, None, False),
+        (False, "the answer was empty", {"ok": False}, None, False),
+    ],
+)
+def test_an_answer_that_goes_on_with_a_fault_is_one_that_was_given_up_on(
+    passed: bool, reason: str, checks: dict[str, bool], score: float | None, gave_up: bool
+) -> None:
+    body = ev.GateDecided("gate", 1, passed, "end", reason, checks, score=score)
+    assert body.gave_up is gave_up

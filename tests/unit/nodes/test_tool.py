@@ -95,3 +95,12 @@ async def test_the_call_is_listed_in_the_data_as_those_of_models_are() -> None:
     assert result.data["tools"] == [
         {"tool": "calculator", "arguments": {"expression": "12*7"}, "text": "84", "ok": True}
     ]
+
+
+async def test_what_a_tool_was_asked_wrongly_is_no_fault_of_the_tool() -> None:
+    graph = calling(tool_id="calculator", input_mapping={"expression": "content"})
+    async with engine.open(None) as eng:
+        for _ in range(5):
+            assert (await eng.start(graph, "7 / 0").result()).status == "rolled_back"
+        assert (await eng.start(graph, "6 * 7").result()).text == "42"
+        assert {breaker.state for breaker in eng.breakers()} == {"closed"}

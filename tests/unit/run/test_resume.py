@@ -291,3 +291,18 @@ async def test_a_block_is_written_whole(tmp_path: Path) -> None:
     await database.close()
     assert sum(sizes) == 702
     assert 1 + 700 in sizes or 700 in sizes
+
+
+async def test_what_other_runs_did_meanwhile_is_not_in_the_timeline(tmp_path: Path, scripted: ScriptedBackend) -> None:
+    scripted.script = script
+    whole = await whole_run(GRAPHS["a chain"], tmp_path / "whole")
+    await leave(whole.events[:5], tmp_path / "cut")
+    for _ in range(2):
+        async with opened_again(tmp_path / "cut", recovery="leave") as eng:
+            assert (await run_in(eng, GRAPHS["a chain"])).result.status == "committed"
+    async with opened_again(tmp_path / "cut") as eng:
+        (run,) = eng.resumed
+        assert (await run.result()).status == "committed"
+        timeline = (await eng.view(run.transaction)).timeline
+    resumed = next(i for i, entry in enumerate(timeline) if entry.kind == "resumed")
+    assert all(entry.seq for entry in timeline[:resumed])

@@ -85,3 +85,10 @@ def _roomy(each: Any) -> Any:
     if each.id != "limit":
         return each
     return each.model_copy(update={"config": each.config.model_copy(update={"timeout_ms": 60_000})})
+
+
+async def test_the_timeline_says_what_was_too_slow(scripted: ScriptedBackend) -> None:
+    scripted.answers_by_system(slow=never_answers)
+    ran = await ask(limited(on_timeout="skip"))
+    (entry,) = [each for each in ran.view.timeline if each.node == "limit" and each.kind == "node_finished"]
+    assert (entry.mark, "too slow" in entry.text) == ("warn", True)
