@@ -276,6 +276,18 @@ def _tool(base: Base, node: dict[str, Any], at: Location) -> Iterator[Broken]:
     for tool in ("shell", "__import__"):
         words: tuple[str, ...] = (f"names the tool `{tool}`", "no such tool")
         yield Broken(base, "unknown tool", place, put(place, tool), words, (), tool)
+    inside = (*at, "input_mapping")
+    argument = next(iter(node["config"]["input_mapping"]))
+    wrong = misspelt(argument)
+    words = (f"of node `{node['id']}` has no argument `{wrong}`",)
+    edit = put(inside, {wrong: "content"})
+    yield Broken(base, "unknown argument", (*inside, wrong), edit, words, (f"`{argument}`",))
+    words = (f"of node `{node['id']}` needs the argument `{argument}`",)
+    yield Broken(base, "missing argument", place, remove(inside), words, (f"`{argument}: content`",))
+    inside = (*inside, argument)
+    for path, said in (("nobody.knows", "does not begin"), ("12*7", "does not begin"), ("content.x", "is a text")):
+        words = (f"The path `{path}` of node `{node['id']}`", said)
+        yield Broken(base, "bad path", inside, put(inside, path), words, ("`content`",), path)
 
 
 def _model(base: Base, node: dict[str, Any], at: Location) -> Iterator[Broken]:
