@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from engine.graph.conditions import CHECKS, SCOPE_NAMES
 from engine.graph.fields import NodeConfig
 from engine.graph.spec import CONFIGS, AnyConfig, EdgeSpec, GraphSpec, NodeSpec, PromptSpec
+from engine.tools.effect import Effect, Permission
+from engine.tools.protocol import Tool
+from engine.tools.registry import ToolRegistry
 
 GRAPHS_MD = Path(__file__).parents[2] / "docs" / "graphs.md"
 MARKER = "<!-- Made from the program by `uv run python -m tests.docs`; what follows is not written by hand. -->\n"
 
-_WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    type(None): "null",
+    JsonValue: "JSON value",
+}
+_EFFECTS: dict[Effect, str] = {
+    "pure": "nothing",
+    "reversible": "changes files, can be taken back",
+    "irreversible": "cannot be taken back",
+}
+_PERMISSIONS: dict[Permission, str] = {
+    "auto": "",
+    "ask_call": "asks a person for each call",
+    "ask_host": "asks a person once per host",
+    "deny": "is never run unless the settings allow it",
+}
 _BOUNDS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
@@ -37,6 +59,7 @@ def reference() -> str:
         *(_section(f"### `{name}`", model, skip=_common(model)) for name, model in CONFIGS.items()),
         _section("## Edges", EdgeSpec),
         _section("## Prompts", PromptSpec),
+        _tools(),
         _names("## Names in conditions", SCOPE_NAMES, "{}"),
         _names("`mode: checks` of a gate adds", CHECKS | {"ok"}, "checks.{}"),
     ]
@@ -51,6 +74,45 @@ def _common(model: type[BaseModel]) -> set[str]:
 def _names(heading: str, names: frozenset[str] | set[str], form: str) -> str:
     listed = ", ".join(f"`{form.format(name)}`" for name in sorted(names))
     return f"{heading}\n\n{listed}\n" if heading.startswith("#") else f"{heading} {listed}.\n"
+
+
+def _tools() -> str:
+    """The tools by their ids, as they describe themselves."""
+    registry = ToolRegistry()
+    lines = [
+        "## Tools",
+        "",
+        "What `tool_id` and `tool_ids` may name. Arguments without a default are needed.",
+        "",
+        "| tool | arguments | what it does | effect |",
+        "|---|---|---|---|",
+    ]
+    lines += [_tool_row(registry.get(name)) for name in registry.available()]
+    return "\n".join(lines) + "\n"
+
+
+def _tool_row(tool: Tool) -> str:
+    fields = sorted(tool.Input.model_fields.items(), key=lambda each: not each[1].is_required())
+    arguments = "<br>".join(_argument(name, field) for name, field in fields)
+    effect = ", ".join(filter(None, (_EFFECTS[tool.effect], _PERMISSIONS[tool.permission])))
+    return _cells(f"`{tool.id}`", arguments, _plain(tool.description), effect)
+
+
+def _argument(name: str, field: FieldInfo) -> str:
+    default = "" if field.is_required() else f", default `{_default(field)}`"
+    about = f": {_plain(field.description)}" if field.description else ""
+    return f"`{name}` ({_type(field.annotation, field.metadata)}{default}){about}"
+
+
+def _plain(text: str) -> str:
+    """A text that was not written as Markdown: outside of backticks nothing in it is markup."""
+    parts = re.split("(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else re.sub(r"[\\*_<\[\]]", r"\\\g<0>", part) for part in parts)
+
+
+def _cells(*cells: str) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def _section(heading: str, model: type[BaseModel], skip: set[str] | None = None) -> str:
@@ -79,8 +141,7 @@ def _row(name: str, field: FieldInfo) -> str:
     default = "needed" if field.is_required() else f"`{_default(field)}`"
     if field.annotation == AnyConfig:
         default = "`{}`"  # NodeSpec.__init__ fills it in
-    cells = (f"`{name}`", _type(field.annotation, field.metadata), default, field.description)
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return _cells(f"`{name}`", _type(field.annotation, field.metadata), default, field.description)
 
 
 def _default(field: FieldInfo) -> str:

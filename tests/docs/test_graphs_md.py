@@ -11,6 +11,7 @@ import yaml
 from engine.graph.loader import parse_graph
 from engine.graph.prompts import parse_prompt
 from engine.graph.spec import CONFIGS, GraphSpec
+from engine.tools.registry import ToolRegistry
 from tests.docs.graph_reference import GRAPHS_MD, MARKER, reference, with_reference
 from tests.running import ask
 from tests.scripted_backend import ScriptedBackend
@@ -40,6 +41,19 @@ def test_the_reference_names_every_type_and_field() -> None:
         assert f"### `{name}`" in text
         for field in model.model_fields:
             assert f"| `{field}` |" in text
+
+
+def test_the_reference_names_every_tool_with_its_arguments_and_what_it_does_to_files() -> None:
+    registry = ToolRegistry()
+    rows = {line.split("`")[1]: line for line in reference().splitlines() if line.startswith("| `")}
+    for name in registry.available():
+        tool = registry.get(name)
+        assert tool.description in re.sub(r"\\(\W|_)", r"\1", rows[name])
+        assert ("asks a person" in rows[name]) == (tool.permission != "auto")
+        assert ("changes files" in rows[name]) == (tool.effect == "reversible")
+        for argument, field in tool.Input.model_fields.items():
+            (said,) = (part for part in re.split("<br>|[|] ", rows[name]) if part.startswith(f"`{argument}` ("))
+            assert ("default" in said.partition(")")[0]) != field.is_required()
 
 
 def test_a_field_that_changes_makes_the_document_stale(monkeypatch: pytest.MonkeyPatch) -> None:
