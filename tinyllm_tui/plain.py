@@ -18,7 +18,7 @@ from tinyllm_tui.cli.interrupt import CANCELLED, Interrupt
 from tinyllm_tui.cli.lines import read_lines
 from tinyllm_tui.cli.opening import Notices, open_engine
 from tinyllm_tui.cli.options import graph_reference
-from tinyllm_tui.cli.run import find_session, report
+from tinyllm_tui.cli.run import explained, find_session, report
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -94,9 +94,9 @@ class Conversation:
             approver = TerminalApprover(printer.break_line)
             running = self._eng.start(self._graph, question, session=self._session, approver=approver)
             self._interrupt.run = running
-            async for event in running.events():
+            async for event in approver.follow(running.events()):
                 printer.feed(event)
-            result = await running.result()
+            result = explained(await running.result(), approver.answered)
         except EngineError as error:
             output.print_error(error.info())
             return 1

@@ -28,6 +28,8 @@ edges:
   - {from_node: start, to_node: ask}
 """
 PROMPT = "Allow? type yes: "
+HINT = "Type yes to allow it, anything else refuses.\n"
+ERROR_EXIT = GRAPH.replace("status: fallback", "status: error")
 
 
 @pytest.fixture
@@ -92,16 +94,55 @@ def exit_of(home: Home) -> str:
 
 @pytest.mark.parametrize(
     ("typed", "exit_name"),
-    [("yes\n", "success"), ("\n", "fallback"), ("y\n", "fallback"), ("yes please\n", "fallback")],
+    [("yes\n", "success"), (" YES \n", "success"), ("\n", "fallback"), ("No\n", "fallback"), ("n\n", "fallback")],
 )
 def test_only_the_whole_word_yes_means_yes(typed: str, exit_name: str, home: Home) -> None:
     with terminal(home, "run", "a letter") as screen:
         screen.until(PROMPT)
-        assert "ask asks\nSend a letter?\nThe text that goes on:\na letter\n" in screen.shown
+        assert "The node ask wants to know:\nSend a letter?\nThe text that goes on:\na letter\n" in screen.shown
         screen.type(typed)
         assert screen.end() == 0
         assert "a letter\n" in screen.shown.partition(PROMPT)[2]
+        assert HINT not in screen.shown
     assert exit_of(home) == exit_name
+
+
+@pytest.mark.parametrize(
+    ("second", "exit_name"), [("Yes\n", "success"), ("yes please\n", "fallback"), ("\n", "fallback")]
+)
+def test_another_word_is_asked_about_once_more(second: str, exit_name: str, home: Home) -> None:
+    with terminal(home, "run", "a letter") as screen:
+        screen.until(PROMPT)
+        screen.type("y\n")
+        screen.until(PROMPT, 2)
+        assert HINT in screen.shown
+        screen.type(second)
+        assert screen.end() == 0
+    assert screen.shown.count(PROMPT) == 2
+    assert exit_of(home) == exit_name
+
+
+def test_a_trace_leaves_the_prompt_alone_and_shows_what_led_to_it_before(home: Home) -> None:
+    with terminal(home, "run", "--trace", "a letter") as screen:
+        screen.until(PROMPT)
+        screen.type("yes\n")
+        assert screen.end() == 0
+    before, _, after = screen.shown.partition(PROMPT)
+    assert "a person is asked: Send a letter?" in before
+    assert before.endswith("The text that goes on:\na letter\n")
+    assert after.startswith("yes\n")
+    assert "a person said yes" in after
+
+
+def test_an_error_exit_after_a_no_names_the_answer(home: Home) -> None:
+    (home.folder / "send.yaml").write_text(ERROR_EXIT)
+    with terminal(home, "run", "a letter") as screen:
+        screen.until(PROMPT)
+        screen.type("no\n")
+        assert screen.end() == 1
+    assert "Remedy: The answer to the node ask was no: ask differently, or answer yes.\n" in screen.shown
+    ended = home.call("run", "a letter", "--graph", str(home.folder / "send.yaml"), "--json")
+    assert json.loads(ended.out)["error"]["remedy"].startswith("The node ask needs a yes, and nobody could be asked")
 
 
 def test_the_end_of_the_input_means_no(home: Home) -> None:
@@ -144,6 +185,6 @@ def test_without_a_terminal_the_answer_is_no_and_stderr_says_so(home: Home) -> N
     ended = home.call("run", "a letter", "--graph", str(home.folder / "send.yaml"), stdin="yes\n")
     assert ended.status == 0
     assert ended.out == "a letter\n"
-    assert "ask asks" in ended.err
-    assert "Run it in a terminal to be asked." in ended.err
+    assert "Note: The node ask wants to know: Send a letter?\n" in ended.err
+    assert "Remedy: Run the same command in a terminal, where you are asked.\n" in ended.err
     assert exit_of(home) == "fallback"

@@ -15,6 +15,7 @@ from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, graph_reference
 
 if TYPE_CHECKING:
     from engine import Engine
+    from engine.events import ApprovalAnswered
     from engine.run.result import Result
     from engine.run.run import Run
     from engine.tools.policy import Approver
@@ -104,14 +105,15 @@ async def answer_of(
 
     tracer = Trace(remark) if trace else None
     async with open_engine(loaded) as eng:
-        running = await begin(eng, TerminalApprover(break_line))
+        approver = TerminalApprover(break_line)
+        running = await begin(eng, approver)
         interrupt.run = running
-        async for event in running.events():
+        async for event in approver.follow(running.events()):
             if printer is not None:
                 printer.feed(event)
             if tracer is not None:
                 tracer.feed(event)
-        result = await running.result()
+        result = explained(await running.result(), approver.answered)
         interrupt.run = None
         if printer is not None:
             printer.finish(result)
@@ -120,6 +122,22 @@ async def answer_of(
         if as_json:
             output.print_json(result_json(result))
     return report(result, quiet=as_json)
+
+
+def explained(result: Result, answered: ApprovalAnswered | None) -> Result:
+    """The result; where a graph ended at an error exit after a no, with a remedy that names it.
+
+    Args:
+        result: the end of a run.
+        answered: its latest answer to a request for approval.
+    """
+    if answered is None or answered.allowed or result.error is None or result.error.code != "exit_error":
+        return result
+    if answered.by == "nobody":
+        remedy = f"The node {answered.path} needs a yes, and nobody could be asked: run it in a terminal."
+    else:
+        remedy = f"The answer to the node {answered.path} was no: ask differently, or answer yes."
+    return dataclasses.replace(result, error=dataclasses.replace(result.error, remedy=remedy))
 
 
 def report(result: Result, *, quiet: bool = False) -> int:

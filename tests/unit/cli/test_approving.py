@@ -46,5 +46,5 @@ async def test_without_a_terminal_the_answer_is_no_and_the_remedy_is_said(capsys
     assert broken
     said = capsys.readouterr()
     assert said.out == ""
-    assert "may the tool mail_send run?" in said.err
-    assert "the answer is no. Run it in a terminal to be asked." in said.err
+    assert said.err.startswith("Note: The node n wants to call mail_send: Sends mail.\n")
+    assert "the answer is no.\nRemedy: Run the same command in a terminal, where you are asked.\n" in said.err
