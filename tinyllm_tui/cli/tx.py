@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.view import View
 
 PIPED_WIDTH = 120
-"""Cells of a line of the list where stdout is no terminal: a question may be megabytes."""
+"""Cells of a line of a table where stdout is no terminal: a question, or a body, may be megabytes."""
 GRAPH_WIDTH = 14
 
 
@@ -49,7 +49,8 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
     async def work(eng: Engine) -> int:
         from tinyllm_tui.cli.run import find_session
 
-        rows = await eng.transactions(limit=limit, session=await find_session(eng, session))
+        found = await eng.transactions(limit=limit, session=await find_session(eng, session))
+        rows = [_as_it_is(eng, row) for row in found]
         now = datetime.now().astimezone()
         if as_json:
             output.print_json([row_json(row) for row in rows])
@@ -76,7 +77,7 @@ def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
     """One transaction, or the latest: question, answer, and every step."""
 
     async def work(eng: Engine) -> int:
-        row = await _find(eng, transaction)
+        row = _as_it_is(eng, await _find(eng, transaction))
         view = await eng.view(row.tx)
         if as_json:
             output.print_json(row_json(row) | view_json(view))
@@ -93,7 +94,10 @@ def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
 @common_options
 @click.pass_context
 def events(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
-    """Every event of one transaction, or the latest, in order, with the engine's own events of its time."""
+    """Every event of one transaction, or the latest, in order, with the engine's own events of its time.
+
+    SEQ is what `tx fork --at` takes. A body is cut to the width of the table; --json prints it whole.
+    """
 
     async def work(eng: Engine) -> int:
         row = await _find(eng, transaction)
@@ -103,15 +107,16 @@ def events(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
             return 0
         cells = [
             [
-                str(e["gseq"]),
                 str(e["seq"] or "-"),
+                str(e["gseq"]),
                 f"{e['t_ms'] / 1000:.3f} s",
                 e["kind"],
                 json.dumps(e["body"], ensure_ascii=False),
             ]
             for e in found
         ]
-        output.print_table(("GSEQ", "SEQ", "TIME", "KIND", "BODY"), cells, right=frozenset({0, 1, 2}))
+        headings = ("SEQ", "GSEQ", "TIME", "KIND", "BODY")
+        output.print_table(headings, cells, right=frozenset({0, 1, 2}), piped_width=PIPED_WIDTH)
         return 0
 
     return with_engine(ctx, work)
@@ -134,6 +139,11 @@ async def _find(eng: Engine, reference: str | None) -> TransactionRow:
             "no_transactions", "There are no transactions yet.", remedy='Make one: tinyllm-tui run "Hello".'
         )
     return rows[0]
+
+
+def _as_it_is(eng: Engine, row: TransactionRow) -> TransactionRow:
+    """The row; `interrupted` where its program has ended and the cockpit is to go on with it."""
+    return dataclasses.replace(row, status="interrupted") if row.tx in {left.tx for left in eng.left} else row
 
 
 def short_how(row: TransactionRow) -> str:

@@ -13,6 +13,8 @@ import pytest
 import engine
 from engine.events import Usage
 from engine.store.rows import TransactionRow
+from tests.graphs import chain
+from tests.interruption import Watched, leave
 from tests.unit.cli.conftest import Call
 from tinyllm_tui.cli.tx import _short_when, short_how
 
@@ -102,3 +104,33 @@ def test_without_an_argument_the_latest_transaction_is_meant(call: Call, ask: ob
     latest = call("tx", command)
     assert latest.status == 0
     assert latest.out == call("tx", command, "2").out != call("tx", command, "1").out
+
+
+def test_a_run_whose_program_has_ended_is_interrupted(call: Call, tmp_path: Path) -> None:
+    async def killed() -> None:
+        watched = Watched()
+        with watched.watching():
+            async with engine.open(data_dir=tmp_path / "whole") as eng:
+                await eng.start(chain(), "Why?").result()
+        await leave(watched.events[:-1], tmp_path / "cut")
+
+    asyncio.run(killed())
+    folder = ("--data-dir", str(tmp_path / "cut"))
+    listed = call("tx", "list", *folder)
+    assert " interrupted " in listed.out.splitlines()[1]
+    assert "the cockpit goes on with it" in listed.err
+    (row,) = json.loads(call("tx", "list", "--json", *folder).out)
+    assert row["status"] == "interrupted"
+    assert "status       interrupted\n" in call("tx", "show", *folder).out
+    assert json.loads(call("tx", "show", "--json", *folder).out)["status"] == "interrupted"
+
+
+def test_the_events_are_one_bounded_line_each_with_the_step_that_fork_takes_first(call: Call, ask: object) -> None:
+    assert callable(ask)
+    ask("Why? " * 2000)
+    heading, *rows = call("tx", "events").out.splitlines()
+    assert heading.split()[:2] == ["SEQ", "GSEQ"]
+    assert max(len(row) for row in rows) <= 120
+    events = json.loads(call("tx", "events", "--json").out)
+    assert [row.split()[:2] for row in rows] == [[str(e["seq"] or "-"), str(e["gseq"])] for e in events]
+    assert events[0]["body"]["question"] == "Why? " * 2000
