@@ -9,7 +9,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 
 from tinyllm_tui.doctor.database import examine_database
-from tinyllm_tui.doctor.files import examine_data_folder, examine_graph, examine_settings, examine_theme
+from tinyllm_tui.doctor.files import (
+    examine_data_folder,
+    examine_graph,
+    examine_settings,
+    examine_theme,
+    examine_workspace,
+)
 from tinyllm_tui.doctor.finding import Finding, broken
 from tinyllm_tui.doctor.machine import examine_python, examine_sqlite, examine_terminal
 from tinyllm_tui.doctor.models import examine_models
@@ -22,6 +28,7 @@ Check = Callable[[Loaded], Iterable[Finding] | Awaitable[Iterable[Finding]]]
 _CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", examine_settings),
     ("data folder", examine_data_folder),
+    ("workspace", examine_workspace),
     ("graph", examine_graph),
     ("theme", examine_theme),
     ("models", examine_models),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
@@ -72,6 +73,25 @@ def _database(folder: Path) -> list[Finding]:
         detail = f"The write-ahead log has grown to {size(log.stat().st_size)}: another program keeps reading {file}."
         findings.append(Finding("database", "warn", detail, "Close programs that have the database open."))
     return findings
+
+
+def examine_workspace(loaded: Loaded) -> list[Finding]:
+    """The folder of the file tools; the engine does not start with one that is not there."""
+    from engine.tools.workspace import Workspace
+
+    wanted = loaded.settings.workspace
+    if wanted is None:
+        return [Finding("workspace", "ok", "none: file tools are off", "To use them, name a folder: `workspace`.")]
+    root, data = Workspace(wanted).root, loaded.settings.data_folder.resolve()
+    elsewhere = "Name another folder as the `workspace` (TINYLLM_WORKSPACE)."
+    if root.is_relative_to(data) or data.is_relative_to(root):
+        place = "inside the data folder" if root.is_relative_to(data) else "around the data folder"
+        return [Finding("workspace", "warn", f"{root} lies {place} {data}, which tools must not change.", elsewhere)]
+    if not os.access(root, os.R_OK | os.X_OK):
+        return [Finding("workspace", "warn", f"{root} cannot be read.", f"Correct its permissions. {elsewhere}")]
+    if not os.access(root, os.W_OK):
+        return [Finding("workspace", "info", f"{root} can be read and not written: file tools can only look at it.")]
+    return [Finding("workspace", "ok", f"{root}; file tools may look at it, and change it where you say yes")]
 
 
 def examine_graph(loaded: Loaded) -> list[Finding]:

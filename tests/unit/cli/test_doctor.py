@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,43 @@ def test_a_data_folder_that_others_can_read_is_a_warning(call: Call, no_model: N
     done = json.loads(call("doctor", "--json", "--data-dir", str(folder)).out)
     warned = [check for check in done["checks"] if check["name"] == "data folder" and check["status"] == "warn"]
     assert any("chmod 700" in check["remedy"] for check in warned)
+
+
+@pytest.mark.parametrize(
+    ("folder", "status", "says"),
+    [
+        ("notes", "ok", "file tools may look at it"),
+        ("absent", "fail", "is no folder"),
+        ("file", "fail", "is no folder"),
+        ("store/inside", "warn", "inside the data folder"),
+        ("", "warn", "around the data folder"),
+    ],
+)
+def test_the_workspace_is_a_folder_apart_from_the_data_folder(
+    call: Call, no_model: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, status: str, says: str
+) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "store" / "inside").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TINYLLM_WORKSPACE", str(tmp_path / folder))
+    _, found = checks(call, "--data-dir", str(tmp_path / "store"))
+    assert found["workspace"]["status"] == status
+    assert says in found["workspace"]["detail"]
+
+
+@pytest.mark.parametrize(("denied", "status"), [(os.R_OK, "warn"), (os.W_OK, "info")])
+def test_a_workspace_that_may_not_be_read_or_changed_is_told(
+    call: Call, no_model: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: int, status: str
+) -> None:
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("TINYLLM_WORKSPACE", str(tmp_path / "notes"))
+    # root, as which tests may run, is denied nothing
+    monkeypatch.setattr("tinyllm_tui.doctor.files.os.access", lambda _path, mode: not mode & denied)
+    assert checks(call)[1]["workspace"]["status"] == status
+
+
+def test_without_a_workspace_the_doctor_says_that_file_tools_are_off(call: Call, no_model: None) -> None:
+    assert checks(call)[1]["workspace"]["detail"] == "none: file tools are off"
 
 
 def test_looking_makes_no_folder_and_no_database(call: Call, no_model: None, tmp_path: Path) -> None:
