@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tinyllm_tui.settings import Loaded
 
 
+_NO_LIMIT = 10**9
+"""Transactions, and MB, that no store has."""
+
+
 class Notices:
     """Tells each notice of an engine once, whenever it came up: at opening, when connected to a backend, at closing."""
 
@@ -33,7 +37,9 @@ class Notices:
 
 
 @asynccontextmanager
-async def open_engine(loaded: Loaded, notices: Notices | None = None) -> AsyncIterator[Engine]:
+async def open_engine(
+    loaded: Loaded, notices: Notices | None = None, *, keep_all: bool = False
+) -> AsyncIterator[Engine]:
     """The engine with its store; its notices go to stderr when it is opened, and what came up since when it is closed.
 
     A command is over too soon to go on with a run that was interrupted: the cockpit does.
@@ -41,6 +47,7 @@ async def open_engine(loaded: Loaded, notices: Notices | None = None) -> AsyncIt
     Args:
         loaded: the settings.
         notices: for a command that tells them in between too.
+        keep_all: old transactions are not removed at the start.
 
     Raises:
         StoreError: the data folder cannot be used.
@@ -49,6 +56,8 @@ async def open_engine(loaded: Loaded, notices: Notices | None = None) -> AsyncIt
     config = settings.engine_config()
     if config.recovery == "resume":
         config = config.model_copy(update={"recovery": "leave"})
+    if keep_all:
+        config = config.model_copy(update={"keep_transactions": _NO_LIMIT, "max_size_mb": _NO_LIMIT})
     async with telling(config, settings.data_folder, notices) as eng:
         for row in eng.left:
             note(f"Note: transaction #{row.number} was interrupted; the cockpit goes on with it when it is opened.")
@@ -79,12 +88,12 @@ async def telling(
             notices.tell(opened)
 
 
-def with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]]) -> int:
-    """Open the engine for past transactions, and run `work`."""
+def with_engine(ctx: click.Context, work: Callable[[Engine], Awaitable[int]], *, keep_all: bool = False) -> int:
+    """Open the engine for past transactions, and run `work`; with `keep_all` none is removed by opening it."""
     loaded = load(ctx)
 
     async def main() -> int:
-        async with open_engine(loaded) as eng:
+        async with open_engine(loaded, keep_all=keep_all) as eng:
             return await work(eng)
 
     return run_async(lambda _interrupt: main())

@@ -11,7 +11,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.opening import with_engine
-from tinyllm_tui.cli.options import common_options
+from tinyllm_tui.cli.options import common_options, load
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -58,12 +58,13 @@ def _quantity(what: str, units: dict[str, int], example: str) -> Callable[..., f
 def prune(
     ctx: click.Context, keep: int | None, older_than: float | None, max_size: float | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Remove old transactions with their events.
+    """Remove old transactions with their events; without a limit, what keep_transactions and max_size_mb say.
 
     What goes on and the latest transaction always stay, and so do sessions with what was said in them.
     """
     if keep is None and older_than is None and max_size is None:
-        raise click.UsageError("Say what goes: --keep N, --older-than TIME or --max-size SIZE.", ctx)
+        settings = load(ctx, quiet=True).settings
+        keep, max_size = settings.keep_transactions, settings.max_size_mb * _BYTES["mb"]
 
     async def work(eng: Engine) -> int:
         report = await eng.prune(
@@ -78,7 +79,7 @@ def prune(
             _print(report, max_size)
         return 0
 
-    return with_engine(ctx, work)
+    return with_engine(ctx, work, keep_all=True)
 
 
 def _print(report: PruneReport, max_size: float | None) -> None:

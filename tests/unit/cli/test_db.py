@@ -47,10 +47,23 @@ def test_prune_says_what_goes_before_and_after(call: Call, data: Path) -> None:
     assert report["numbers"] == []
 
 
+def test_without_a_limit_prune_applies_the_configured_ones_and_a_dry_run_only_says_so(
+    call: Call, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("tx", "prune").out.startswith("Removed nothing")
+    with monkeypatch.context() as patch:
+        patch.setenv("TINYLLM_KEEP_TRANSACTIONS", "2")
+        said = call("tx", "prune", "--dry-run")
+    assert said.out.startswith("Would remove 2 transactions (from #1 to #2) with ")
+    assert listed(call) == [4, 3, 2, 1]
+    monkeypatch.setenv("TINYLLM_KEEP_TRANSACTIONS", "2")
+    assert call("tx", "prune").out.startswith("Removed 2 transactions (from #1 to #2) with ")
+    assert listed(call) == [4, 3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "--keep N, --older-than TIME or --max-size SIZE"),
         (("--keep", "0"), "0 is not in the range"),
         (("--older-than", "30"), "'30' is not a time such as 30d"),
         (("--older-than", "30MB"), "'30MB' is not a time"),
