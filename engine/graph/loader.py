@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ def load_graph(
 
     Args:
         path_or_name: a file (a `Path`, or a text that contains `/` or ends in `.yaml` or `.yml`), else the name of a
-            graph in one of the `search` folders or of a shipped one: `multi_domain` or `graph.multi_domain`.
+            graph in one of the `search` folders or of a shipped one: `multi_domain` or `graph.multi_domain`; else a
+            file of that name in the current folder.
         search: folders looked in before the shipped graphs.
         names: what a graph may refer to; None: references to roles are not checked.
 
@@ -163,6 +165,8 @@ def find_graph(name: str, search: Sequence[Path] = ()) -> Path:
         return Path(name)
     known = available_graphs(search)
     found = known.get(name) or known.get(name.removeprefix(_PREFIX))
+    if found is None and os.path.isfile(name):  # noqa: PTH113 - false, where `Path` raises, for what cannot be a name
+        return Path(name)
     if found is None:
         message = f"There is no graph named `{shorten(name)}`."
         listed = choose_from(name.removeprefix(_PREFIX), known)

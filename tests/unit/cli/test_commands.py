@@ -204,6 +204,18 @@ def test_validate_names_every_problem_with_its_place(call: Call, tmp_path: Path)
     assert wrong["problems"][0]["line"] == 4
 
 
+def test_the_name_of_a_file_is_that_file_but_the_name_of_a_graph_comes_first(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("notes.md", "quick"):
+        (tmp_path / name).write_text("# Notes\n")
+    done = call("graph", "validate", "quick", "notes.md")
+    assert done.status == 1
+    assert done.out.startswith("quick: valid")
+    assert "notes.md, line 1" in done.err
+
+
 @pytest.mark.parametrize("command", ["show", "validate"])
 def test_an_unknown_graph_is_told_with_the_known_ones(call: Call, command: str) -> None:
     done = call("graph", command, "multi_domian")
