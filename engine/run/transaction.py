@@ -11,6 +11,19 @@ from engine.errors import ErrorInfo
 from engine.run.state import RunState, apply
 from engine.store.log import EventLog, TxStream
 
+_SHOWS_TEXT = frozenset(
+    {
+        ev.RollingBack,
+        ev.ModelStarted,
+        ev.ModelFinished,
+        ev.NodeFinished,
+        ev.AttemptFailed,
+        ev.AttemptAbandoned,
+        ev.Rewound,
+    }
+)
+"""Events that change what there is of an answer, or how far a rollback has come."""
+
 
 class Transaction:
     """created -> executing -> committed | rolling_back -> rolled_back. Every change is an event first."""
@@ -41,7 +54,8 @@ class Transaction:
         """Log and publish `body`, and fold it into the state."""
         event = self._log.append(body, self._stream)
         apply(self.state, event)
-        self._note_text(body)
+        if type(body) in _SHOWS_TEXT:
+            self._note_text(body)
         return event
 
     def absorb(self, events: Sequence[ev.Event], is_target: Callable[[str], bool]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -38,12 +37,12 @@ class Visit:
         self.visit = activation.visit
         self._step = 0
         self._in_op = False
-        self._inner: Counter[str] = Counter()
+        self._inner: dict[str, int] = {}
 
     def next_inner(self, node: str) -> int:
         """The number of the next visit of an inner node; counted anew where this visit begins anew, so that what was
         recorded is found again."""
-        self._inner[node] += 1
+        self._inner[node] = self._inner.get(node, 0) + 1
         return self._inner[node]
 
     def again(self) -> Visit:
