@@ -90,9 +90,10 @@ def test_ollamas_own_variables_are_what_counts_last(home: Path, monkeypatch: pyt
 
 
 def test_relative_paths_in_the_file_count_from_the_file(home: Path) -> None:
-    write(home, "data_dir: d\nembedded: {model_path: m.gguf}\n")
+    write(home, "data_dir: d\nworkspace: w\nembedded: {model_path: m.gguf}\n")
     settings = load().settings
     assert settings.data_folder == home / "d"
+    assert settings.engine_config().workspace == home / "w"
     assert settings.engine_config().embedded.model_path == home / "m.gguf"
 
 
