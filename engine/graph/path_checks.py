@@ -22,7 +22,11 @@ def check_path(path: str, at: Location, node: NodeSpec) -> Iterator[Problem]:
     first, dot, _ = path.partition(".")
     if first not in _TEXTS + _VALUES:
         message = f"The path `{shorten(path)}` of node `{node.id}` does not begin with a name that is known."
-        yield Problem("", 0, 0, message, "Begin with `content`, `question`, `data.` or `vars.`.", at)
+        remedy = (
+            "Begin with `content`, `question`, `data.` or `vars.`. A fixed value is written into a template, and"
+            " `json_parse` makes data of it."
+        )
+        yield Problem("", 0, 0, message, remedy, at)
     elif dot and first in _TEXTS:
         message = f"The path `{shorten(path)}` of node `{node.id}` leads into `{first}`, which is a text."
         yield Problem("", 0, 0, message, f"Write `{first}` alone, or a path in the data, such as `data.json.name`.", at)
