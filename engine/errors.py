@@ -171,7 +171,8 @@ def classify(exc: BaseException) -> EngineError:
     if isinstance(exc, MemoryError):
         return _wrap(exc, ErrorClass.RESOURCE, "out_of_memory", "Memory ran out.", "Use a smaller model or window.")
     if isinstance(exc, OSError):
-        return _wrap(exc, ErrorClass.RESOURCE, "os_error", f"The system refused an operation: {_words(exc)}.", "")
+        remedy = "Look whether the disk and the folder can be written to and have space, then ask again."
+        return _wrap(exc, ErrorClass.RESOURCE, "os_error", f"The system refused an operation: {_words(exc)}.", remedy)
     return _wrap(
         exc,
         ErrorClass.INTERNAL,

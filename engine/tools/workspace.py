@@ -391,7 +391,8 @@ def _system(path: str, exc: OSError) -> EngineError:
     if isinstance(exc, IsADirectoryError | NotADirectoryError):
         return _invalid("not_a_file", f"{shown} is no regular file.", "Give the path of a file.")
     reason = os.strerror(exc.errno) if exc.errno else "unknown reason"
-    return EngineError(ErrorClass.RESOURCE, "os_error", f"The system refused {shown}: {reason}.")
+    remedy = "Look whether the disk and the folder can be written to and have space, then ask again."
+    return EngineError(ErrorClass.RESOURCE, "os_error", f"The system refused {shown}: {reason}.", remedy=remedy)
 
 
 def _too_large(path: str, limit: int) -> EngineError:
