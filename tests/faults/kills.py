@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.faults import ledger
 from tests.faults.oracle import Oracle
-from tests.faults.programs import figures_of, shares
+from tests.faults.programs import end_after, figures_of, shares
 from tests.faults.workload import Job, live, works
 
 LONGEST_LIFE_S = 0.6
@@ -256,6 +256,7 @@ def main() -> int:
     parser.add_argument("--one", action="store_true", help="in this process alone; prints the figures as JSON")
     options = parser.parse_args()
     if options.one:
+        end_after(120 + 10 * options.kills)
         print(json.dumps(asdict(kill_here(options.kills, options.seed))))
         return 0
     figures = measure(options.kills, seed=options.seed)

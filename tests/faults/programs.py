@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import subprocess
 import sys
@@ -25,6 +26,11 @@ def figures_of(module: str, arguments: Iterable[list[str]]) -> list[dict[str, An
     if any(program.returncode for program in programs):
         raise RuntimeError(f"A program of {module} broke; what it said stands above.")
     return [json.loads(text) for text in told]
+
+
+def end_after(seconds: float) -> None:
+    """Let this program end with a traceback of where it stands when it has not come to an end by then."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def shares(cases: int, at_once: int) -> list[int]:

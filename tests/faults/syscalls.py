@@ -13,22 +13,24 @@ import json
 import os
 import random
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.faults import ledger
 from tests.faults.kills import worker_life
 from tests.faults.oracle import Oracle
-from tests.faults.programs import figures_of
+from tests.faults.programs import end_after, figures_of
 from tests.faults.syscalls_child import one_run, works
 from tests.faults.workload import Job
 
@@ -103,13 +105,41 @@ class Figures:
         return "\n".join(lines + [f"  {end:<26} {count}" for end, count in sorted(ends.items())] + problems)
 
 
+def attach(pid: int, folder: Path, injected: Sequence[str]) -> subprocess.Popen[str]:
+    """Let strace follow a process and all its threads from now on.
+
+    Raises:
+        RuntimeError: it may not.
+    """
+    names = ",".join(f"?{call}" for call in CALLS)
+    command = ["strace", "-f", "-qq", "-p", f"{pid}", "-o", f"{folder / 'trace'}", "-e", f"trace={names}"]
+    for each in injected:
+        command += ["-e", each]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    status = Path(f"/proc/{pid}/status")
+    deadline = time.monotonic() + PATIENCE_S
+    while re.search(r"^TracerPid:\t0$", status.read_text(), re.MULTILINE):
+        if time.monotonic() > deadline:
+            tracer.kill()
+        if tracer.poll() is not None:
+            raise RuntimeError(tracer.communicate()[1].strip()[:300] or "strace does not begin")
+        time.sleep(0.002)
+    return tracer
+
+
 def why_not() -> str:
     """Why system calls cannot be made to fail here; empty where they can."""
     if shutil.which("strace") is None:
         return "strace is not installed"
-    probe = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "inject=getppid:error=EIO", "--", "true"]
-    tried = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return f"strace may not trace here: {tried.stderr.strip()[:200]}" if tried.returncode else ""
+    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(["sleep", "30"]) as sleeper:
+        try:
+            tracer = attach(sleeper.pid, Path(folder), ["inject=write:error=EIO:when=1"])
+        except RuntimeError as error:
+            return f"strace may not follow another process ({error})"
+        finally:
+            sleeper.kill()
+        tracer.communicate()
+    return ""
 
 
 @dataclass
@@ -117,34 +147,55 @@ class Ended:
     """What a traced process said, and how it ended."""
 
     lines: list[dict[str, Any]]
-    status: int | None
-    """Exit code, negative for a signal; None where it hung."""
+    status: int
+    """Exit code, negative for a signal."""
+    hung: bool
     trace: str
     errors: str
 
 
-def traced(folder: Path, kind: str, inject: Sequence[str] = ()) -> Ended:
-    """Run the child under strace."""
+def traced(folder: Path, kind: str, injected: Sequence[str] = ()) -> Ended:
+    """One run in a process whose calls fail; this process must have one thread only, for it forks."""
     reading, writing = os.pipe()
-    trace = folder / "trace"
-    names = ",".join(f"?{call}" for call in CALLS)
-    command = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", f"{trace}", "-e", f"trace={names}"]
-    for each in inject:
-        command += ["-e", each]
-    command += [sys.executable, "-m", "tests.faults.syscalls_child", f"{folder}", kind, f"{writing}"]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # else importing would write as well
-    with open(folder / "errors", "w") as errors:  # noqa: PTH123 - beside it, not through a pipe that could fill
-        process = subprocess.Popen(command, stderr=errors, pass_fds=[writing], env=environment)
+    waiting, go = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(go)
+        _be_traced(folder, kind, waiting, writing)
     os.close(writing)
+    os.close(waiting)
+    tracer = attach(pid, folder, injected)
+    os.close(go)  # what it waits for
+    deadline, said, hung = time.monotonic() + PATIENCE_S, bytearray(), False
+    while not hung:
+        hung = not select.select([reading], [], [], max(deadline - time.monotonic(), 0))[0]
+        read = b"" if hung else os.read(reading, 65536)
+        if not read:
+            break
+        said += read
+    os.close(reading)
+    if hung:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    tracer.communicate()
+    lines = [json.loads(line) for line in said.splitlines()]
+    trace = (folder / "trace").read_text(errors="replace")
+    return Ended(lines, os.waitstatus_to_exitcode(status), hung, trace, (folder / "errors").read_text())
+
+
+def _be_traced(folder: Path, kind: str, waiting: int, pipe: int) -> NoReturn:
+    """The forked process: wait until it is followed, run, and end."""
+    status = 1
     try:
-        status: int | None = process.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        status = None
-    with closing(os.fdopen(reading)) as pipe:
-        lines = [json.loads(line) for line in pipe] if status is not None else []
-    return Ended(lines, status, trace.read_text(errors="replace"), (folder / "errors").read_text())
+        errors = os.open(folder / "errors", os.O_CREAT | os.O_WRONLY)
+        os.dup2(errors, 2)
+        os.read(waiting, 1)
+        asyncio.run(one_run(folder, kind, pipe))
+        status = 0
+    except BaseException:
+        os.writev(2, [traceback.format_exc().encode()])
+    finally:
+        os._exit(status)
 
 
 def calls_in(trace: str) -> dict[str, int]:
@@ -163,6 +214,7 @@ class Plan:
         self._parent = parent
         self._made = folder_in(parent, "made")
         asyncio.run(one_run(self._made, "open", -1))
+        asyncio.run(one_run(folder_in(parent, "warm"), "committed", -1))  # imports everything before the first fork
 
     def begin(self, name: str, first_start: bool) -> Path:
         """A new folder, with or without a database."""
@@ -200,10 +252,9 @@ def folder_in(parent: Path, name: str) -> Path:
 class Suite:
     """Cases, each in a folder of its own."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.figures = Figures()
-        self._plan = Plan(parent)
-        asyncio.run(one_run(folder_in(parent, "warm"), "committed", -1))  # imports everything before the first fork
+        self._plan = plan
 
     def run(self, cases: Sequence[Case]) -> Figures:
         began = time.monotonic()
@@ -220,7 +271,7 @@ class Suite:
     def _run_one(self, folder: Path, case: Case) -> None:
         figures = self.figures
         ended = traced(folder, case.kind, [case.inject])
-        killed = ended.status == -9
+        killed = ended.status == -signal.SIGKILL and not ended.hung
         figures.cases += 1
         figures.killed += killed
         figures.struck += killed or "(INJECTED)" in ended.trace
@@ -232,11 +283,12 @@ class Suite:
         self._compare(oracle, ended, case)
 
     def _check_clear(self, ended: Ended, told: dict[str, Any] | None, killed: bool) -> None:
-        remedy = told is None or told["kind"] == "told" or told.get("remedy")
+        remedy = told is None or told.get("status") == "committed" or told.get("remedy")
         if (not killed and (ended.status != 0 or told is None)) or not remedy or "Traceback" in ended.errors:
             self.figures.unclear += 1
             last = ended.errors.strip().splitlines()[-3:]
-            self.figures.problems.append(f"it ended with {ended.status}, told {told}, and said {last}")
+            how = "hung" if ended.hung else f"ended with {ended.status}"
+            self.figures.problems.append(f"it {how}, told {told}, and said {last}")
 
     def _compare(self, oracle: Oracle, ended: Ended, case: Case) -> None:
         oracle.heard(ended.lines)
@@ -262,14 +314,15 @@ class Suite:
 
 def measure(cases: int | None, *, seed: int, at_once: int = AT_ONCE) -> Figures:
     """Let calls fail in so many cases from a seed; None: in every one that there is."""
+    module = "tests.faults.syscalls"
+    count = ["--all"] if cases is None else ["--cases", f"{cases}"]
+    (plan,) = figures_of(module, [["--plan", "--seed", f"{seed}", *count]])
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="tinyllm-calls-") as parent:
-        plan = Plan(Path(parent))
-        chosen = plan.every_case() if cases is None else plan.sample(cases, random.Random(seed))
         files = [Path(parent) / f"cases-{number}" for number in range(at_once)]
         for number, file in enumerate(files):
-            file.write_text(json.dumps([asdict(case) for case in chosen[number::at_once]]))
-        for each in figures_of("tests.faults.syscalls", [["--here", f"{file}"] for file in files]):
+            file.write_text(json.dumps(plan["cases"][number::at_once]))
+        for each in figures_of(module, [["--here", f"{file}"] for file in files]):
             figures.add(Figures(**each))
     return figures
 
@@ -279,16 +332,24 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--all", action="store_true", help="every case there is")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plan", action="store_true", help="only print the cases, as JSON")
     parser.add_argument("--here", type=Path, metavar="FILE", help="the cases of this file; prints JSON")
     options = parser.parse_args()
-    if options.here is None:
+    if not options.plan and options.here is None:
         figures = measure(None if options.all else options.cases, seed=options.seed)
         print(figures)
         return 1 if figures.problems else 0
     ledger.install()  # the process that takes over knows it
-    cases = [Case(**each) for each in json.loads(options.here.read_text())]
+    end_after(600)
     with tempfile.TemporaryDirectory(prefix="tinyllm-calls-") as folder:
-        print(json.dumps(asdict(Suite(Path(folder)).run(cases))))
+        plan = Plan(Path(folder))
+        if options.plan:
+            cases = plan.every_case() if options.all else plan.sample(options.cases, random.Random(options.seed))
+            print(json.dumps({"cases": [asdict(case) for case in cases]}))
+        else:
+            cases = [Case(**each) for each in json.loads(options.here.read_text())]
+            end_after(600 + 10 * len(cases))
+            print(json.dumps(asdict(Suite(plan).run(cases))))
     return 0
 
 

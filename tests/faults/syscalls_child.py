@@ -1,12 +1,11 @@
-"""One run of five nodes with two effects, in a process whose system calls fail; see `tests.faults.syscalls`.
+"""One run of five nodes with two effects, for a process whose system calls fail; see `tests.faults.syscalls`.
 
-Whatever happens has to reach the person as an error with a remedy: anything else ends this program with a traceback.
+Whatever happens has to reach the person as an error with a remedy: anything else ends the process with a traceback.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,7 +52,3 @@ async def one_run(folder: Path, kind: str, pipe: int) -> None:
         except EngineError as error:
             LEDGER.write("refused", code=error.code, message=error.message, remedy=error.remedy)
     LEDGER.write("closed")
-
-
-if __name__ == "__main__":
-    asyncio.run(one_run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

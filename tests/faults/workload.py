@@ -233,5 +233,5 @@ async def follow(run: Run) -> None:
         if isinstance(event.body, ev.TERMINAL):
             LEDGER.write("seen", tx=run.transaction, status=event.kind, seq=event.seq, text=event.body.text)
     result = await run.result()
-    error = result.error.code if result.error else ""
-    LEDGER.write("told", tx=run.transaction, status=result.status, text=result.text, error=error)
+    error = {"error": result.error.code, "remedy": result.error.remedy} if result.error else {}
+    LEDGER.write("told", tx=run.transaction, status=result.status, text=result.text, **error)
