@@ -340,7 +340,7 @@ def main() -> int:
         print(figures)
         return 1 if figures.problems else 0
     ledger.install()  # the process that takes over knows it
-    end_after(600)
+    end_after(120)
     with tempfile.TemporaryDirectory(prefix="tinyllm-calls-") as folder:
         plan = Plan(Path(folder))
         if options.plan:
@@ -348,7 +348,7 @@ def main() -> int:
             print(json.dumps({"cases": [asdict(case) for case in cases]}))
         else:
             cases = [Case(**each) for each in json.loads(options.here.read_text())]
-            end_after(600 + 10 * len(cases))
+            end_after(120 + 10 * len(cases))
             print(json.dumps(asdict(Suite(plan).run(cases))))
     return 0
 
