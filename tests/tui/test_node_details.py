@@ -176,6 +176,12 @@ def test_of_many_tool_calls_the_latest_are_named_and_the_others_counted() -> Non
     assert lines[0] == "  and 3 earlier tool calls"
 
 
+def test_tool_calls_that_a_retry_took_back_do_not_stand_under_the_answer() -> None:
+    view = with_tools()
+    view.nodes["calc"].visits[0].rewound = True
+    assert trace_lines(view, 10, 80, UNICODE) == []
+
+
 async def test_a_tool_call_stands_under_the_answer_in_the_chat_and_in_a_replay(tmp_path: Path) -> None:
     async def calculates(run: ScriptedRun) -> None:
         run.begin()

@@ -58,10 +58,11 @@ def trace_lines(view: View, now_ms: float, width: int, signs: Glyphs) -> list[Li
 
 
 def _tool_calls(view: View) -> Iterator[tuple[VisitView, OpView]]:
+    """Those that led to the answer: what a retry took back is in the timeline."""
     for node in view.nodes.values():
         for visit in node.visits:
             for op in visit.ops:
-                if op.tool:
+                if op.tool and not visit.rewound:
                     yield visit, op
 
 
