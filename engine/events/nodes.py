@@ -179,8 +179,10 @@ class GateDecided(Body):
     score: float | None = None
     """The judge's grade, 0 to 1; None where there is none that can be used."""
 
+    faulty: bool = False
+    """Whether something was wrong with the answer."""
+
     @property
     def gave_up(self) -> bool:
         """Whether the answer goes on although something was wrong with it."""
-        wrong = self.score is not None or False in self.checks.values()
-        return self.passed and bool(self.reason) and wrong
+        return self.passed and self.faulty

@@ -86,6 +86,7 @@ class _Decision:
                 max_retries=self._config.max_retries,
                 judge=found.verdict.model if found.verdict is not None else "",
                 score=found.verdict.score if found.verdict is not None else None,
+                faulty=bool(found.refusal),
             )
         )
         data = {} if found.verdict is None else {"judge": found.verdict.fields()}

@@ -79,7 +79,7 @@ REPEATING = graph(
      "content == ''", "target": "u"}]), node("end", "exit")],
     [("start", "u"), ("u", "g")],
 )  # fmt: skip
-FAILING_TOOL = chain(x("tool", tool_id="calculator", input_mapping={"expression": "content"}))
+FAILING_NODE = chain(x("transform", operation="regex_extract", pattern="[0-9]+"))
 FAILING = graph(
     [node("start", "entry"), BROKEN, node("one", "exit"), node("two", "exit", status="fallback")],
     [("start", "x"), ("x", "one", "content != ''"), ("x", "two", "content == ''")],
@@ -104,7 +104,7 @@ def _prompt(system_text: str) -> dict[str, Any]:
 
 
 OF_GRAPHS: tuple[Case, ...] = (
-    case("GraphSpec.id", FAILING_TOOL, ("graph.one", "graph.one/x"), ("graph.two", "graph.two/x"), see=_breaker,
+    case("GraphSpec.id", FAILING_NODE, ("graph.one", "graph.one/x"), ("graph.two", "graph.two/x"), see=_breaker,
          at=()),
     case("GraphSpec.version", SIMPLE, ("1.0.0", "graph.effects 1.0.0  graph.effects"),
          ("2.1.0", "graph.effects 2.1.0  graph.effects"), see=shown, at=()),

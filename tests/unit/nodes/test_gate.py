@@ -148,17 +148,33 @@ async def test_retries_and_their_limit_are_known_to_conditions(scripted: Scripte
 
 
 @pytest.mark.parametrize(
-    ("passed", "reason", "checks", "score", "gave_up"),
-    [
-        (True, "", {"ok": True}, None, False),
-        (True, "the answer was empty", {"ok": False}, None, True),
-        (True, "a judge gave it 0.2", {}, 0.2, True),
-        (True, "the judge could not be asked", {}, None, False),
-        (False, "the answer was empty", {"ok": False}, None, False),
-    ],
+    ("passed", "faulty", "gave_up"), [(True, False, False), (True, True, True), (False, True, False)]
 )
 def test_an_answer_that_goes_on_with_a_fault_is_one_that_was_given_up_on(
-    passed: bool, reason: str, checks: dict[str, bool], score: float | None, gave_up: bool
+    passed: bool, faulty: bool, gave_up: bool
 ) -> None:
-    body = ev.GateDecided("gate", 1, passed, "end", reason, checks, score=score)
-    assert body.gave_up is gave_up
+    assert ev.GateDecided("gate", 1, passed, "end", faulty=faulty).gave_up is gave_up
+
+
+async def test_a_gate_that_gives_up_says_so_in_the_timeline(scripted: ScriptedBackend) -> None:
+    scripted.answers([""])
+    graph = make_graph(
+        [
+            node("start", "entry"),
+            node("m", "transform", operation="template", template=" "),
+            node(
+                "gate",
+                "gate",
+                mode="checks",
+                conditions=[{"expression": "checks.ok", "target": "end"}],
+                default_target="sorry",
+            ),
+            node("end", "exit"),
+            node("sorry", "exit", status="fallback"),
+        ],
+        [("start", "m"), ("m", "gate")],
+    )
+    ran = await ask(graph)
+    assert ran.result.exit == "fallback"
+    (entry,) = [each for each in ran.view.timeline if each.kind == "gate_decided"]
+    assert (entry.mark, entry.text.startswith("gave up (the answer was empty")) == ("warn", True)
