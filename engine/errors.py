@@ -186,6 +186,8 @@ def _classify_httpx(exc: BaseException) -> EngineError | None:
     httpx = sys.modules.get("httpx")  # nothing can be an httpx error before httpx was imported
     if httpx is None:
         return None
+    if isinstance(exc, httpx.ConnectTimeout):  # packets that vanish are one more way of having no route
+        return _wrap(exc, ErrorClass.CONNECTION, "connect_timeout", "The model server cannot be reached.", "Start it.")
     if isinstance(exc, httpx.TimeoutException):
         return _wrap(exc, ErrorClass.TIMEOUT, "timeout", "The model server did not answer in time.", "")
     if isinstance(exc, httpx.ConnectError):

@@ -20,7 +20,7 @@ class RetryPolicy:
     base_s: float
     """Seconds; upper bound of the first wait."""
     cap_s: float
-    """Seconds; upper bound of every wait that the server did not ask for."""
+    """Seconds; upper bound of every wait, those that a server asks for included."""
 
     def bound(self, attempt: int) -> float:
         """Longest wait in seconds after the failure of attempt number `attempt`, counted from 1."""
@@ -34,7 +34,8 @@ class RetryPolicy:
 
         Args:
             attempt: counted from 1.
-            retry_after: seconds that the server asked for; waited at least, even where longer than `cap_s`.
+            retry_after: seconds that the server asked for; waited at least, up to `cap_s`: who is told to come back in
+                an hour has an answer to give before.
             rng: source of the jitter.
             left: seconds left until the deadline; there is no retry that would begin at or after it.
         """
@@ -42,7 +43,7 @@ class RetryPolicy:
             return None
         wait = rng.uniform(0.0, self.bound(attempt))
         if retry_after is not None and retry_after > wait:
-            wait = retry_after
+            wait = max(wait, min(retry_after, self.cap_s))
         return wait if wait < left else None
 
 

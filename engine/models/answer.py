@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from engine.errors import EngineError, ErrorClass
@@ -12,7 +13,7 @@ DELTA_INTERVAL_S = 0.1
 """Seconds between two deltas: coalesced before they are numbered, so bus and store see the same events."""
 
 MAX_ANSWER_BYTES = 1_000_000
-"""UTF-8 bytes of text and thinking together; more is a model that runs away."""
+"""UTF-8 bytes of text and thinking together, tool calls as JSON included; more is a model that runs away."""
 
 
 class TextChannel:
@@ -59,7 +60,7 @@ class StreamedAnswer:
         started: seconds on the caller's clock at which the attempt began.
     """
 
-    __slots__ = ("_due", "_started", "chunks", "done", "first_at", "text", "thinking", "tool_calls")
+    __slots__ = ("_call_bytes", "_due", "_started", "chunks", "done", "first_at", "text", "thinking", "tool_calls")
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -67,6 +68,7 @@ class StreamedAnswer:
         self.text = TextChannel()
         self.thinking = TextChannel()
         self.tool_calls: list[ToolCall] = []
+        self._call_bytes = 0
         self.done: Done | None = None
         self.chunks = 0
         """Chunks with content so far: about the tokens generated."""
@@ -85,15 +87,12 @@ class StreamedAnswer:
                 self.first_at = now
         self.text.push(chunk.text)
         self.thinking.push(chunk.thinking)
-        self.tool_calls.extend(chunk.tool_calls)
+        for call in chunk.tool_calls:
+            self.tool_calls.append(call)
+            self._call_bytes += len(json.dumps([call.id, call.name, call.arguments]))
         self.done = chunk.done
-        if self.text.size + self.thinking.size > MAX_ANSWER_BYTES:
-            raise EngineError(
-                ErrorClass.RESOURCE,
-                "answer_too_long",
-                f"The model wrote more than {MAX_ANSWER_BYTES // 1000} KB and was stopped.",
-                remedy="Lower max_tokens of the node, or use another model.",
-            )
+        if self.text.size + self.thinking.size + self._call_bytes > MAX_ANSWER_BYTES:
+            raise answer_too_long()
 
     def deltas(self, now: float) -> Iterator[tuple[int, str, bool]]:
         """(offset in characters, text, whether it is thinking) to show now: nothing until 100 ms after the last."""
@@ -122,6 +121,31 @@ class StreamedAnswer:
         if not self.tool_calls and not self.text.text().strip():
             raise _empty(self, max_tokens)
         return self.done
+
+
+def answer_too_long() -> EngineError:
+    """A model that does not end."""
+    return EngineError(
+        ErrorClass.RESOURCE,
+        "answer_too_long",
+        f"The model wrote more than {MAX_ANSWER_BYTES // 1000} KB and was stopped.",
+        remedy="Lower max_tokens of the node, or use another model.",
+    )
+
+
+def check_prompt_fitted(done: Done, window: int) -> None:
+    """A prompt that fills its whole window was cut by the server, or left no room for the answer.
+
+    Raises:
+        EngineError: CONTEXT_OVERFLOW, when the server counted `window` tokens or more in the prompt.
+    """
+    if done.prompt_tokens is not None and done.prompt_tokens >= window:
+        raise EngineError(
+            ErrorClass.CONTEXT_OVERFLOW,
+            "context_overflow",
+            f"The prompt filled the model's context window ({done.prompt_tokens} tokens of {window}).",
+            remedy="Shorten the question, or use a model with a larger window.",
+        )
 
 
 def _empty(answer: StreamedAnswer, max_tokens: int) -> EngineError:

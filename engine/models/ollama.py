@@ -6,20 +6,20 @@ Protocol: https://docs.ollama.com/api (streaming, errors, chat, tags, ps, show, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from engine.errors import EngineError, ErrorClass
+from engine.errors import EngineError
 from engine.models import ollama_wire as wire
 from engine.models.address import normalise_host
+from engine.models.answer import check_prompt_fitted
 from engine.models.naming import full_name
 from engine.models.protocol import ChatRequest, Chunk, Health, ModelInfo, PullProgress
-from engine.models.transport import CHAT_TIMEOUT_S, Stream, Transport, parse_json, vectors
+from engine.models.transport import CHAT_TIMEOUT_S, Stream, Transport, parse_line, vectors
 
 __all__ = ["OllamaBackend", "normalise_host"]
 
-_NANOSECONDS = 1e-6
 _SHOW_AT_ONCE = 4
 _MODELS_AT_MOST = 200
 """Models of which capabilities are asked; the list may be longer."""
@@ -33,13 +33,17 @@ class OllamaBackend:
         host: any form of OLLAMA_HOST; empty for the default.
         api_key: for a server behind a proxy that asks for one.
         window: context window in tokens to ask for; a request gets this or the model's own, whichever is smaller.
+        silence_s: seconds without a byte after which an answer counts as hung.
     """
 
     kind = "ollama"
 
-    def __init__(self, host: str = "", *, api_key: str = "", window: int = 8192) -> None:
+    def __init__(
+        self, host: str = "", *, api_key: str = "", window: int = 8192, silence_s: float = CHAT_TIMEOUT_S
+    ) -> None:
         self.endpoint = normalise_host(host)
         self._window = window
+        self._silence_s = silence_s
         self._http = Transport(self.endpoint, service="Ollama", remedy=_REMEDY, api_key=api_key)
         self._shown: dict[str, ModelInfo] = {}
         self._granted: dict[tuple[str, int], int] = {}
@@ -52,8 +56,8 @@ class OllamaBackend:
         body = wire.chat_body(request, window, think="thinking" in info.capabilities)
         calls = 0
         async with (
-            self._http.stream("POST", f"{self.endpoint}/api/chat", body) as stream,
-            aclosing(self._objects(stream, request.model)) as objects,
+            self._http.stream("POST", f"{self.endpoint}/api/chat", body, timeout=self._silence_s) as stream,
+            aclosing(self._objects(stream, request.model, wire.is_chat_line)) as objects,
         ):
             async for line in objects:
                 chunk = wire.chat_chunk(line, calls)
@@ -64,8 +68,10 @@ class OllamaBackend:
                     yield chunk
             else:
                 raise wire.protocol_error("stream_cut", "Ollama's answer ended before it was complete.")
+        done = wire.done_of(line, calls)
+        check_prompt_fitted(done, window)
         await self._compare_window(request.model, window)
-        yield Chunk(chunk.text, chunk.thinking, chunk.tool_calls, wire.done_of(line, calls))
+        yield Chunk(chunk.text, chunk.thinking, chunk.tool_calls, done)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, made with the same window as chats: another one would reload the model."""
@@ -103,7 +109,7 @@ class OllamaBackend:
         self._shown.pop(full_name(model), None)
         async with (
             self._http.stream("POST", f"{self.endpoint}/api/pull", {"model": model, "stream": True}) as stream,
-            aclosing(self._objects(stream, model, line_error=ErrorClass.SERVER)) as objects,
+            aclosing(self._objects(stream, model, wire.is_pull_line)) as objects,
         ):
             async for line in objects:
                 progress = wire.progress(line)
@@ -141,23 +147,37 @@ class OllamaBackend:
         return data
 
     async def _objects(
-        self, stream: Stream, model: str, *, line_error: ErrorClass = ErrorClass.PROTOCOL
+        self, stream: Stream, model: str, ours: Callable[[Mapping[str, Any]], bool]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The JSON objects of an NDJSON answer."""
+        """The JSON objects of an NDJSON answer; `ours` says of the first whether Ollama may have sent it."""
         if stream.status != 200:
             raise wire.http_error(await stream.answer(), self.endpoint, model)
         if stream.content_type not in {"application/x-ndjson", "application/json"}:
             raise wire.wrong_endpoint(self.endpoint)
+        first = True
         async with aclosing(stream.lines()) as lines:
             async for line in lines:
                 if not line.strip():
                     continue
-                data = parse_json(line)
-                if not isinstance(data, dict):
+                data = parse_line(line)
+                if first and self._foreign(stream, line, data, ours):
+                    raise wire.wrong_endpoint(self.endpoint)
+                if data is None:
                     raise wire.protocol_error("bad_line", "Ollama sent a line that is no JSON object.")
                 if "error" in data:
-                    raise wire.line_error(data, line_error)
+                    raise wire.line_error(data)
+                first = False
                 yield data
+
+    @staticmethod
+    def _foreign(
+        stream: Stream, line: bytes, data: Mapping[str, Any] | None, ours: Callable[[Mapping[str, Any]], bool]
+    ) -> bool:
+        """Whether the first line of an answer shows that something other than Ollama sent it."""
+        if data is not None:
+            return not ours(data)
+        # Ollama's streams are NDJSON: JSON of several lines, and pages of text, are other services'
+        return stream.content_type == "application/json" or line.lstrip().startswith(b"<")
 
     async def _known(self, model: str) -> ModelInfo:
         return self._shown.get(full_name(model)) or await self.show(model)

@@ -16,7 +16,17 @@ from engine.events import FinishReason
 from engine.message import replace_surrogates
 from engine.models.naming import full_name, looks_like_embedder, parameters_in_name, parameters_of
 from engine.models.protocol import Capability, ChatMessage, ChatRequest, Chunk, Done, ModelInfo, PullProgress, ToolCall
-from engine.models.transport import Answer, count, milliseconds, refusal
+from engine.models.transport import (
+    Answer,
+    count,
+    count_field,
+    list_field,
+    milliseconds,
+    object_field,
+    refusal,
+    text_field,
+    wrong_type,
+)
 
 _NANOSECONDS = 1e-6
 _CAPABILITIES: dict[str, Capability] = {
@@ -29,6 +39,8 @@ _CAPABILITIES: dict[str, Capability] = {
 # Ollama reports too long a prompt by status and text alone: these are the texts of its servers (server/prompt.go,
 # runner/ollamarunner, llm/server.go) and of the llama.cpp server that it runs.
 _TOO_LONG = re.compile(r"context (?:length|size|window)|exceed_context_size_error|prompt too long", re.IGNORECASE)
+# The reasons with which Ollama ends a stream whose model was (un)loaded in place of answering (server/routes.go).
+_NO_ANSWER = frozenset({"load", "unload"})
 _TOO_LONG_STATUS = frozenset({400, 413, 500})
 
 
@@ -96,22 +108,28 @@ def _message(message: ChatMessage, names: Mapping[str, str]) -> dict[str, Any]:
 
 def chat_chunk(line: Mapping[str, Any], calls_before: int) -> Chunk:
     """One line of /api/chat."""
-    message = line.get("message")
-    if not isinstance(message, dict):
-        if line.get("done") is True:
-            return Chunk()
+    if not isinstance(line.get("done", False), bool):
+        raise wrong_type("done")
+    if line.get("message") is None and line.get("done") is not True:
         raise protocol_error("bad_line", "Ollama sent a line without a message.")
-    raw_calls = message.get("tool_calls")
-    calls = raw_calls if isinstance(raw_calls, list) else []
+    message = object_field(line, "message")
+    calls = list_field(message, "tool_calls")
     return Chunk(
-        text=_text(message.get("content")),
-        thinking=_text(message.get("thinking")),
+        text=replace_surrogates(text_field(message, "content")),
+        thinking=replace_surrogates(text_field(message, "thinking")),
         tool_calls=tuple(_tool_call(call, calls_before + n) for n, call in enumerate(calls, start=1)),
     )
 
 
+def is_chat_line(line: Mapping[str, Any]) -> bool:
+    """Whether a line has any field of an answer of /api/chat; what has none is another service's."""
+    return bool(line.keys() & {"model", "message", "done"}) or isinstance(line.get("error"), str)
+
+
 def _tool_call(data: Any, ordinal: int) -> ToolCall:
-    function = data.get("function") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise wrong_type("tool_calls")
+    function = data.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     arguments = function.get("arguments") if isinstance(function, dict) else None
     if not isinstance(name, str) or not isinstance(arguments, dict):
@@ -121,19 +139,27 @@ def _tool_call(data: Any, ordinal: int) -> ToolCall:
 
 
 def done_of(line: Mapping[str, Any], calls: int) -> Done:
-    """The end of a stream, from its last line; durations come in nanoseconds, and counts are optional."""
-    finish: FinishReason = "stop"
-    if calls:
-        finish = "tool_calls"
-    elif line.get("done_reason") == "length":
-        finish = "length"
+    """The end of a stream, from its last line; durations come in nanoseconds, and counts are optional.
+
+    Raises:
+        EngineError: SERVER where the model was unloaded before it was through; PROTOCOL for wrong types.
+    """
+    reason = text_field(line, "done_reason")
+    if reason in _NO_ANSWER:
+        raise EngineError(ErrorClass.SERVER, "model_unloaded", "Ollama unloaded the model before it was through.")
+    finish: FinishReason = "tool_calls" if calls else "length" if reason == "length" else "stop"
     return Done(
         finish,
-        prompt_tokens=count(line.get("prompt_eval_count")),
-        completion_tokens=count(line.get("eval_count")),
+        prompt_tokens=count_field(line, "prompt_eval_count"),
+        completion_tokens=count_field(line, "eval_count"),
         prompt_ms=milliseconds(line.get("prompt_eval_duration"), _NANOSECONDS),
         eval_ms=milliseconds(line.get("eval_duration"), _NANOSECONDS),
     )
+
+
+def is_pull_line(line: Mapping[str, Any]) -> bool:
+    """Whether a line has any field of an answer of /api/pull."""
+    return isinstance(line.get("status"), str) or isinstance(line.get("error"), str)
 
 
 def progress(line: Mapping[str, Any]) -> PullProgress:
@@ -247,7 +273,7 @@ def http_error(answer: Answer, endpoint: str, model: str) -> EngineError:
             ErrorClass.NOT_FOUND,
             "model_not_found",
             f"Ollama does not have the model {model!r}.",
-            remedy=f"Fetch it with `ollama pull {model}`.",
+            remedy=f"Fetch it with `ollama pull {model}`, or name a model that is there.",
         )
     return refusal(answer, "Ollama", replace_surrogates(text), remedy=_remedy(answer.status))
 
@@ -256,12 +282,12 @@ def _remedy(status: int) -> str:
     return "Set OLLAMA_API_KEY to a valid key." if status in {401, 403} else ""
 
 
-def line_error(data: Mapping[str, Any], error_class: ErrorClass) -> EngineError:
+def line_error(data: Mapping[str, Any]) -> EngineError:
     """An `{"error": ...}` line inside an answer with status 200."""
     text = _text(data.get("error"))[:500] or "unknown"
     if _TOO_LONG.search(text):
         return context_overflow(text)
-    return EngineError(error_class, "error_in_stream", f"Ollama reported an error: {text.rstrip('.')}.")
+    return EngineError(ErrorClass.SERVER, "error_in_stream", f"Ollama reported an error: {text.rstrip('.')}.")
 
 
 def context_overflow(text: str) -> EngineError:

@@ -9,6 +9,7 @@ from typing import Any
 from engine.errors import ConfigurationError, EngineError, ErrorClass
 from engine.models import openai_wire as wire
 from engine.models.address import normalise_base_url
+from engine.models.answer import check_prompt_fitted
 from engine.models.naming import same_model
 from engine.models.protocol import ChatRequest, Chunk, Health, ModelInfo, PullProgress
 from engine.models.transport import (
@@ -17,7 +18,7 @@ from engine.models.transport import (
     CONTROL_TIMEOUT_S,
     Stream,
     Transport,
-    parse_json,
+    parse_line,
     vectors,
 )
 
@@ -33,6 +34,7 @@ class OpenAIBackend:
         kind: what events call it.
         endpoint: what events and breaker keys call the address; the address itself by default.
         keepalive: whether connections are used again.
+        silence_s: seconds without a byte after which an answer counts as hung.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class OpenAIBackend:
         kind: str = "openai",
         endpoint: str | None = None,
         keepalive: bool = True,
+        silence_s: float = CHAT_TIMEOUT_S,
     ) -> None:
+        self._silence_s = silence_s
         self._base = normalise_base_url(base_url)
         self._root = self._base.removesuffix("/v1")
         self.kind = kind
@@ -61,7 +65,7 @@ class OpenAIBackend:
         """Stream an answer."""
         fold = wire.ChatStream()
         url = f"{self._base}/chat/completions"
-        async with self._http.stream("POST", url, wire.chat_body(request)) as stream:
+        async with self._http.stream("POST", url, wire.chat_body(request), timeout=self._silence_s) as stream:
             await self._expect_events(stream, request.model)
             async with aclosing(stream.lines()) as lines, aclosing(wire.events(lines)) as events:
                 complete = False
@@ -69,12 +73,18 @@ class OpenAIBackend:
                     if data.strip() == _DONE:
                         complete = True
                         break
-                    chunk = fold.feed(self._event(data))
+                    event = self._event(data)
+                    if not fold.chunks and not wire.is_chat_event(event):
+                        raise wire.wrong_endpoint(self._server)
+                    chunk = fold.feed(event)
                     if chunk.text or chunk.thinking:
                         yield chunk
         if not complete and fold.finish is None:
             raise wire.protocol_error("stream_cut", "The model server's answer ended before it was complete.")
-        yield fold.end()
+        last = fold.end()
+        if last.done is not None:
+            check_prompt_fitted(last.done, request.window)
+        yield last
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text."""
@@ -166,8 +176,8 @@ class OpenAIBackend:
         raise wire.wrong_endpoint(self._server) if fields is None else wire.stream_error(fields)
 
     def _event(self, data: bytes) -> dict[str, Any]:
-        parsed = parse_json(data)
-        if not isinstance(parsed, dict):
+        parsed = parse_line(data)
+        if parsed is None:
             raise wire.protocol_error("bad_event", "The model server sent an event that is no JSON object.")
         if (fields := wire.error_fields(parsed)) is not None:
             raise wire.stream_error(fields)

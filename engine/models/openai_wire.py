@@ -11,12 +11,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import EngineError, ErrorClass
+from engine.errors import EngineError, ErrorClass, class_of_status
 from engine.events import FinishReason
 from engine.message import replace_surrogates
+from engine.models.answer import MAX_ANSWER_BYTES, answer_too_long
 from engine.models.naming import looks_like_embedder, parameters_in_name
 from engine.models.protocol import Capability, ChatMessage, ChatRequest, Chunk, Done, ModelInfo, ToolCall
-from engine.models.transport import LINE_LIMIT, Answer, count, milliseconds, refusal
+from engine.models.transport import (
+    LINE_LIMIT,
+    Answer,
+    count,
+    count_field,
+    list_field,
+    milliseconds,
+    object_field,
+    refusal,
+    text_field,
+    wrong_type,
+)
 
 _OVERFLOW_TYPES = frozenset({"exceed_context_size_error"})  # llama.cpp, in `type`
 _OVERFLOW_CODES = frozenset({"context_length_exceeded"})  # OpenAI, in `code`
@@ -88,7 +100,7 @@ async def events(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         name, _, value = line.partition(b":")
         if name in {b"data", b"error"}:
             data.append(value.removeprefix(b" "))
-            size += len(value)
+            size += len(value) + 1
             if size > LINE_LIMIT:
                 raise EngineError(ErrorClass.RESOURCE, "event_too_long", "The model server sent an event over 10 MB.")
     if data:
@@ -102,27 +114,34 @@ class ChatStream:
     finish: FinishReason | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, Any] = field(default_factory=dict)
+    chunks: int = 0
+    """Taken in so far."""
     _calls: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """Index -> (id, name, arguments so far)."""
+    _call_size: int = 0
+    """Characters of all tool calls so far."""
 
     def feed(self, data: Mapping[str, Any]) -> Chunk:
-        """Take one chunk in; what is to be shown of it comes back."""
-        for name in ("usage", "timings"):
-            value = data.get(name)
-            if isinstance(value, dict):
-                setattr(self, name, value)
-        choices = data.get("choices")
-        if not isinstance(choices, list):
+        """Take one chunk in; what is to be shown of it comes back.
+
+        Raises:
+            EngineError: PROTOCOL where a field has a wrong type; RESOURCE where tool calls do not end.
+        """
+        self.chunks += 1
+        self.usage = object_field(data, "usage") or self.usage
+        self.timings = object_field(data, "timings") or self.timings
+        if "choices" not in data:
             raise protocol_error("bad_event", "The model server sent an event without choices.")
-        choice = choices[0] if choices and isinstance(choices[0], dict) else {}  # none: the extra chunk with the usage
-        self._finished(choice.get("finish_reason"))
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            return Chunk()
-        calls = delta.get("tool_calls")
-        for position, call in enumerate(calls if isinstance(calls, list) else []):
+        choices = list_field(data, "choices")
+        choice = choices[0] if choices else {}  # none: the extra chunk with the usage
+        if not isinstance(choice, dict):
+            raise wrong_type("choices")
+        self._finished(text_field(choice, "finish_reason"))
+        delta = object_field(choice, "delta")
+        for position, call in enumerate(list_field(delta, "tool_calls")):
             self._call_delta(call, position)
-        return Chunk(_text(delta.get("content")), _text(delta.get("reasoning_content") or delta.get("reasoning")))
+        thinking = text_field(delta, "reasoning_content") or text_field(delta, "reasoning")
+        return Chunk(replace_surrogates(text_field(delta, "content")), replace_surrogates(thinking))
 
     def end(self) -> Chunk:
         """The last chunk of a complete stream.
@@ -134,31 +153,35 @@ class ChatStream:
         finish: FinishReason = "tool_calls" if calls else self.finish or "stop"
         done = Done(
             finish,
-            prompt_tokens=count(self.usage.get("prompt_tokens")),
-            completion_tokens=count(self.usage.get("completion_tokens")),
+            prompt_tokens=count_field(self.usage, "prompt_tokens"),
+            completion_tokens=count_field(self.usage, "completion_tokens"),
             prompt_ms=milliseconds(self.timings.get("prompt_ms"), 1.0),
             eval_ms=milliseconds(self.timings.get("predicted_ms"), 1.0),
         )
         return Chunk(tool_calls=calls, done=done)
 
-    def _finished(self, reason: Any) -> None:
-        if isinstance(reason, str):
+    def _finished(self, reason: str) -> None:
+        if reason:
             self.finish = "length" if reason == "length" else "tool_calls" if reason == "tool_calls" else "stop"
 
     def _call_delta(self, call: Any, position: int) -> None:
         if not isinstance(call, dict):
-            return
-        given = count(call.get("index"))
+            raise wrong_type("tool_calls")
+        given = count_field(call, "index")
         index = position if given is None else given
         if index >= _CALLS_AT_MOST:
             raise EngineError(ErrorClass.INVALID_OUTPUT, "too_many_tool_calls", "The model made too many tool calls.")
         identity, name, arguments = self._calls.get(index, ("", "", ""))
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = object_field(call, "function")
+        more = replace_surrogates(text_field(function, "name"))
+        piece = replace_surrogates(text_field(function, "arguments"))
+        self._call_size += len(more) + len(piece)
+        if self._call_size > MAX_ANSWER_BYTES:
+            raise answer_too_long()
         self._calls[index] = (
-            identity or _text(call.get("id")),
-            name + _text(function.get("name")),
-            arguments + _text(function.get("arguments")),
+            identity or replace_surrogates(text_field(call, "id")),
+            name if more == name else name + more,  # some servers repeat the name with every piece
+            arguments + piece,
         )
 
     def _call(self, index: int) -> ToolCall:
@@ -172,6 +195,11 @@ class ChatStream:
                 ErrorClass.INVALID_OUTPUT, "bad_tool_call", "The model's tool call has no name or no JSON arguments."
             )
         return ToolCall(identity or f"call_{index + 1}", name, arguments)
+
+
+def is_chat_event(event: Mapping[str, Any]) -> bool:
+    """Whether an event has any field of a chat chunk; what has none is another service's."""
+    return bool(event.keys() & {"choices", "usage"}) or event.get("object") == "chat.completion.chunk"
 
 
 # -- models -----------------------------------------------------------------------------------------------------------
@@ -266,11 +294,16 @@ def error_fields(data: Any) -> Mapping[str, Any] | None:
 
 
 def stream_error(fields: Mapping[str, Any]) -> EngineError:
-    """An error object inside an answer with status 200; its `code` is the status that it would have had."""
+    """An error object inside an answer with status 200; its `code` is the status that it would have had.
+
+    Without such a code, and whatever a server says of itself, it is the server's fault.
+    """
     if _is_overflow(fields):
         return context_overflow(fields)
     said = _text(fields.get("message"))[:500].strip().rstrip(".") or "unknown"
-    return EngineError(ErrorClass.PROTOCOL, "error_in_stream", f"The model server reported an error: {said}.")
+    status = count(fields.get("code")) or 0
+    error_class = class_of_status(status) if 400 <= status < 500 else ErrorClass.SERVER
+    return EngineError(error_class, "error_in_stream", f"The model server reported an error: {said}.")
 
 
 def _is_overflow(fields: Mapping[str, Any]) -> bool:

@@ -101,9 +101,12 @@ class Transport:
         timeout: float = CONTROL_TIMEOUT_S,
         limit: int = BODY_LIMIT,
     ) -> Answer:
-        """One request, its answer whole. HTTP errors are returned, not raised."""
-        async with self.stream(method, url, body, timeout=timeout) as stream:
-            answer = await stream.answer(limit)
+        """One request, its answer whole within `timeout` seconds. HTTP errors are returned, not raised."""
+        try:
+            async with asyncio.timeout(timeout), self.stream(method, url, body, timeout=timeout) as stream:
+                answer = await stream.answer(limit)
+        except TimeoutError as exc:  # a server that drips is never silent for long
+            raise self._explained(exc) from exc
         if len(answer.body) >= limit:
             raise EngineError(
                 ErrorClass.RESOURCE, "answer_too_long", f"{self.service} at {self.base} sent more than {limit} bytes."
@@ -206,11 +209,83 @@ def _line_too_long(limit: int) -> EngineError:
 
 
 def parse_json(data: bytes) -> Any:
-    """JSON from bytes that may be anything; None where they are no JSON."""
+    """JSON from bytes that may be anything; None where they are no JSON. Invalid UTF-8 is replaced."""
     try:
         return json.loads(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+
+
+def parse_line(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in a piece of a stream; None where it is none, and where its UTF-8 is invalid: there, something
+    was lost on the way."""
+    try:
+        parsed = json.loads(data.decode("utf-8", "strict"))
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def text_field(data: Mapping[str, Any], name: str) -> str:
+    """A text in a piece of a stream; empty where it is absent or null.
+
+    Raises:
+        EngineError: PROTOCOL where it is something else.
+    """
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise wrong_type(name)
+    return value
+
+
+def list_field(data: Mapping[str, Any], name: str) -> list[Any]:
+    """A list in a piece of a stream; empty where it is absent or null.
+
+    Raises:
+        EngineError: PROTOCOL where it is something else.
+    """
+    value = data.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise wrong_type(name)
+    return value
+
+
+def object_field(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object in a piece of a stream; empty where it is absent or null.
+
+    Raises:
+        EngineError: PROTOCOL where it is something else.
+    """
+    value = data.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong_type(name)
+    return value
+
+
+def count_field(data: Mapping[str, Any], name: str) -> int | None:
+    """A count in a piece of a stream; None where it is absent, null or a number that is no count.
+
+    Raises:
+        EngineError: PROTOCOL where it is no number.
+    """
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(name)
+    return count(value)
+
+
+def wrong_type(name: str) -> EngineError:
+    """A field of a stream holds what it cannot hold."""
+    message = f"The model server sent a wrong type in the field `{name}`."
+    return EngineError(ErrorClass.PROTOCOL, "wrong_type", message)
 
 
 def count(value: Any) -> int | None:
@@ -271,10 +346,10 @@ def _retry_after(response: httpx.Response) -> float | None:
     if text.isascii() and text.isdigit():
         return float(min(int(text[:9]), 3600))
     try:
-        when = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        when = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):  # no date, or none that a clock can show
         return None
-    return min(max(when.timestamp() - time.time(), 0.0), 3600.0)
+    return min(max(when - time.time(), 0.0), 3600.0)
 
 
 def _is_loopback(host: str) -> bool:

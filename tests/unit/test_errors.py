@@ -47,6 +47,7 @@ def test_a_status_code_has_one_class(status: int, expected: ErrorClass) -> None:
         (OSError(28, "No space left on device"), ErrorClass.RESOURCE),
         (httpx.ReadTimeout("slow"), ErrorClass.TIMEOUT),
         (httpx.ConnectError("refused"), ErrorClass.CONNECTION),
+        (httpx.ConnectTimeout("no route"), ErrorClass.CONNECTION),
         (httpx.RemoteProtocolError("cut"), ErrorClass.PROTOCOL),
         (httpx.ReadError("cut"), ErrorClass.PROTOCOL),
         (httpx.WriteError("cut"), ErrorClass.CONNECTION),

@@ -67,17 +67,41 @@ async def test_a_stream_that_ends_without_done_is_a_protocol_error(fake_ollama, 
     assert (await failure(backend)).error_class is ErrorClass.PROTOCOL
 
 
-async def test_an_error_line_inside_an_answer_is_a_protocol_error(fake_ollama, backend) -> None:
+async def test_an_error_line_inside_an_answer_is_the_servers_fault(fake_ollama, backend) -> None:
     fake_ollama.script(Reply("half", error="an error was encountered while running the model"))
     error = await failure(backend)
-    assert (error.error_class, error.code) == (ErrorClass.PROTOCOL, "error_in_stream")
+    assert (error.error_class, error.code) == (ErrorClass.SERVER, "error_in_stream")
     assert "running the model" in error.message
 
 
-@pytest.mark.parametrize("line", [b"not json\n", b"[1]\n", b'{"message": 3}\n', b'{"unrelated": true}\n'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json\n",
+        b"[1]\n",
+        b'{"message": 3}\n',
+        b'{"message": {"content": 3}}\n',
+        b'{"message": {"content": "a"}, "done": "no"}\n',
+        b'{"message": {"tool_calls": ["x"]}}\n',
+        b'{"done": true, "prompt_eval_count": "many"}\n',
+        b'{"message": {"content": "caf\xc3"}}\n',
+        b'{"message": {"content": "ok"}}\n{"unrelated": true}\n',
+    ],
+)
 async def test_a_line_that_makes_no_sense_is_a_protocol_error(fake_ollama, backend, line) -> None:
     fake_ollama.script(Reply(body=line))
     assert (await failure(backend)).error_class is ErrorClass.PROTOCOL
+
+
+async def test_a_model_that_is_unloaded_while_it_answers_is_the_servers_fault(fake_ollama, backend) -> None:
+    fake_ollama.script(Reply("half an", done_reason="unload"))
+    error = await failure(backend)
+    assert (error.error_class, error.code) == (ErrorClass.SERVER, "model_unloaded")
+
+
+async def test_a_prompt_that_fills_its_window_did_not_fit(fake_ollama, backend) -> None:
+    fake_ollama.script(Reply("cut at the front", prompt_tokens=8192))
+    assert (await failure(backend)).error_class is ErrorClass.CONTEXT_OVERFLOW
 
 
 async def test_lone_surrogates_are_replaced(fake_ollama, backend) -> None:
@@ -275,6 +299,10 @@ async def test_a_useless_retry_after_does_no_harm(fake_ollama, backend, header) 
         (404, b'{"detail":"Not Found"}', "application/json"),
         (404, b'{"error":{"code":404,"message":"File Not Found"}}', "application/json"),
         (302, b"", "text/html"),
+        (200, b'{"status": "ok"}', "application/json"),
+        (200, b'{\n  "status": "ok"\n}', "application/json"),
+        (200, b'{"unrelated": true}\n', "application/x-ndjson"),
+        (200, b"<!doctype html>\n<p>hello</p>", "application/x-ndjson"),
     ],
 )
 async def test_another_service_at_the_address_is_a_configuration_error(

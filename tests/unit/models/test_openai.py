@@ -92,17 +92,30 @@ async def test_a_cut_connection_is_a_protocol_error(fake_openai, backend) -> Non
     assert (await failure(backend)).error_class is ErrorClass.PROTOCOL
 
 
-@pytest.mark.parametrize("data", [b"data: nonsense\n\n", b"data: [1]\n\n", b'data: {"id": 1}\n\n'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"data: nonsense\n\n",
+        b"data: [1]\n\n",
+        b'data: {"object": "chat.completion.chunk"}\n\n',
+        b'data: {"choices": "x"}\n\n',
+        b'data: {"choices": ["x"]}\n\n',
+        b'data: {"choices": [{"delta": {"content": 3}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "caf\xc3"}}]}\n\n',
+        b'data: {"choices": [{"delta": {"tool_calls": ["x"]}}]}\n\n',
+        b'data: {"choices": [], "usage": 3}\n\n',
+    ],
+)
 async def test_an_event_that_makes_no_sense_is_a_protocol_error(fake_openai, backend, data) -> None:
     fake_openai.chat = [data]
     assert (await failure(backend)).error_class is ErrorClass.PROTOCOL
 
 
 @pytest.mark.parametrize("field", [b"data", b"error"])
-async def test_an_error_object_in_the_stream_is_a_protocol_error(fake_openai, backend, field) -> None:
+async def test_an_error_object_in_the_stream_is_the_servers_fault(fake_openai, backend, field) -> None:
     fake_openai.chat = [chunk({"content": "x"}), field + b': {"error": {"code": 500, "message": "it broke"}}\n\n']
     error = await failure(backend)
-    assert (error.error_class, error.code) == (ErrorClass.PROTOCOL, "error_in_stream")
+    assert (error.error_class, error.code) == (ErrorClass.SERVER, "error_in_stream")
     assert "it broke" in error.message
 
 
@@ -136,6 +149,25 @@ async def test_tool_arguments_that_are_no_object_are_invalid_output(fake_openai,
     calls = [{"index": 0, "id": "a", "function": {"name": "add", "arguments": arguments}}]
     fake_openai.chat = [chunk({"tool_calls": calls}, "length"), DONE]
     assert (await failure(backend)).error_class is ErrorClass.INVALID_OUTPUT
+
+
+async def test_tool_arguments_without_end_are_refused_before_they_fill_the_memory(fake_openai, backend) -> None:
+    piece = chunk({"tool_calls": [{"index": 0, "function": {"name": "add", "arguments": "x" * 100_000}}]})
+    fake_openai.chat = [piece] * 11
+    assert (await failure(backend)).error_class is ErrorClass.RESOURCE
+
+
+async def test_a_name_that_comes_with_every_piece_is_one_name(fake_openai, backend) -> None:
+    def part(arguments):
+        return chunk({"tool_calls": [{"index": 0, "function": {"name": "add", "arguments": arguments}}]})
+
+    fake_openai.chat = [part('{"x"'), part(": 1}"), DONE]
+    assert (await ask(backend, q()))[-1].tool_calls == (ToolCall("call_1", "add", {"x": 1}),)
+
+
+async def test_a_prompt_that_fills_its_window_did_not_fit(fake_openai, backend) -> None:
+    fake_openai.chat = [chunk({"content": "x"}, "stop"), usage(8192, 1), DONE]
+    assert (await failure(backend)).error_class is ErrorClass.CONTEXT_OVERFLOW
 
 
 async def test_closing_the_iterator_closes_the_connection(fake_openai, backend) -> None:
@@ -202,7 +234,14 @@ async def test_failures_are_classified_by_status_and_fields(fake_openai, backend
     assert (await failure(backend)).error_class is expected
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b"<html></html>", "text/html"), (b'{"ok": 1}', "application/json")])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html></html>", "text/html"),
+        (b'{"ok": 1}', "application/json"),
+        (b'data: {"ok": 1}\n\n', "text/event-stream"),
+    ],
+)
 async def test_another_service_at_the_address_is_a_configuration_error(fake_openai, backend, body, kind) -> None:
     fake_openai.chat = Response([body], content_type=kind)
     error = await failure(backend)

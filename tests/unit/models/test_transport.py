@@ -102,6 +102,22 @@ async def test_a_silent_server_is_a_timeout() -> None:
     assert caught.value.error_class is ErrorClass.TIMEOUT
 
 
+async def test_a_server_that_drips_is_a_timeout() -> None:
+    release = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        while not release.wait(0.01):
+            yield b" "
+
+    with Loopback(lambda _: Response(drip())) as server:
+        transport = _transport(server.address)
+        with pytest.raises(EngineError) as caught:
+            await transport.call("GET", f"{server.address}/", timeout=0.2)
+        release.set()
+        await transport.aclose()
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+
+
 async def test_a_closed_transport_refuses_requests() -> None:
     transport = _transport("http://127.0.0.1:1")
     await transport.aclose()
