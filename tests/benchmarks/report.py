@@ -16,7 +16,7 @@ COLUMNS = ("what", "budget", "measured", "spread (quartiles)", "baseline", "rati
 def amount(value: float, unit: str) -> str:
     """A value in its unit, with three significant digits."""
     shown = value / UNITS[unit]
-    digits = 0 if abs(shown) >= 100 or shown == 0 else 1 if abs(shown) >= 10 else 2
+    digits = 0 if abs(shown) >= 100 or shown == 0 else 1 if abs(shown) >= 10 else 2 if abs(shown) >= 0.1 else 3
     number = f"{shown:.{digits}f}"
     return number if unit == "x" else f"{number} {unit}"
 

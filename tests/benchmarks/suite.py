@@ -14,6 +14,8 @@ BENCHMARKS = (
     "cancellation",
     "peers",
     "durable",
+    "growth",
+    "overhead",
     "bus",
     "context",
     "breaker",
