@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 BackendName = Literal["auto", "ollama", "openai", "embedded"]
 Durability = Literal["grouped", "strict"]
+Priority = Literal["interactive", "graph", "evaluation"]
+"""Whose model calls go first: those that a person waits for, those of other runs, those of evaluations."""
 
 
 class BreakerConfig(BaseModel):

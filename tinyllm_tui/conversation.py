@@ -137,7 +137,8 @@ class Conversation:
             engine, graph = await self._app.ready()
             exchange.recorded = not engine.read_only
             session = await self._session_of(engine)
-            self._run = engine.start(graph, question, session=session, approver=self._app.approvals)
+            approver = self._app.approvals
+            self._run = engine.start(graph, question, session=session, approver=approver, priority="interactive")
             self._app.follow(self._run)
             await self._see_to_end(self._run, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback

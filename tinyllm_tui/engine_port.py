@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.bus import EventBus
+from engine.config import Priority
 from engine.events import BreakerSnapshot, Event
 from engine.run.result import Result
 from engine.store.rows import SessionRow, TransactionRow
@@ -71,6 +72,7 @@ class CockpitEngine(Protocol):
         session: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         approver: Approver | None = None,
+        priority: Priority = "graph",
     ) -> CockpitRun: ...
 
     async def fork(

@@ -92,7 +92,9 @@ class Conversation:
         printer = answer_printer()
         try:
             approver = TerminalApprover(printer.break_line)
-            running = self._eng.start(self._graph, question, session=self._session, approver=approver)
+            running = self._eng.start(
+                self._graph, question, session=self._session, approver=approver, priority="interactive"
+            )
             self._interrupt.run = running
             async for event in approver.follow(running.events()):
                 printer.feed(event)

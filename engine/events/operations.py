@@ -104,6 +104,8 @@ class ModelStarted(Body):
     seed: int | None = None
     tools: tuple[str, ...] = ()
     """Names of the tools that the model could call."""
+    queued_ms: int = 0
+    """Milliseconds that the attempt waited for a free slot before it began."""
 
 
 @dataclass(frozen=True, slots=True)

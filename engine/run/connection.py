@@ -11,6 +11,7 @@ from engine.events import BackendChanged, Body
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.detect import choose_backend
+from engine.models.pool import Endpoint, Pool
 from engine.models.protocol import ModelBackend
 from engine.run.resolution import ModelDirectory
 
@@ -46,10 +47,8 @@ class Connection:
         async with self._lock:
             if self._connected is None:
                 backend = await choose_backend(self._config, emit=self._heard)
-                caller = ModelCaller(
-                    backend, self._breakers, self._config.retry, concurrency=_concurrency(backend, self._config)
-                )
-                self._connected = Connected(backend, ModelDirectory(backend), caller)
+                pool = Pool([Endpoint(backend, _concurrency(backend, self._config))], self._breakers)
+                self._connected = Connected(backend, ModelDirectory(backend), ModelCaller(pool, self._config.retry))
             return self._connected
 
     def _heard(self, body: Body) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import events as ev
-from engine.config import EngineConfig
+from engine.config import EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
@@ -52,6 +52,7 @@ class Asked:
     """Of a fork: what its parent was told of the session; None: the session's own."""
     model: str | None = None
     """One model for every role, instead of what the settings say."""
+    priority: Priority = "graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class _Job:
     max_steps: int
     checkpoint_every: int
     timeout_s: float
+    priority: Priority = "graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Driver:
         prepared, problem = await _attempted(run, self._prepare(asked))
         body = self._begin(run, asked, prepared)
         tx = Transaction(self._log, self._log.stream(run.transaction))
-        job = _Job(asked.plan, asked.approver, body.max_steps, body.checkpoint_every, body.timeout_ms / 1000)
+        timeout_s = body.timeout_ms / 1000
+        job = _Job(asked.plan, asked.approver, body.max_steps, body.checkpoint_every, timeout_s, asked.priority)
         return await self._carry_out(run, tx, job, prepared, problem, tx.begin(body))
 
     async def resume(self, run: Run, found: Interrupted, approver: Approver | None) -> Result:
@@ -220,6 +223,7 @@ class Driver:
             capable=frozenset(resolved.capable),
             capabilities=resolved.capabilities,
             history=prepared.history,
+            priority=job.priority,
             approver=job.approver,
             tools=self._tools,
         )

@@ -7,17 +7,18 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import events as ev
-from engine.config import BackendName, EngineConfig
+from engine.config import BackendName, EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
 from engine.graph.recorded import recorded_graph
 from engine.graph.spec import GraphSpec
+from engine.graph.validation import Names
 from engine.health.registry import BreakerRegistry
 from engine.message import replace_surrogates
 from engine.models.protocol import ModelBackend, ModelInfo
@@ -37,7 +38,8 @@ from engine.store.log import EventLog
 from engine.store.retention import Limits
 from engine.store.rows import TransactionRow
 from engine.tools.policy import Approver
-from engine.tools.protocol import ToolContext
+from engine.tools.protocol import Tool, ToolContext
+from engine.tools.registry import ToolRegistry
 from engine.tools.workspace import Workspace
 from engine.view import fold
 
@@ -50,8 +52,11 @@ _PLANS = 64
 class Engine(Records):
     """Use `engine.open` to make one. All methods belong to the event loop that opened it."""
 
-    def __init__(self, config: EngineConfig, data_dir: Path | None, approver: Approver | None = None) -> None:
+    def __init__(
+        self, config: EngineConfig, data_dir: Path | None, approver: Approver | None = None, tools: Iterable[Tool] = ()
+    ) -> None:
         super().__init__()
+        self._tools = ToolRegistry(tools)
         self.config = config
         self._approver = approver
         self.data_dir = data_dir
@@ -155,6 +160,11 @@ class Engine(Records):
     def _emit(self, body: ev.Body) -> None:
         self._log.append(body)
 
+    @property
+    def names(self) -> Names:
+        """What graphs may refer to, for `engine.load_graph`: with the tools that this engine was given."""
+        return Names(tools=self._tools.own())
+
     # -- models ------------------------------------------------------------------------------------------------------
 
     async def prepare(self, graph: GraphSpec) -> dict[str, str]:
@@ -221,6 +231,7 @@ class Engine(Records):
         session: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         approver: Approver | None = None,
+        priority: Priority = "graph",
     ) -> Run:
         """Begin to answer a question; returns at once.
 
@@ -230,6 +241,8 @@ class Engine(Records):
             session: id of the session whose earlier turns the models see, and to which this one is added on commit.
             inputs: further JSON fields for the entry node.
             approver: who can ask a person where the graph or a tool needs a yes; None: nobody can, which means no.
+            priority: whose model calls go first: `interactive` where a person waits, `graph` for runs in the
+                background, `evaluation` for those that make room for any other.
 
         Raises:
             ConfigurationError: a condition of the graph does not parse.
@@ -237,7 +250,7 @@ class Engine(Records):
         """
         plan = self._plan(graph)
         given = _json_fields(inputs or {})
-        return self._begin(Asked(plan, replace_surrogates(question), session, given, approver))
+        return self._begin(Asked(plan, replace_surrogates(question), session, given, approver, priority=priority))
 
     async def fork(
         self,
@@ -285,6 +298,7 @@ class Engine(Records):
             fork,
             begin.history,
             model,
+            "interactive",
         )
         return self._begin(asked)
 
@@ -303,7 +317,7 @@ class Engine(Records):
         """What the tools of a run may use. Without a store nothing could be taken back after a crash, so that they
         change nothing."""
         undo = self.data_dir / UNDO / tx if self._recording is not None and self.data_dir is not None else None
-        return ToolContext(self._workspace, undo, slots=self._tool_slots)
+        return ToolContext(self._workspace, undo, self._tools, slots=self._tool_slots)
 
     def _launch(self, run: Run, drive: Coroutine[Any, Any, Result], session: str | None) -> None:
         """Let a run go on as a task that the engine owns."""
@@ -346,6 +360,7 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
     config: EngineConfig | None = None,
     backend: BackendName | None = None,
     approver: Approver | None = None,
+    tools: Iterable[Tool] = (),
 ) -> AsyncIterator[Engine]:
     """Open an engine; on leaving, what still runs is rolled back and everything is closed.
 
@@ -354,14 +369,17 @@ async def open(  # noqa: A001 - `engine.open` is the name of the face
         config: settings; the defaults otherwise.
         backend: overrides the backend of `config`.
         approver: who can ask a person in runs that go on after an interruption; None means that the answer is no.
+        tools: further tools, which graphs name by their ids (see `engine.tools.protocol`); whoever opens the folder
+            again gives them again, so that runs which were interrupted go on, and their effects can be taken back.
 
     Raises:
+        ConfigurationError: the id of a tool is taken.
         StoreError: the data folder cannot be used.
     """
     settings = config or EngineConfig()
     if backend is not None:
         settings = settings.model_copy(update={"backend": backend})
-    engine = Engine(settings, None if data_dir is None else Path(data_dir), approver)
+    engine = Engine(settings, None if data_dir is None else Path(data_dir), approver, tools)
     try:
         await engine.start_up()
         yield engine

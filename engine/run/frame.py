@@ -15,7 +15,7 @@ from engine.errors import EngineError, ErrorInfo
 from engine.graph.spec import NodeSpec
 from engine.message import Message
 from engine.models.call_record import request_hash
-from engine.models.caller import CallSite, ModelRound
+from engine.models.caller import CallOptions, CallSite, ModelRound
 from engine.models.protocol import ChatRequest
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
@@ -155,7 +155,7 @@ class Frame:
         digest = request_hash(request)
         earlier = self.tx.state.operations.recall(site.path, site.visit, site.step, digest)
         if isinstance(earlier, ev.ModelFinished):
-            recorded = round_of(earlier, self.services.caller.backend.endpoint)
+            recorded = round_of(earlier, self.services.caller.pool.first.endpoint)
             if recorded is not None:
                 return recorded
         config: Any = self.spec_of(site.path).config
@@ -168,11 +168,14 @@ class Frame:
             request,
             site=site,
             emit=self.emit,
-            fallbacks=fallbacks,
-            stream=stream,
-            retry=retry,
-            deadline=self.limits.deadline,
-            window_of=self.services.window_of,
+            options=CallOptions(
+                fallbacks=fallbacks,
+                stream=stream,
+                retry=retry,
+                priority=self.services.priority,
+                deadline=self.limits.deadline,
+                window_of=self.services.window_of,
+            ),
         )
 
     def emit(self, body: ev.Body) -> None:

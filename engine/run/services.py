@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.config import Priority
 from engine.errors import EngineError
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
@@ -31,6 +32,8 @@ class RunServices:
     """Model -> what it can do."""
     history: tuple[tuple[str, str], ...] = ()
     tools: ToolContext = field(default_factory=ToolContext)
+    priority: Priority = "graph"
+    """The class in which its model calls queue."""
     approver: Approver | None = None
     """Who can ask a person; None: nobody can."""
 

@@ -10,6 +10,9 @@ from engine.message import brief_json
 from engine.view.shared import attempt_of, count_asks, line, visit_of
 from engine.view.values import SHOWN_RESULT, ApprovalView, AttemptView, Mark, OpView, View
 
+QUEUED_SAID_MS = 100
+"""Waits in the queue that are at least so long are said."""
+
 
 def _op_started(view: View, event: ev.Event, body: ev.OpStarted) -> None:
     visit = visit_of(view, body.path, body.visit)
@@ -62,10 +65,12 @@ def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
             max_tokens=body.max_tokens,
             seed=body.seed,
             tools=body.tools,
+            queued_ms=body.queued_ms,
         )
     )
     again = f", attempt {body.attempt}" if body.attempt > 1 else ""
-    line(view, event, "info", body.path, f"model {body.model}{again}")
+    queued = f", after {body.queued_ms} ms in the queue" if body.queued_ms >= QUEUED_SAID_MS else ""
+    line(view, event, "info", body.path, f"model {body.model}{again}{queued}")
 
 
 def _model_delta(view: View, event: ev.Event, body: ev.ModelDelta) -> None:  # noqa: ARG001 - one shape for all handlers

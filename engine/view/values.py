@@ -44,6 +44,8 @@ class AttemptView:
     tools: tuple[str, ...] = ()
     """Names of the tools that the model could call."""
     tool_calls: tuple[ev.AskedTool, ...] = ()
+    queued_ms: int = 0
+    """Milliseconds before `started_ms` in which it waited for a free slot."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from engine import events as ev
 from engine.bus import EventBus
+from engine.config import Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ModelInfo
@@ -288,7 +289,9 @@ class ScriptedEngine:
         session: str | None = None,
         inputs: Any = None,
         approver: Approver | None = None,
+        priority: Priority = "graph",
     ) -> ScriptedRun:
+        del priority  # nothing queues here
         self.approver = approver
         if len(question) > 500_000:
             raise EngineError(

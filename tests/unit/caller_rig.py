@@ -23,7 +23,8 @@ from engine.events import (
     ModelStarted,
 )
 from engine.health.registry import BreakerRegistry
-from engine.models.caller import CallSite, ModelCaller, ModelRound
+from engine.models.caller import CallOptions, CallSite, ModelCaller, ModelRound
+from engine.models.pool import Endpoint, Pool
 from engine.models.protocol import ChatMessage, ChatRequest, Chunk, Done, Health, ModelInfo, PullProgress
 from tests.unit.health.clock import Clock
 
@@ -116,14 +117,9 @@ class Rig:
             BreakerConfig(), now=self.clock.now, wall_ms=self.clock.wall_ms, emit=self.engine_events.append
         )
         self.slept: list[float] = []
+        self.pool = Pool([Endpoint(self.backend, concurrency)], self.breakers, now=self.clock.now)
         self.caller = ModelCaller(
-            self.backend,
-            self.breakers,
-            RetryConfig(attempts=attempts),
-            concurrency=concurrency,
-            now=self.clock.now,
-            sleep=self.sleep,
-            rng=Highest(),
+            self.pool, RetryConfig(attempts=attempts), now=self.clock.now, sleep=self.sleep, rng=Highest()
         )
         self.events: list[Body] = []
 
@@ -136,7 +132,8 @@ class Rig:
         self.backend.scripts[model].extend(scripts)
 
     async def call(self, **options: object) -> ModelRound:
-        return await self.caller.call(REQUEST, site=SITE, emit=self.events.append, **options)  # type: ignore[arg-type]
+        how = CallOptions(**options)  # type: ignore[arg-type]
+        return await self.caller.call(REQUEST, site=SITE, emit=self.events.append, options=how)
 
     def of(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -9,7 +9,7 @@ import pytest
 from engine.config import RetryConfig
 from engine.errors import BreakerOpen, EngineError, ErrorClass
 from engine.events import AttemptFailed, ModelStarted
-from engine.models.caller import ModelRound
+from engine.models.caller import CallOptions, ModelRound
 from engine.models.protocol import Chunk
 from tests.unit.caller_rig import REQUEST, SITE, Rig, failure, says
 
@@ -339,7 +339,7 @@ async def test_models_do_not_wait_for_each_other(rig: Rig) -> None:
         slow = group.create_task(rig.call())
         await asyncio.sleep(0)
         other = REQUEST.__class__("other", REQUEST.messages, 64, 512)
-        quick = await rig.caller.call(other, site=SITE, emit=rig.events.append)
+        quick = await rig.caller.call(other, site=SITE, emit=rig.events.append, options=CallOptions())
     assert (quick.text, slow.result().text) == ("quick", "slow")
 
 
@@ -371,3 +371,59 @@ async def test_a_call_that_backs_off_lets_others_pass(rig: Rig) -> None:
     rig.script([failure()], says("second"), says("first"))
     first, second = await asyncio.gather(rig.call(), rig.call())
     assert (first.text, second.text) == ("first", "second")
+
+
+# -- giving way -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_evaluation_makes_room_for_a_question_and_is_asked_again(rig: Rig) -> None:
+    reached = asyncio.Event()
+    rig.script([Chunk(text="2 + "), reached.set, asyncio.Event()], says("question"), says("evaluation"))
+    evaluation = asyncio.create_task(rig.call(priority="evaluation"))
+    await reached.wait()
+    rig.clock.advance(1.0)
+    question = await rig.call(priority="interactive")
+    assert (question.text, (await evaluation).text) == ("question", "evaluation")
+    (gave_way,) = rig.of(AttemptFailed)
+    assert (gave_way.error.code, gave_way.retry_in_ms, gave_way.partial) == ("gave_way", 0, "2 + ")
+    assert [started.queued_ms for started in rig.of(ModelStarted)] == [0, 0, 1000]
+    assert evaluation.result().attempts == 2
+    assert rig.breaker() == ("closed", 0)
+    assert (rig.backend.open, rig.backend.closed) == (0, 3)
+    assert rig.backend.most_open == 1
+
+
+async def test_to_make_room_is_no_attempt_that_counts() -> None:
+    rig = Rig(attempts=1)
+    reached = asyncio.Event()
+    rig.script([reached.set, asyncio.Event()], says("question"), says("evaluation"))
+    evaluation = asyncio.create_task(rig.call(priority="evaluation"))
+    await reached.wait()
+    await rig.call(priority="interactive")
+    assert (await evaluation).text == "evaluation"
+
+
+async def test_cancelling_an_evaluation_that_is_about_to_make_room_leaves_no_slot_taken(rig: Rig) -> None:
+    reached = asyncio.Event()
+    rig.script([reached.set, asyncio.Event()], says("question"))
+    evaluation = asyncio.create_task(rig.call(priority="evaluation"))
+    await reached.wait()
+    question = asyncio.create_task(rig.call(priority="interactive"))
+    await asyncio.sleep(0)
+    evaluation.cancel()
+    assert (await question).text == "question"
+    await asyncio.wait([evaluation])
+    assert evaluation.cancelled()
+    assert rig.pool.admission("tiny").busy("http://scripted") == 0
+
+
+async def test_the_time_in_the_queue_is_told(rig: Rig) -> None:
+    held = asyncio.Event()
+    rig.script([held, 2.5, *says("first")], says("second"))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(rig.call())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        held.set()
+    assert [started.queued_ms for started in rig.of(ModelStarted)] == [0, 2500]

@@ -51,7 +51,8 @@ def run(ctx: click.Context, query: str | None, trace: bool, as_json: bool, sessi
             import engine
 
             graph = engine.load_graph(graph_reference(loaded))
-            return eng.start(graph, question, session=await find_session(eng, session), approver=approver)
+            found = await find_session(eng, session)
+            return eng.start(graph, question, session=found, approver=approver, priority="interactive")
 
         return run_async(lambda interrupt: answer_of(loaded, begin, interrupt, trace=trace, as_json=as_json))
     except Exception as error:
