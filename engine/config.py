@@ -45,6 +45,19 @@ class EmbeddedConfig(BaseModel):
     threads: int | None = Field(default=None, ge=1, description="generation threads; default: cores - 1")
 
 
+class EndpointConfig(BaseModel):
+    """A further server that answers, beside the backend."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["ollama", "openai"] = Field(description="which protocol it speaks")
+    address: str = Field(min_length=1, description="as `ollama_host` or `openai_base_url`")
+    api_key: str = ""
+    concurrency: int | None = Field(
+        default=None, ge=1, le=256, description="calls at a time per model; default: 1 for ollama, 4 for openai"
+    )
+
+
 class EngineConfig(BaseModel):
     """Everything that `engine.open` takes."""
 
@@ -59,6 +72,18 @@ class EngineConfig(BaseModel):
     ollama_api_key: str = ""
     openai_base_url: str = Field(default="", description="such as http://127.0.0.1:8080/v1")
     openai_api_key: str = ""
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="calls at a time per model of the backend, others wait; default: the embedded slots, 1 for ollama,"
+        " 4 for openai",
+    )
+    endpoints: list[EndpointConfig] = Field(
+        default_factory=list,
+        description="further servers, each with kind (ollama or openai), address, api_key and concurrency; a model that"
+        " several have is asked at the least busy of them",
+    )
     embedded: EmbeddedConfig = EmbeddedConfig()
     window: int = Field(default=8192, ge=512, description="context window asked of Ollama, at most the model's own")
     breaker: BreakerConfig = BreakerConfig()

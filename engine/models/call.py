@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from engine.config import Priority
@@ -232,7 +232,8 @@ class Call:
 
     async def _read(self, request: ChatRequest, lease: Lease, answer: StreamedAnswer) -> None:
         now, loop = self._clock.now, asyncio.get_running_loop()
-        chunks = self._pool.endpoint(lease.endpoint).backend.chat(request)
+        named = replace(request, model=self._pool.own_name(lease.endpoint, request.model))
+        chunks = self._pool.endpoint(lease.endpoint).backend.chat(named)
         try:
             async with asyncio.timeout(self._left()) as limit:
                 lease.preemptible(lambda: limit.reschedule(loop.time()))

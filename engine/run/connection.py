@@ -11,18 +11,24 @@ from engine.events import BackendChanged, Body
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.detect import choose_backend
-from engine.models.pool import Endpoint, Pool
+from engine.models.endpoints import find_endpoints
+from engine.models.pool import Pool
 from engine.models.protocol import ModelBackend
 from engine.run.resolution import ModelDirectory
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A backend that was found."""
+    """The endpoints that were found."""
 
-    backend: ModelBackend
+    pool: Pool
     directory: ModelDirectory
     caller: ModelCaller
+
+    @property
+    def backend(self) -> ModelBackend:
+        """The one that is meant where only one can be."""
+        return self.pool.first
 
 
 class Connection:
@@ -46,9 +52,9 @@ class Connection:
         """
         async with self._lock:
             if self._connected is None:
-                backend = await choose_backend(self._config, emit=self._heard)
-                pool = Pool([Endpoint(backend, _concurrency(backend, self._config))], self._breakers)
-                self._connected = Connected(backend, ModelDirectory(backend), ModelCaller(pool, self._config.retry))
+                endpoints = await find_endpoints(self._config, emit=self._heard, choose=choose_backend)
+                pool = Pool(endpoints, self._breakers, emit=self._heard)
+                self._connected = Connected(pool, ModelDirectory(pool), ModelCaller(pool, self._config.retry))
             return self._connected
 
     def _heard(self, body: Body) -> None:
@@ -59,10 +65,5 @@ class Connection:
 
     async def aclose(self) -> None:
         if self._connected is not None:
-            await self._connected.backend.aclose()
+            await self._connected.pool.aclose()
             self._connected = None
-
-
-def _concurrency(backend: ModelBackend, config: EngineConfig) -> int:
-    """Calls at a time per model: what the server really works on in parallel; more would only wait there, unseen."""
-    return {"embedded": config.embedded.slots, "ollama": 1}.get(backend.kind, 4)

@@ -11,7 +11,8 @@ from engine.errors import EngineError
 from engine.graph.inner_configs import AgentConfig
 from engine.graph.spec import GateConfig, GraphSpec, ModelConfig, RouterConfig
 from engine.models.catalogue import escalated, next_better, resolve
-from engine.models.protocol import Capability, ModelBackend, ModelInfo
+from engine.models.pool import Pool
+from engine.models.protocol import Capability, ModelInfo
 
 FRESH_S = 10.0
 """How long a list of installed models is believed."""
@@ -55,10 +56,10 @@ def references(graph: GraphSpec) -> tuple[list[str], list[str]]:
 
 
 class ModelDirectory:
-    """The installed models of one backend, asked for at most every `FRESH_S` seconds."""
+    """The installed models of all endpoints, asked for at most every `FRESH_S` seconds."""
 
-    def __init__(self, backend: ModelBackend, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._backend = backend
+    def __init__(self, pool: Pool, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
         self._now = now
         self._listed: list[ModelInfo] | None = None
         self._listed_at = 0.0
@@ -72,7 +73,7 @@ class ModelDirectory:
         """
         async with self._lock:
             if self._listed is None or self._now() - self._listed_at > FRESH_S:
-                self._listed = await self._backend.models()
+                self._listed = await self._pool.models()
                 self._listed_at = self._now()
             return self._listed
 
@@ -82,7 +83,7 @@ class ModelDirectory:
         Raises:
             EngineError: the backend cannot be asked.
         """
-        return await self._backend.show(name)
+        return await self._pool.show(name)
 
 
 async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: EngineConfig) -> Resolved:

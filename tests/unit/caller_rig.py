@@ -117,7 +117,9 @@ class Rig:
             BreakerConfig(), now=self.clock.now, wall_ms=self.clock.wall_ms, emit=self.engine_events.append
         )
         self.slept: list[float] = []
-        self.pool = Pool([Endpoint(self.backend, concurrency)], self.breakers, now=self.clock.now)
+        self.pool = Pool(
+            [Endpoint(self.backend, concurrency)], self.breakers, emit=self.engine_events.append, now=self.clock.now
+        )
         self.caller = ModelCaller(
             self.pool, RetryConfig(attempts=attempts), now=self.clock.now, sleep=self.sleep, rng=Highest()
         )

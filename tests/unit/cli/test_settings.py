@@ -52,6 +52,8 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "ascii": "true",
         "durability": "strict",
         "recovery": "leave",
+        "concurrency": "7",
+        "endpoints": '[{"kind": "ollama", "address": "a"}]',
         "data_dir": "/d",
         "embedded.model_path": "/m",
     }
