@@ -67,7 +67,7 @@ class OpenAIBackend:
         url = f"{self._base}/chat/completions"
         async with self._http.stream("POST", url, wire.chat_body(request), timeout=self._silence_s) as stream:
             await self._expect_events(stream, request.model)
-            async with aclosing(stream.lines()) as lines, aclosing(wire.events(lines)) as events:
+            async with aclosing(stream.lines()) as lines, aclosing(wire.events(lines, self._server)) as events:
                 complete = False
                 async for data in events:
                     if data.strip() == _DONE:

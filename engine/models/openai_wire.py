@@ -84,10 +84,13 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 # -- server-sent events -----------------------------------------------------------------------------------------------
 
 
-async def events(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def events(lines: AsyncIterator[bytes], server: str) -> AsyncGenerator[bytes, None]:
     """The data of each server-sent event (WHATWG HTML, section 9.2); comments such as `: ping` are skipped.
 
     Some servers send failures in a field `error`, which the standard does not have: it counts as data.
+
+    Raises:
+        EngineError: CONFIGURATION where `server` sends a page of text; RESOURCE where an event has no end.
     """
     data: list[bytes] = []
     size = 0
@@ -97,6 +100,8 @@ async def events(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
                 yield b"\n".join(data)
             data, size = [], 0
             continue
+        if line.startswith(b"<"):  # no field of an event begins so
+            raise wrong_endpoint(server)
         name, _, value = line.partition(b":")
         if name in {b"data", b"error"}:
             data.append(value.removeprefix(b" "))

@@ -10,7 +10,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -58,16 +58,19 @@ class Stream:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """The lines of the body without their line ends; split at `\\n` alone, never at U+0085 or U+2028."""
-        async for line in split_lines(self._response.aiter_bytes()):
-            yield line
+        # closed here: a generator left to the garbage collector closes its connection later, in a task of its own
+        async with aclosing(self._response.aiter_bytes()) as blocks, aclosing(split_lines(blocks)) as lines:
+            async for line in lines:
+                yield line
 
     async def answer(self, limit: int = ERROR_LIMIT) -> Answer:
         """The body as a whole, cut at `limit` bytes."""
         body = bytearray()
-        async for block in self._response.aiter_bytes():
-            body += block
-            if len(body) >= limit:
-                break
+        async with aclosing(self._response.aiter_bytes()) as blocks:
+            async for block in blocks:
+                body += block
+                if len(body) >= limit:
+                    break
         return Answer(self.status, self.content_type, bytes(body[:limit]), _retry_after(self._response))
 
 
@@ -179,7 +182,7 @@ class Transport:
         return EngineError(error.error_class, error.code, message, remedy=remedy)
 
 
-async def split_lines(blocks: AsyncIterator[bytes], limit: int = LINE_LIMIT) -> AsyncIterator[bytes]:
+async def split_lines(blocks: AsyncIterator[bytes], limit: int = LINE_LIMIT) -> AsyncGenerator[bytes, None]:
     """Split a stream of bytes at `\\n`; a trailing `\\r` goes, and so do empty last lines.
 
     Raises:
