@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,3 +67,29 @@ async def leave(events: Sequence[ev.Event], folder: Path) -> None:
     log.close()
     await writer
     await database.close()
+
+
+class Snapshots:
+    """The world after each event of a run: a crash there leaves exactly this."""
+
+    def __init__(self, workspace: Path, folder: Path) -> None:
+        self.data = workspace.parent / "data"
+        self._folder = folder
+        self._workspace = workspace
+        self._undo = self.data / "undo"
+        self.log = Watched(self._take)
+
+    def _take(self, event: ev.Event) -> None:
+        for place in (self._workspace, self._undo):
+            if place.exists():
+                shutil.copytree(place, self._folder / f"{event.seq}" / place.name)
+
+    async def restore(self, cut: int, world: int) -> None:
+        """A data folder with the log as it was after `cut` events, and the files as they were after `world`."""
+        self.data = self._workspace.parent / f"data_{cut}_{world}"
+        shutil.rmtree(self._workspace)
+        shutil.copytree(self._folder / f"{world}" / self._workspace.name, self._workspace)
+        undo = self._folder / f"{world}" / self._undo.name
+        if undo.exists():
+            shutil.copytree(undo, self.data / self._undo.name)
+        await leave(self.log.events[:cut], self.data)

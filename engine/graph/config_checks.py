@@ -19,7 +19,7 @@ from engine.graph.spec import (
     ToolConfig,
     TransformConfig,
 )
-from engine.graph.tool_checks import check_model_tools, check_tool_config, check_tools
+from engine.graph.tool_checks import OwnTools, check_model_tools, check_tool_config, check_tools
 from engine.graph.transform_checks import check_transform
 
 _JUDGED = ("llm", "hybrid")
@@ -32,13 +32,14 @@ _AFTER_GATES = {
 }
 
 
-def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> Iterator[Problem]:
+def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None, own: OwnTools) -> Iterator[Problem]:
     """The problems of one node's config.
 
     Args:
         node: the node.
         at: location of its config.
         roles: known roles without `@`; None: references to roles are not checked.
+        own: tools that there are beside the built-in ones.
     """
     match node.config:
         case RouterConfig() as config:
@@ -46,9 +47,9 @@ def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> 
             yield from _router(config, at, node)
         case ModelConfig() | AgentConfig() as config:
             if isinstance(config, ModelConfig):
-                yield from check_model_tools(config, at, node)
+                yield from check_model_tools(config, at, node, own)
             else:
-                yield from check_tools(config.tool_ids, at, node)
+                yield from check_tools(config.tool_ids, at, node, own)
             yield from _model(config.model, (*at, "model"), node, roles)
             for index, name in enumerate(config.fallback_models):
                 yield from _model(name, (*at, "fallback_models", index), node, roles)
@@ -59,7 +60,7 @@ def check_config(node: NodeSpec, at: Location, roles: frozenset[str] | None) -> 
                 place = (*at, "conditions", index, "expression")
                 yield from check_condition(condition.expression, place, f"node `{node.id}`", config.mode)
         case ToolConfig() as config:
-            yield from check_tool_config(config, at, node)
+            yield from check_tool_config(config, at, node, own)
         case TransformConfig() as config:
             yield from check_transform(config, at, node)
         case EntryConfig() as config:

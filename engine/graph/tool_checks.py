@@ -36,10 +36,13 @@ ARGUMENTS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
 graphs are below tools in the layers."""
 
 TOOLS = frozenset(ARGUMENTS)
-"""Tools that a graph may call."""
+"""Built-in tools."""
+
+OwnTools = Mapping[str, tuple[frozenset[str], frozenset[str]]]
+"""Tools that an engine was given, as `ARGUMENTS` names them."""
 
 
-def check_tool(tool: str, at: Location, node: NodeSpec, field: str) -> Iterator[Problem]:
+def check_tool(tool: str, at: Location, node: NodeSpec, field: str, own: OwnTools) -> Iterator[Problem]:
     """The problems of one tool id.
 
     Args:
@@ -47,15 +50,16 @@ def check_tool(tool: str, at: Location, node: NodeSpec, field: str) -> Iterator[
         at: its location.
         node: the node that names it.
         field: the field in which it stands.
+        own: tools that there are beside the built-in ones.
     """
-    if tool not in TOOLS:
+    if tool not in TOOLS and tool not in own:
         message = (
             f"The field `{field}` of node `{node.id}` names the tool `{shorten(tool)}`, but there is no such tool."
         )
-        yield Problem("", 0, 0, message, choose_from(tool, TOOLS), at)
+        yield Problem("", 0, 0, message, choose_from(tool, TOOLS | own.keys()), at)
 
 
-def check_tools(tools: Sequence[str], at: Location, node: NodeSpec) -> Iterator[Problem]:
+def check_tools(tools: Sequence[str], at: Location, node: NodeSpec, own: OwnTools) -> Iterator[Problem]:
     """The problems of `tool_ids`, each id at its own place; `at` is the location of the config."""
     for index, tool in enumerate(tools):
         place = (*at, "tool_ids", index)
@@ -63,12 +67,12 @@ def check_tools(tools: Sequence[str], at: Location, node: NodeSpec) -> Iterator[
             message = f"The node `{node.id}` names the tool `{shorten(tool)}` twice."
             yield Problem("", 0, 0, message, "Remove one of them.", place)
         else:
-            yield from check_tool(tool, place, node, "tool_ids")
+            yield from check_tool(tool, place, node, "tool_ids", own)
 
 
-def check_model_tools(config: ModelConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+def check_model_tools(config: ModelConfig, at: Location, node: NodeSpec, own: OwnTools) -> Iterator[Problem]:
     """The problems of a model node's tools; `at` is the location of the config."""
-    yield from check_tools(config.tool_ids, at, node)
+    yield from check_tools(config.tool_ids, at, node, own)
     if config.tools_enabled and not config.tool_ids:
         message = f"The node `{node.id}` has `tools_enabled`, but no tools."
         yield Problem("", 0, 0, message, "Add `tool_ids:` with the tools that it may call.", (*at, "tools_enabled"))
@@ -80,19 +84,22 @@ def check_model_tools(config: ModelConfig, at: Location, node: NodeSpec) -> Iter
                 yield Problem("", 0, 0, message, "Set `tools_enabled: true`, or remove the field.", (*at, field))
 
 
-def check_tool_config(config: ToolConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+def check_tool_config(config: ToolConfig, at: Location, node: NodeSpec, own: OwnTools) -> Iterator[Problem]:
     """The problems of a tool node: its tool, and the arguments that it gives it; `at` is the location of the config."""
-    yield from check_tool(config.tool_id, (*at, "tool_id"), node, "tool_id")
-    if config.tool_id in ARGUMENTS:
-        yield from _names(config, at, node)
+    yield from check_tool(config.tool_id, (*at, "tool_id"), node, "tool_id", own)
+    arguments = own.get(config.tool_id) or ARGUMENTS.get(config.tool_id)
+    if arguments is not None:
+        yield from _names(config, arguments, at, node)
     for argument, path in config.input_mapping.items():
         yield from check_path(path, (*at, "input_mapping", argument), node)
 
 
-def _names(config: ToolConfig, at: Location, node: NodeSpec) -> Iterator[Problem]:
+def _names(
+    config: ToolConfig, arguments: tuple[frozenset[str], frozenset[str]], at: Location, node: NodeSpec
+) -> Iterator[Problem]:
     """Arguments that the tool does not have, and those that it needs and does not get."""
     tool, given = config.tool_id, config.input_mapping
-    needed, optional = ARGUMENTS[tool]
+    needed, optional = arguments
     missing = needed - given.keys()
     misspelt: set[str] = set()
     for argument in given:

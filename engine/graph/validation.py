@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.errors import ConfigurationError
 from engine.graph.approval_checks import check_approvals
@@ -17,6 +17,7 @@ from engine.graph.prompts import check_prompts
 from engine.graph.references import duplicate_nodes, unknown_nodes
 from engine.graph.spec import EdgeSpec, GraphSpec, NodeSpec
 from engine.graph.subgraphs import check_subgraphs
+from engine.graph.tool_checks import OwnTools
 from engine.graph.topology import distances, entry_nodes, find_cycles, inner_nodes, links, reachable, successors
 
 STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge"})
@@ -28,6 +29,8 @@ class Names:
     """What a graph may refer to outside of itself."""
 
     roles: frozenset[str] = STANDARD_ROLES
+    tools: OwnTools = field(default_factory=dict)
+    """Tools beside the built-in ones -> their arguments; `Engine.names` has those that the engine was given."""
 
 
 STANDARD_NAMES = Names()
@@ -56,10 +59,11 @@ def validate(spec: GraphSpec, names: Names | None = STANDARD_NAMES, *, prompts: 
     unsound = list(duplicate_nodes(spec)) or list(unknown_nodes(spec))
     unsound += [] if unsound else [*_points(spec), *check_degradation(spec)]
     problems = list(unsound)
+    roles, tools = (None, STANDARD_NAMES.tools) if names is None else (names.roles, names.tools)
     for index, node in enumerate(spec.nodes):
         problems += check_parallel_config(node, ("nodes", index, "config"))
         problems += check_inner_config(node, ("nodes", index, "config"))
-        problems += check_config(node, ("nodes", index, "config"), None if names is None else names.roles)
+        problems += check_config(node, ("nodes", index, "config"), roles, tools)
     problems += check_prompts(spec, prompts, unused=not unsound)
     problems += check_approvals(spec)
     problems += check_subgraphs(spec)

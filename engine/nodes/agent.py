@@ -9,13 +9,11 @@ from engine.nodes.conversation import Conversation
 from engine.nodes.prompting import Prompting
 from engine.nodes.tool_loop import Limits, converse
 from engine.nodes.toolbox import Toolbox, with_used
-from engine.tools.registry import ToolRegistry
 
 
 class AgentNode:
-    def __init__(self, config: AgentConfig, registry: ToolRegistry) -> None:
+    def __init__(self, config: AgentConfig) -> None:
         self._config = config
-        self._registry = registry
         self._prompting = Prompting(config)
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
@@ -26,7 +24,7 @@ class AgentNode:
         """
         config = self._config
         conversation = await Conversation.begin(ctx, message, self._prompting)
-        toolbox = Toolbox(ctx, self._registry, config.tool_ids, conversation.window)
+        toolbox = Toolbox(ctx, config.tool_ids, conversation.window)
         ended = await converse(conversation, toolbox, Limits(config.max_steps, config.budget))
         answer = ended.answer
         return Outcome(

@@ -173,6 +173,12 @@ class NodeContext(Protocol):
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         """Take a non-deterministic result: intent and outcome are logged. The result must be JSON."""
 
+    def position(self) -> Mapping[str, int]:
+        """How far this visit has come with inner nodes, for `take_back_since`."""
+
+    async def take_back_since(self, position: Mapping[str, int]) -> None:
+        """Take back what tools of inner nodes changed since; for a node that goes on without what these came to."""
+
 
 class InlineNode(Protocol):
     """A node that decides at once. Made once per plan; keeps no state between visits."""

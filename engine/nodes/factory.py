@@ -30,9 +30,6 @@ from engine.nodes.subgraph import SubgraphNode
 from engine.nodes.timeout import TimeoutNode
 from engine.nodes.tool import ToolNode
 from engine.nodes.transform import make_transform_async, make_transform_inline
-from engine.tools.registry import ToolRegistry
-
-_TOOLS = ToolRegistry()
 
 
 def make_inline(spec: NodeSpec, back: frozenset[str]) -> InlineNode | None:
@@ -62,11 +59,11 @@ def make_async(spec: NodeSpec, back: frozenset[str]) -> AsyncNode:
         case RouterConfig() as config:
             return RouterNode(config)
         case ModelConfig() as config:
-            return ModelNode(config, _TOOLS)
+            return ModelNode(config)
         case ToolConfig() as config:
-            return ToolNode(config, _TOOLS)
+            return ToolNode(config)
         case AgentConfig() as config:
-            return AgentNode(config, _TOOLS)
+            return AgentNode(config)
         case LoopConfig() as config:
             return LoopNode(config)
         case TimeoutConfig() as config:

@@ -32,12 +32,14 @@ class LoopNode:
         for number in range(1, self._config.max_iterations + 1):
             if mode == "while_condition" and not self._holds(ctx, current, number - 1):
                 return _outcome(current, number - 1)
+            position = ctx.position()
             try:
                 current = await self._iteration(ctx, current, number)
             except EngineError as error:
                 if mode != "until_success" or error.error_class in _FATAL:
                     raise
                 failure = error
+                await ctx.take_back_since(position)
                 continue
             if mode == "until_success" or (mode == "until_condition" and self._holds(ctx, current, number)):
                 return _outcome(current, number)

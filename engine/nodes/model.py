@@ -10,13 +10,11 @@ from engine.nodes.conversation import Conversation
 from engine.nodes.prompting import Prompting
 from engine.nodes.tool_loop import Limits, converse
 from engine.nodes.toolbox import Toolbox, with_used
-from engine.tools.registry import ToolRegistry
 
 
 class ModelNode:
-    def __init__(self, config: ModelConfig, registry: ToolRegistry) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         self._config = config
-        self._registry = registry
         self._prompting = Prompting(config)
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
@@ -29,7 +27,7 @@ class ModelNode:
         conversation = await Conversation.begin(ctx, message, self._prompting)
         if not config.tools_enabled:
             return _outcome(ctx, await conversation.answer())
-        toolbox = Toolbox(ctx, self._registry, config.tool_ids, conversation.window)
+        toolbox = Toolbox(ctx, config.tool_ids, conversation.window)
         ended = await converse(conversation, toolbox, Limits(config.max_tool_rounds + 1))
         outcome = _outcome(ctx, ended.answer)
         return Outcome(outcome.content, {**outcome.data, **with_used(message, toolbox.used)})

@@ -18,6 +18,7 @@ class TimeoutNode:
         Raises:
             EngineError: the inner node failed, or TIMEOUT `inner_deadline` with `on_timeout: error`.
         """
+        position = ctx.position()
         try:
             async with ctx.time_limit(self._config.timeout_ms) as limit:
                 made = await ctx.run_node(self._config.inner_node, message)
@@ -27,6 +28,8 @@ class TimeoutNode:
         else:
             if limit.left >= 0:  # an inner node that decides at once cannot be interrupted
                 return Outcome(made.content, {**made.data, "timed_out": False})
+        if self._config.on_timeout != "error":
+            await ctx.take_back_since(position)
         return await self._too_slow(ctx, message)
 
     async def _too_slow(self, ctx: NodeContext, message: Message) -> Outcome:

@@ -12,14 +12,12 @@ from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.paths import dotted
 from engine.nodes.toolbox import listed_call, refusal, with_used
 from engine.tools.call import call_tool
-from engine.tools.registry import ToolRegistry
 from engine.view import TOOL_OP
 
 
 class ToolNode:
-    def __init__(self, config: ToolConfig, registry: ToolRegistry) -> None:
+    def __init__(self, config: ToolConfig) -> None:
         self._config = config
-        self._registry = registry
 
     async def run(self, ctx: NodeContext, message: Message) -> Outcome:
         """The tool's result: its text is the message, its fields stand in the data under `output_field`.
@@ -35,7 +33,7 @@ class ToolNode:
             return Outcome(content=message.content, data={"tool_error": error.code})
 
     async def _call(self, ctx: NodeContext, message: Message) -> Outcome:
-        tool = self._registry.get(self._config.tool_id)
+        tool = ctx.tools.registry.get(self._config.tool_id)
         refused = refusal(tool, ctx)
         if refused is not None:
             raise refused

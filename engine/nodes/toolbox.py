@@ -15,7 +15,6 @@ from engine.nodes.context import NodeContext
 from engine.tools.call import call_tool, parse_arguments
 from engine.tools.clean import clean_arguments
 from engine.tools.protocol import Tool
-from engine.tools.registry import ToolRegistry
 from engine.view import TOOL_OP
 
 MAX_SHOWN = 8000
@@ -49,14 +48,14 @@ class Toolbox:
 
     Args:
         ctx: the visit.
-        registry: all tools.
         ids: those that the node names.
         window: of the model that sees the results, in tokens.
     """
 
-    def __init__(self, ctx: NodeContext, registry: ToolRegistry, ids: Sequence[str], window: int) -> None:
+    def __init__(self, ctx: NodeContext, ids: Sequence[str], window: int) -> None:
         self._ctx = ctx
         self._room = min(MAX_SHOWN, window)  # characters: a quarter of the window in tokens
+        registry = ctx.tools.registry
         self._tools = {name: tool for name in ids if (tool := registry.get(name)) and not refusal(tool, ctx)}
         self._refused = {name: registry.get(name) for name in ids if name not in self._tools}
         self._known: dict[str, str] = {}
@@ -127,13 +126,6 @@ class Toolbox:
 
 def refusal(tool: Tool, ctx: NodeContext) -> EngineError | None:
     """Why a graph may not call a tool; None where it may."""
-    if tool.effect == "irreversible":
-        return EngineError(
-            ErrorClass.TOOL_REFUSED,
-            "effect_not_supported",
-            f"What the tool {tool.id} does cannot be taken back, so graphs may not call it.",
-            remedy="Use a tool whose effect can be taken back.",
-        )
     if tool.id.startswith("file_") and ctx.tools.workspace is None:
         return EngineError(
             ErrorClass.TOOL_REFUSED,
@@ -141,11 +133,11 @@ def refusal(tool: Tool, ctx: NodeContext) -> EngineError | None:
             f"The tool {tool.id} needs a workspace, and none is configured.",
             remedy="Take it off the node's tools, or name a folder as the workspace in the settings.",
         )
-    if tool.effect == "reversible" and ctx.tools.undo_dir is None:
+    if tool.effect != "pure" and ctx.tools.undo_dir is None:
         return EngineError(
             ErrorClass.TOOL_REFUSED,
             "no_store",
-            f"The tool {tool.id} changes files, and without a store nothing could be taken back.",
+            f"The tool {tool.id} changes something, and without a store nobody would know of it after a crash.",
             remedy="Run it where transactions are recorded.",
         )
     return None

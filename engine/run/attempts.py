@@ -13,6 +13,7 @@ from engine.health.breaker import Permit
 from engine.health.retry import RetryPolicy
 from engine.message import Message
 from engine.nodes.context import Outcome
+from engine.run.compensation import take_back_first
 from engine.run.failures import failed
 from engine.run.frame import id_of
 
@@ -46,13 +47,15 @@ async def attempt_visit(visit: Visit, message: Message) -> Outcome:
             except Exception as exc:  # noqa: BLE001 - whatever a node raises becomes its outcome
                 problem = failed(exc, activation.node)
             else:
+                await visit.take_back_unreached()
                 permit.success()
                 return outcome
             limits = frame.limits
             delay = policy.delay(attempt, problem.retry_after, limits.rng, limits.deadline - limits.now())
-            if delay is None or not problem.retryable:
+            left = problem if delay is None or not problem.retryable else await _cleared(visit, problem)
+            if delay is None or left is not None:
                 _count(permit, spec, problem)
-                raise problem
+                raise left or problem
             await asyncio.sleep(delay)
             attempt += 1
             message, _ = frame.start(activation)
@@ -60,6 +63,18 @@ async def attempt_visit(visit: Visit, message: Message) -> Outcome:
     except asyncio.CancelledError:
         permit.cancelled()
         raise
+
+
+async def _cleared(visit: Visit, problem: EngineError) -> EngineError | None:
+    """Take back what an attempt that failed changed, before the next one; why there can be none, else."""
+    effects = visit.effects
+    if any(effect.stays for effect in effects):  # what may have happened is not done again by itself
+        return problem
+    try:
+        await take_back_first(visit.frame.tx, effects, visit.frame.services.tools)
+    except EngineError as error:
+        return failed(error, visit.path)
+    return None
 
 
 async def _one_attempt(spec: NodeSpec, visit: Visit, message: Message) -> Outcome:

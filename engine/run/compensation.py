@@ -8,18 +8,17 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from engine import events as ev
-from engine.errors import EngineError, ErrorClass
+from engine.errors import ConfigurationError, EngineError, ErrorClass
+from engine.message import brief_json
 from engine.run.effects import Effect
 from engine.run.transaction import Transaction
 from engine.tools.call import compensate, reconcile
-from engine.tools.protocol import ToolContext
-from engine.tools.registry import ToolRegistry
-
-_REGISTRY = ToolRegistry()
+from engine.tools.protocol import Intent, Reconciliation, ToolContext
 
 
 async def take_back(tx: Transaction, effects: Iterable[Effect], tools: ToolContext) -> None:
-    """Take back effects in the order given. What cannot be is left standing, and noted as stuck.
+    """Take back effects in the order given. What cannot be is left standing, and noted as stuck: all that is
+    irreversible and is not known to be undone.
 
     That it is taken back is on disk before it is: a store that refuses leaves the effect, for else a later process
     would go on with a run whose log says that it was done. A crash in between is harmless: an effect without
@@ -27,15 +26,44 @@ async def take_back(tx: Transaction, effects: Iterable[Effect], tools: ToolConte
     """
     for effect in effects:
         intent = effect.intent
-        compensating = tx.emit(ev.Compensating(effect.path, effect.visit, intent.call, intent.tool))
         error: EngineError | None = None
         try:
-            await tx.log.synced(compensating)
-            await _to_its_end(compensate(_REGISTRY.get(intent.tool), intent, tools))
+            if effect.stays:
+                await _check_not_done(effect, tools)
+            else:
+                await tx.log.synced(tx.emit(ev.Compensating(effect.path, effect.visit, intent.call, intent.tool)))
+                await _to_its_end(compensate(tools.registry.get(intent.tool), intent, tools))
         except EngineError as exc:
             error = exc
         info = error.info(node=effect.path) if error is not None else None
         tx.emit(ev.Compensated(effect.path, effect.visit, intent.call, intent.tool, info))
+
+
+async def ask_the_world(intent: Intent, tools: ToolContext) -> Reconciliation:
+    """What the tool says of a call without an outcome; `unknown` also where there is no such tool any more."""
+    try:
+        tool = tools.registry.get(intent.tool)
+    except ConfigurationError:
+        return "unknown"
+    return await reconcile(tool, intent, tools)
+
+
+async def _check_not_done(effect: Effect, tools: ToolContext) -> None:
+    """Nothing has to be taken back of an irreversible call that did not happen.
+
+    Raises:
+        EngineError: it happened, or nobody knows.
+    """
+    intent = effect.intent
+    known = "done" if effect.done else await ask_the_world(intent, tools)
+    if known != "not_done":
+        what = "It was done" if known == "done" else "It is not known whether it was done"
+        raise EngineError(
+            ErrorClass.TOOL_REFUSED,
+            "irreversible" if known == "done" else "outcome_unknown",
+            f"{what}, and it cannot be taken back: {brief_json(dict(intent.arguments), 200)}",
+            remedy="Look at what it did, and put it right by hand.",
+        )
 
 
 async def take_back_first(tx: Transaction, effects: Iterable[Effect], tools: ToolContext) -> None:
@@ -61,25 +89,10 @@ async def take_back_first(tx: Transaction, effects: Iterable[Effect], tools: Too
 async def settle_unfinished(tx: Transaction, tools: ToolContext) -> None:
     """Before a run goes on after an interruption: take back the calls of which nobody knows whether they happened.
 
-    Raises:
-        EngineError: an irreversible one may have happened; it is never repeated silently.
+    Irreversible ones wait for the visit that made them: where it asks for the same again, it is found out whether that
+    is done already (`unknown_outcome`); else they are listed at the end.
     """
-    for effect in tx.state.effects.unfinished():
-        if effect.intent.effect != "irreversible":
-            await take_back(tx, [effect], tools)
-            continue
-        known = await reconcile(_REGISTRY.get(effect.intent.tool), effect.intent, tools)
-        if known == "not_done":
-            tx.emit(ev.Compensated(effect.path, effect.visit, effect.intent.call, effect.intent.tool))
-            continue
-        raise EngineError(
-            ErrorClass.RESOURCE,
-            "outcome_unknown",
-            f"The run was interrupted during a call of {effect.intent.tool}, and it "
-            + ("had happened." if known == "done" else "is not known whether it happened."),
-            remedy="Look whether it happened before you ask again.",
-            node=effect.path,
-        )
+    await take_back(tx, [effect for effect in tx.state.effects.unfinished() if not effect.stays], tools)
 
 
 async def forget_copies(tools: ToolContext) -> None:

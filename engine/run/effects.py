@@ -21,6 +21,21 @@ class Effect:
     done: int = 0
     """Sequence number of the outcome's event; 0 where it has none."""
 
+    @property
+    def stays(self) -> bool:
+        """Whether it cannot be taken back."""
+        return self.intent.effect == "irreversible"
+
+    def is_in(self, path: str, visit: int) -> bool:
+        """Whether it is one of a visit, or of a visit inside that one."""
+        return (self.path, self.visit) == (path, visit) or self.path.startswith(f"{path}#{visit}/")
+
+    def visit_in(self, prefix: str) -> tuple[str, int]:
+        """(node, visit): the visit that it belongs to, as seen from where paths begin with `prefix`."""
+        first, inner, _ = self.path[len(prefix) :].partition("/")
+        node, _, number = first.partition("#")
+        return (node, int(number)) if inner else (first, self.visit)
+
 
 @dataclass(slots=True)
 class Effects:
@@ -53,6 +68,10 @@ class Effects:
             self.stuck.pop(body.call, None)
         else:
             self.stuck[body.call] = f"{body.tool}: {body.error.message}"
+
+    def inside(self, path: str, visit: int) -> list[Effect]:
+        """Those of a visit, and of the visits inside it, in the order in which they are taken back."""
+        return [each for each in self.to_take_back() if each.is_in(path, visit)] if self.standing else []
 
     def to_take_back(self, *, since: int = 0, within: str = "") -> list[Effect]:
         """Those to be taken back, in this order: calls without an outcome, then outcomes from the last to the first.

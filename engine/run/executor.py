@@ -20,7 +20,7 @@ from engine.graph.spec import ExitConfig
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
 from engine.run.attempts import attempt_visit
-from engine.run.compensation import take_back_first
+from engine.run.compensation import take_back, take_back_first
 from engine.run.failures import failed
 from engine.run.flow import Flow
 from engine.run.frame import Frame, Limits
@@ -222,12 +222,16 @@ class Executor:
     async def _visit_task(self, activation: ev.Activation) -> None:
         self._counted(activation)
         message, started = self.frame.start(activation)
+        visit = Visit(self.frame, activation)
         outcome: Outcome | None = None
         problem: EngineError | None = None
         try:
-            outcome = await attempt_visit(Visit(self.frame, activation), message)
-        except EngineError as error:
-            problem = error
+            try:
+                outcome = await attempt_visit(visit, message)
+            except EngineError as error:
+                problem = error
+                if visit.effects and self._flow.goes_on_after(activation, error):
+                    await take_back(self.frame.tx, visit.effects, self.frame.services.tools)
         except asyncio.CancelledError:
             with self.frame.tx.log.block():
                 self.frame.finish(activation, "cancelled", started)

@@ -79,6 +79,24 @@ class Flow:
         self.leave(activation, "ended" if sendings else "failed")
         return bool(sendings) or bool(activation.tokens)
 
+    def goes_on_after(self, activation: ev.Activation, error: EngineError) -> bool:
+        """Whether the run would go on after a failure; decides nothing and says nothing."""
+        scope = self._scope_of(activation.message, error)
+        edges = self._plan.edges[self.id_of(activation.node)]
+        try:
+            handled = any(e.condition.evaluate(scope) for e in edges if e.condition is not None and e.handles_failure)
+        except EngineError:
+            return False
+        return handled or bool(activation.tokens) or self._degrades(activation)
+
+    def _degrades(self, activation: ev.Activation) -> bool:
+        """Whether the graph says how a run goes on after a failure of this visit that no edge handles."""
+        node, graph = self.id_of(activation.node), self._plan.graph
+        if graph.degradation == "skip_failed":
+            return bool(self._plan.edges[node]) and node not in self._plan.joins
+        received = self._state.messages[activation.message]
+        return graph.degradation == "fallback" and graph.fallback_node is not None and "failed" not in received.data
+
     def _degraded(self, activation: ev.Activation, error: EngineError) -> list[_Sending]:
         """Where a message goes on to after a failure that no edge handles; empty where the run has to end."""
         received = self._state.messages[activation.message]

@@ -11,6 +11,7 @@ from engine import events as ev
 from engine.errors import EngineError, ErrorClass
 from engine.message import Message
 from engine.run.attempts import attempt_visit
+from engine.run.compensation import take_back_first
 from engine.run.failures import failed
 from engine.run.frame import Frame
 from engine.run.state import RunState, entry_points
@@ -87,6 +88,7 @@ async def run_graph(owner: Visit, graph: str, question: str, inputs: Mapping[str
     prefix = f"{owner.path}#{owner.visit}/"
     state = outer.tx.state.frames.get(prefix)
     if state is None or state.stale or not _asks(state, question, inputs):
+        await take_back_first(outer.tx, owner.effects, outer.services.tools)  # of one that was begun before
         state = _open(owner, graph, question, inputs)
     frame = dataclasses.replace(outer, plan=outer.plan.graphs[graph], prefix=prefix, state=state)
     return _answer(frame, graph, await frame.drive(frame))

@@ -9,6 +9,7 @@ from typing import Any
 from engine import events as ev
 from engine.models.caller import ModelRound
 from engine.models.protocol import ToolCall
+from engine.run.effects import Effect
 
 Place = tuple[str, int]
 """(path, visit)."""
@@ -42,6 +43,19 @@ class Operations:
         """What the operation came to, where it was done before with the same arguments."""
         found = self.steps.get((path, visit), {}).get(step)
         return found.outcome if found is not None and found.hash == digest else None
+
+    def is_begun(self, path: str, visit: int, step: int, digest: str) -> bool:
+        """Whether the operation was begun with the same arguments."""
+        found = self.steps.get((path, visit), {}).get(step)
+        return found is not None and found.hash == digest
+
+    def taken_back(self, effect: Effect) -> None:
+        """What an operation came to, and what inner visits made of it, is true no more: its effect is taken back."""
+        self.steps.get((effect.path, effect.visit), {}).pop(effect.step, None)
+        for prefix, made in self.made.items():
+            if effect.path.startswith(prefix):
+                node, visit = effect.visit_in(prefix)
+                made.pop((prefix + node, visit), None)
 
     def interrupted(self) -> list[tuple[str, int, int, int]]:
         """(path, visit, step, attempt) of the model calls that had not ended."""

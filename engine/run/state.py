@@ -66,7 +66,8 @@ class RunState:
     failure: ErrorInfo | None = None
     """That of the visit which failed last."""
     stale: bool = False
-    """Of a sub-graph: the visit around it begins anew."""
+    """Of a sub-graph: it begins anew where the visit around it does, because that failed, or because effects of visits
+    that had ended are being taken back."""
 
     def frame_of(self, path: str) -> RunState:
         """The innermost state to which a path belongs."""
@@ -267,10 +268,13 @@ def _rewound(state: RunState, body: ev.Rewound) -> None:
         state.excluded.append(body.excluded)
     state.changed = dict(state.variables)
     state.exit = state.failure = None
+    state.stale = False
 
 
 def _model_finished(state: RunState, body: ev.ModelFinished) -> None:
     state.operations.model_ended(body)
+    if body.cached:  # nothing was used
+        return
     used = state.usage
     state.usage = ev.Usage(
         used.prompt_tokens + body.prompt_tokens,
@@ -285,6 +289,17 @@ def _terminal(state: RunState, body: ev.Body) -> None:  # noqa: ARG001 - one sha
     state.frontier, state.live = {}, {}
     state.frames = {}
     state.operations = Operations()
+
+
+def _compensating(state: RunState, body: ev.Compensating) -> None:
+    effect = state.effects.standing.get(body.call)
+    if effect is not None and effect.done:  # what followed from it is not true any more, should the run be interrupted
+        state.operations.taken_back(effect)
+        for prefix, frame in state.frames.items():
+            if effect.path.startswith(prefix):
+                node, visit = effect.visit_in(prefix)
+                frame.stale = frame.stale or (prefix + node, visit) not in frame.frontier
+    state.effects.compensating(body)
 
 
 def _to_operations(fold: Callable[[Operations, Any], None]) -> Callable[[RunState, Any], None]:
@@ -320,7 +335,7 @@ _OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.OpStarted: _to_operations(Operations.op_started),
     ev.OpFinished: _op_finished,
     ev.EffectIntended: lambda state, body: state.effects.intended(body, state.seq),
-    ev.Compensating: lambda state, body: state.effects.compensating(body),
+    ev.Compensating: _compensating,
     ev.Compensated: lambda state, body: state.effects.compensated(body),
     ev.ModelStarted: _to_operations(Operations.model_started),
     ev.ModelFinished: _model_finished,

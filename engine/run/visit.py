@@ -8,21 +8,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from engine import events as ev
-from engine.errors import classify
-from engine.graph.spec import GraphSpec, hash_of
+from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection
-from engine.message import Message, brief_json
+from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import Capability, ChatRequest
 from engine.run import inner
-from engine.run.compensation import take_back, take_back_first
+from engine.run.compensation import take_back
 from engine.run.effects import Effect
 from engine.run.frame import Frame
 from engine.run.limit import Limit, within
-from engine.run.transaction import Transaction
-from engine.store.database import StoreError
-from engine.tools.policy import Approval, ApprovalRequest, Decision
-from engine.tools.protocol import Intent, ToolContext
+from engine.run.operation import EffectJournal, Operation
+from engine.tools.policy import Approval, ApprovalRequest
+from engine.tools.protocol import ToolContext
 
 
 class Visit:
@@ -177,60 +175,41 @@ class Visit:
 
     async def op(self, name: str, arguments: Mapping[str, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         self._step += 1
-        step, tx = self._step, self.frame.tx
-        given = dict(arguments)
-        digest = hash_of([name, given])
-        earlier = tx.state.operations.recall(self.path, self.visit, step, digest)
-        if isinstance(earlier, ev.OpFinished):
-            return earlier.result
-        # what this step did when it was asked for something else is not what the visit wants any more
-        await take_back_first(tx, self._effects(step), self.frame.services.tools)
-        self.emit(ev.OpStarted(self.path, self.visit, step, name, digest, arguments=brief_json(given)))
+        operation = Operation(self, self._step, name, arguments)
         self._in_op = True
         try:
-            result = await call()
-        except BaseException as exc:
-            info = classify(exc).info(node=self.path)
-            self.emit(ev.OpFinished(self.path, self.visit, step, name, error=info))
-            if isinstance(exc, Exception):
-                await take_back(tx, self._effects(step), self.frame.services.tools)
-            raise
+            return await operation.result(call)
         finally:
             self._in_op = False
-        self.emit(ev.OpFinished(self.path, self.visit, step, name, result))
-        return result
 
-    def _effects(self, step: int) -> Sequence[Effect]:
-        """Those of one operation that stand."""
-        effects = self.frame.tx.state.effects
-        return effects.at(self.path, self.visit, step) if effects.standing else ()
+    # -- taking back -------------------------------------------------------------------------------------------------
 
+    @property
+    def effects(self) -> Sequence[Effect]:
+        """What tools changed in this visit and in those inside it, and what was not taken back."""
+        return self.frame.tx.state.effects.inside(self.path, self.visit)
 
-class EffectJournal:
-    """Logs what the calls of one operation are about to change; an intent is on disk before the change."""
+    def position(self) -> Mapping[str, int]:
+        return dict(self._inner)
 
-    def __init__(self, tx: Transaction, path: str, visit: int, step: int) -> None:
-        self._tx = tx
-        self._place = (path, visit, step)
+    async def take_back_since(self, position: Mapping[str, int]) -> None:
+        # inner visits are told by their numbers: they are the same when this visit begins again after a crash
+        await take_back(self.frame.tx, self._later_than(position), self.frame.services.tools)
 
-    async def decided(self, decision: Decision) -> None:
-        """Nothing to log: what a person answered is an event of its own, and a refusal is the call's outcome."""
+    async def take_back_unreached(self) -> None:
+        """Take back what an earlier attempt did beyond the point that this one, which is through, came to."""
+        beyond = [each for each in self.effects if each.path == self.path and each.step > self._step]
+        if f"{self.path}#{self.visit}/" not in self.frame.tx.state.frames:  # a sub-graph counts for itself
+            beyond += self._later_than(self._inner)
+        await take_back(self.frame.tx, beyond, self.frame.services.tools)
 
-    async def prepared(self, intent: Intent) -> None:
-        if intent.effect == "pure":
-            return
-        body = ev.EffectIntended(
-            *self._place,
-            intent.call,
-            intent.tool,
-            intent.effect,
-            dict(intent.arguments),
-            intent.arguments_hash,
-            intent.undo,
-        )
-        event = self._tx.emit(body)
-        try:
-            await self._tx.log.synced(event)
-        except StoreError:  # the change is never begun
-            self._tx.emit(ev.Compensated(body.path, body.visit, intent.call, intent.tool))
-            raise
+    def _later_than(self, position: Mapping[str, int]) -> list[Effect]:
+        """Effects of inner visits with a higher number than their node has here."""
+        prefix = f"{self.path}#{self.visit}/"
+        later = []
+        for each in self.effects:
+            if each.path.startswith(prefix):
+                node, number = each.visit_in(prefix)
+                if number > position.get(node, 0):
+                    later.append(each)
+        return later

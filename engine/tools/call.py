@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
-from engine.errors import RETRYABLE, ConfigurationError, EngineError, ErrorClass, classify
+from engine.errors import ConfigurationError, EngineError, ErrorClass, classify
 from engine.graph.problems import choose_from, shorten
 from engine.graph.spec import hash_of
 from engine.tools.clean import clean, clean_arguments
@@ -35,6 +35,16 @@ MAX_OUTPUT = 65_536
 """Characters of a result as text; what is longer is cut."""
 MAX_FIELDS = 2_000_000
 """Characters of a result's fields as JSON; longer texts and lists in it are cut."""
+_REFUSALS = frozenset(
+    {
+        ErrorClass.INVALID_REQUEST,
+        ErrorClass.AUTH,
+        ErrorClass.NOT_FOUND,
+        ErrorClass.CONFIGURATION,
+        ErrorClass.TOOL_REFUSED,
+    }
+)
+"""Failures of an irreversible call which say that nothing was done; after any other it may have happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,8 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], context: ToolConte
     Raises:
         EngineError: INVALID_REQUEST (arguments; see `InvalidArguments`), TOOL_REFUSED (policy, or the tool itself),
             TIMEOUT (the work was ended), RESOURCE (a bound, the system, or `OutcomeUnknown`), or the tool's own error.
-            After the journal had the intent, the effect of a reversible tool may have been made: `compensate` it.
+            After the journal had the intent, the effect of a reversible tool may have been made: `compensate` it; that
+            of an irreversible one was not made unless the error is `OutcomeUnknown`.
     """
     given = parse_arguments(tool, arguments)
     plain = clean_arguments(tool.id, given.model_dump(mode="json"))
@@ -99,8 +110,12 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], context: ToolConte
         intent = Intent(context.call, tool.id, tool.effect, plain, digest, undo)
         if context.journal is not None:
             await context.journal.prepared(intent)
-        output = await _run(tool, given, replace(context, undo=undo))
-    text, fields, cut = _bounded(output)
+        try:
+            text, fields, cut = _bounded(await _run(tool, given, replace(context, undo=undo)))
+        except EngineError as exc:
+            if tool.effect == "irreversible" and exc.error_class not in _REFUSALS:
+                raise OutcomeUnknown(tool.id, exc.message) from exc
+            raise
     return ToolOutcome(context.call, tool.id, text, fields, cut, intent, decision)
 
 
@@ -185,12 +200,7 @@ async def _prepare(tool: Tool, given: BaseModel, context: ToolContext) -> UndoRe
 
 
 async def _run(tool: Tool, given: BaseModel, context: ToolContext) -> BaseModel:
-    try:
-        output = await _limited(tool, tool.run(given, context))
-    except EngineError as exc:
-        if tool.effect == "irreversible" and exc.error_class in RETRYABLE:
-            raise OutcomeUnknown(tool.id, exc.message) from exc
-        raise
+    output = await _limited(tool, tool.run(given, context))
     if not isinstance(output, tool.Output):
         message = f"The tool {tool.id} returned a {type(output).__name__} and not what it declares."
         raise EngineError(ErrorClass.INTERNAL, "wrong_output", message, remedy="This is a defect of the tool.")

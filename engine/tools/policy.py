@@ -81,7 +81,8 @@ class ApprovalPolicy:
     """The rules of one person for one run or session.
 
     `overrides` go before a tool's own permission. `hosts` are the (tool, host) pairs that a person approved; it grows
-    by their answers and may be carried over to a later run.
+    by their answers and may be carried over to a later run. Whatever they say, what cannot be taken back is asked for
+    call by call, or denied.
     """
 
     overrides: Mapping[str, Permission] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class ApprovalPolicy:
             approver: who can ask a person; None means that nobody can, which means no.
         """
         permission = self.permission(request.tool, default)
+        if request.effect == "irreversible" and permission != "deny":
+            permission = "ask_call"
         if permission == "auto":
             return _decision(request, permission, True, "rule", "The policy allows it.")
         if permission == "deny":
@@ -130,7 +133,7 @@ def refused(decision: Decision) -> EngineError:
     """The error of a call that was not allowed."""
     remedies = {
         "rule": "Change the tool's permission in the settings if it should run.",
-        "nobody": "Run it where a person can answer, or set the tool's permission to auto in the settings.",
+        "nobody": "Run it where a person can answer.",
     }
     return EngineError(
         ErrorClass.TOOL_REFUSED,

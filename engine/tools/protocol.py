@@ -12,8 +12,9 @@ A call goes through these steps; `engine.tools.call.call_tool` takes them, and a
   `undo` is idempotent: it looks at the state, puts back what is not as it was, and leaves a mark when it is through, so
   that undoing once more does nothing at all. Where somebody else changed the thing meanwhile it raises and touches
   nothing: the caller lists that effect as not compensated.
-- An irreversible tool has no undo. A call of it with an intent and no outcome is `unknown`; `reconcile(intent)` asks
-  the world, and only what it answers `not_done` may be done again.
+- An irreversible tool has no undo, and a person is asked before every call. A call that broke off, or has an intent and
+  no outcome after a crash, is `unknown`: `reconcile(intent)` asks the world, and where that does not say, a person is
+  asked. Only what is known not to have happened may be done again, and a timeout is never retried.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.tools.effect import Effect, Permission
 from engine.tools.policy import ApprovalPolicy, Approver, Decision
+from engine.tools.registry import ToolRegistry
 from engine.tools.workspace import Workspace
 
 UndoRecord = dict[str, Any]
@@ -93,6 +95,8 @@ class ToolContext:
     """The folder of file tools."""
     undo_dir: Path | None = None
     """Folder of the transaction's undo copies; outside the workspace. Removed by the run when it is over."""
+    registry: ToolRegistry = field(default_factory=ToolRegistry)
+    """All tools that there are."""
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     approver: Approver | None = None
     journal: Journal | None = None
@@ -162,7 +166,11 @@ class IrreversibleTool(Tool, Protocol):
     """A tool whose effect stays."""
 
     async def reconcile(self, intent: Intent, context: ToolContext) -> Reconciliation:
-        """Whether the effect of an intent without an outcome happened."""
+        """Whether the effect of an intent without an outcome happened.
+
+        `intent.call` is the id that `run` found as `context.call`, so that what it did can be found by it. `not_done`
+        also means that it cannot happen any more: a request that may still be on its way is `unknown`.
+        """
         ...
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from engine.errors import ConfigurationError
 from engine.graph.problems import choose_from, shorten
-from engine.tools.protocol import Tool
+
+if TYPE_CHECKING:
+    from engine.tools.protocol import Tool
 
 BUILT_IN = {
     "calculator": "calculator:CalculatorTool",
@@ -32,10 +35,19 @@ BUILT_IN = {
 
 
 class ToolRegistry:
-    """All tools that can be called: the built-in ones and those that were registered."""
+    """All tools that can be called: the built-in ones and those that were registered.
 
-    def __init__(self) -> None:
+    Args:
+        tools: further ones.
+
+    Raises:
+        ConfigurationError: code `duplicate_tool`: two have the same id.
+    """
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self._loaded: dict[str, Tool] = {}
+        for tool in tools:
+            self.register(tool)
 
     def available(self) -> tuple[str, ...]:
         """The ids of all tools, sorted; imports nothing."""
@@ -55,6 +67,10 @@ class ToolRegistry:
             self._loaded[tool_id] = cast("Tool", getattr(import_module(f"engine.tools.{module}"), name)())
         return self._loaded[tool_id]
 
+    def own(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+        """Id of each tool that is not built in -> its arguments: those that are needed, and those that are not."""
+        return {name: _arguments_of(tool) for name, tool in self._loaded.items() if name not in BUILT_IN}
+
     def register(self, tool: Tool) -> None:
         """Add a tool that is not built in.
 
@@ -65,3 +81,9 @@ class ToolRegistry:
             message = f"There are two tools with the id `{shorten(tool.id)}`."
             raise ConfigurationError("duplicate_tool", message, remedy="Rename one of them.")
         self._loaded[tool.id] = tool
+
+
+def _arguments_of(tool: Tool) -> tuple[frozenset[str], frozenset[str]]:
+    fields = tool.Input.model_fields
+    needed = frozenset(name for name, field in fields.items() if field.is_required())
+    return needed, frozenset(fields) - needed

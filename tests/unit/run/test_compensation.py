@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from engine.graph.spec import GraphSpec
 from engine.run.effects import Effects
 from tests.approvers import Person, no, yes
 from tests.graphs import chain, make_graph, node
-from tests.interruption import Watched, leave
+from tests.interruption import Snapshots
 from tests.running import Ran, run_in
 from tests.scripted_backend import ScriptedBackend, Step, fault
 
@@ -158,32 +157,6 @@ async def test_without_a_store_nothing_is_changed(workspace: Path, scripted: Scr
 
 
 # -- interruptions -----------------------------------------------------------------------------------------------------
-
-
-class Snapshots:
-    """The world after each event of a run: a crash there leaves exactly this."""
-
-    def __init__(self, workspace: Path, folder: Path) -> None:
-        self.data = workspace.parent / "data"
-        self._folder = folder
-        self._workspace = workspace
-        self._undo = self.data / "undo"
-        self.log = Watched(self._take)
-
-    def _take(self, event: ev.Event) -> None:
-        for place in (self._workspace, self._undo):
-            if place.exists():
-                shutil.copytree(place, self._folder / f"{event.seq}" / place.name)
-
-    async def restore(self, cut: int, world: int) -> None:
-        """A data folder with the log as it was after `cut` events, and the files as they were after `world`."""
-        self.data = self._workspace.parent / f"data_{cut}_{world}"
-        shutil.rmtree(self._workspace)
-        shutil.copytree(self._folder / f"{world}" / self._workspace.name, self._workspace)
-        undo = self._folder / f"{world}" / self._undo.name
-        if undo.exists():
-            shutil.copytree(undo, self.data / self._undo.name)
-        await leave(self.log.events[:cut], self.data)
 
 
 @pytest.mark.parametrize("recovery", ["resume", "roll_back"])

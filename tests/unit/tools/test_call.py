@@ -15,7 +15,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.tools.call import MAX_FIELDS, MAX_OUTPUT, InvalidArguments, OutcomeUnknown, call_tool, compensate, reconcile
 from engine.tools.policy import Decision
 from engine.tools.protocol import Intent, ToolContext, definition
-from tests.unit.tools.doubles import TOOLS, EchoResult, EchoTool, ListJournal, SendTool
+from tests.unit.tools.doubles import TOOLS, EchoResult, EchoTool, ListJournal, Person, SendTool
 
 
 async def test_an_outcome_carries_text_fields_intent_and_decision_as_plain_json() -> None:
@@ -201,14 +201,19 @@ async def test_slots_bound_how_many_calls_run_at_once() -> None:
 
 @pytest.mark.parametrize(
     "failure",
-    [TimeoutError(), ConnectionError("cut"), EngineError(ErrorClass.SERVER, "server", "It answered 500.")],
+    [
+        TimeoutError(),
+        ConnectionError("cut"),
+        KeyError("a defect"),
+        EngineError(ErrorClass.SERVER, "server", "It answered 500."),
+    ],
 )
 async def test_an_irreversible_call_that_breaks_off_is_unknown_and_not_retried(failure: Exception) -> None:
     def broken(_arguments: Any) -> EchoResult:
         raise failure
 
     with pytest.raises(OutcomeUnknown) as caught:
-        await call_tool(SendTool("unknown", work=broken), {"text": "a"}, ToolContext())
+        await call_tool(SendTool("unknown", work=broken), {"text": "a"}, ToolContext(approver=Person()))
     assert not caught.value.retryable
 
 
@@ -218,7 +223,9 @@ async def test_an_irreversible_call_that_times_out_is_unknown() -> None:
         raise AssertionError
 
     with pytest.raises(OutcomeUnknown):
-        await call_tool(SendTool("unknown", work=endless, timeout_s=0.05), {"text": "a"}, ToolContext())
+        await call_tool(
+            SendTool("unknown", work=endless, timeout_s=0.05), {"text": "a"}, ToolContext(approver=Person())
+        )
 
 
 async def test_an_irreversible_call_that_was_refused_for_good_did_not_happen() -> None:
@@ -226,7 +233,7 @@ async def test_an_irreversible_call_that_was_refused_for_good_did_not_happen() -
         raise EngineError(ErrorClass.INVALID_REQUEST, "bad_address", "No such address.")
 
     with pytest.raises(EngineError) as caught:
-        await call_tool(SendTool("unknown", work=refused), {"text": "a"}, ToolContext())
+        await call_tool(SendTool("unknown", work=refused), {"text": "a"}, ToolContext(approver=Person()))
     assert caught.value.code == "bad_address"
 
 

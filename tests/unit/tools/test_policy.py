@@ -109,6 +109,23 @@ async def test_the_person_s_rule_goes_before_the_tool_s_own(own: Permission, ove
     assert await called(EchoTool(permission=own), context) is runs
 
 
+@pytest.mark.parametrize("override", ["auto", "ask_host", "ask_call"])
+async def test_what_cannot_be_taken_back_is_asked_for_call_by_call_whatever_the_rules_say(override: Permission) -> None:
+    tool, person = EchoTool(effect="irreversible", permission="auto", host="a.example"), Person(scope="host")
+    policy = ApprovalPolicy(overrides={"echo": override}, hosts={("echo", "a.example")})
+    for _ in range(2):
+        assert await called(tool, ToolContext(policy=policy, approver=person))
+    assert len(person.asked) == 2
+    assert not await called(tool, ToolContext(policy=policy)), "nobody can be asked"
+
+
+async def test_what_cannot_be_taken_back_can_be_denied() -> None:
+    person = Person()
+    tool = EchoTool(effect="irreversible", permission="deny")
+    assert not await called(tool, ToolContext(approver=person))
+    assert person.asked == []
+
+
 @pytest.mark.parametrize(
     ("permission", "approver", "by", "allowed"),
     [
