@@ -23,6 +23,7 @@ from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
 from tinyllm_tui.graph_watch import GraphWatch, Notice, Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
+from tinyllm_tui.past import PastRuns
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
@@ -39,16 +40,6 @@ _CLOSING_S = 15.0
 
 _BROKEN = "Broken graph"
 """Title of the warning that an edit is not taken."""
-
-
-_ABRUPT = "An earlier session ended abruptly"
-_NAMED = 5
-"""Numbers of runs that a toast names."""
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    named = ", ".join(f"#{number}" for number in numbers[:_NAMED])
-    return f"{named} and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else named
 
 
 def _load_graph(name: str) -> GraphSpec:
@@ -105,6 +96,7 @@ class CockpitApp(App[None]):
         self.backend_state = BackendState()
         self.conversation = Conversation(self)
         self.approvals = Approvals(self, self.signs)
+        self.past = PastRuns(self)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self.load_graph = load_graph or _load_graph
@@ -169,6 +161,11 @@ class CockpitApp(App[None]):
     def waiting_for(self) -> str:
         return "opening the engine" if self.engine is None else f"waiting for the model ({self.backend_state.status})"
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the app is about to end, so that what still runs is rolled back."""
+        return self._leaving.is_set()
+
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
@@ -200,7 +197,9 @@ class CockpitApp(App[None]):
                 self.engine = engine
                 self._pump = Pump(engine, self.draw)
                 adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
-                self._tell(engine, adopted)
+                for words in engine.notices:
+                    self.notify(one_line(words, 600), severity="warning", timeout=15, markup=False)
+                self.past.tell(engine, adopted)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
                 await self._watch.read()
                 self._take_graph()
@@ -214,23 +213,6 @@ class CockpitApp(App[None]):
             self.draw()
         finally:
             self._engine_closed.set()
-
-    def _tell(self, engine: CockpitEngine, adopted: CockpitRun | None) -> None:
-        """What opening the store found; a run that was adopted shows itself."""
-        for notice in engine.notices:
-            self.notify(one_line(notice, 600), severity="warning", timeout=15, markup=False)
-        if engine.recovered:
-            numbers = _numbers([row.number for row in engine.recovered])
-            words = f"Found unfinished and rolled back: {numbers}. ^r shows what they had done."
-            self.notify(words, title=_ABRUPT, severity="warning", timeout=15, markup=False)
-        for runs, each_goes, they_go in (
-            ([run.number for run in engine.resumed if run is not adopted], "it goes on", "they go on"),
-            ([row.number for row in engine.left], "it waits for another start", "they wait for another start"),
-        ):
-            if runs:
-                was = f"Run {_numbers(runs)} was interrupted; {each_goes}."
-                were = f"Runs {_numbers(runs)} were interrupted; {they_go}."
-                self.notify(was if len(runs) == 1 else were, title=_ABRUPT, timeout=15, markup=False)
 
     def _take_graph(self) -> None:
         """Show the graph that the next run uses, and make its models ready."""

@@ -25,6 +25,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Replay a past transaction", "list what was asked and step through it", "transactions", "/replay"),
     Command("New conversation", "the next question begins a session of its own", "new_session", "/new"),
     Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
+    Command("Parent", "replay the run of which this is a fork", "parent", "/parent"),
+    Command("Runs of an earlier session", "what this start found unfinished", "open_found", "/earlier"),
     Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),
     Command("Zoom the pane", "this pane alone, or all of them again", "zoom", "/zoom"),
     Command("Go to the prompt", "", "prompt"),

@@ -11,7 +11,7 @@ from engine.bus import EventBus
 from engine.config import Priority
 from engine.events import BreakerSnapshot, Event
 from engine.run.result import Result
-from engine.store.rows import SessionRow, TransactionRow
+from engine.store.rows import RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View
 
@@ -96,6 +96,10 @@ class CockpitEngine(Protocol):
     async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]: ...
 
     async def transaction(self, ref: str) -> TransactionRow: ...
+
+    async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]: ...
+
+    async def graph_revision(self, reference: str) -> GraphSpec: ...
 
     async def create_session(self, name: str = "") -> SessionRow: ...
 

@@ -66,6 +66,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "cockpit": (
         Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
+        Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
     "panes": (
@@ -81,6 +82,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
         Key("chat.fork", "f", "fork", "fork the latest answer: ask it again, changed"),
+        Key("chat.parent", "p", "parent", "replay the run of which this is a fork"),
         # two entries, so that the footer shows Enter once where it opens a node
         Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
         Key("chat.prompt_too", "i", "prompt", "from any pane, also with a node selected, back to the prompt"),
@@ -107,6 +109,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
         Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="enter"),
         Key("transactions.fork", "f", "fork", "fork it: ask it again, changed", "fork"),
+        Key("transactions.parent", "p", "parent", "replay the run of which it is a fork", "parent"),
         Key("transactions.leave", "escape", "leave", "leave the filter, or the list", "back", shown="esc"),
     ),
     "replay": (

@@ -50,7 +50,7 @@ UNICODE = Glyphs(
     marks={
         "info": "·", "start": "▷", "ok": "✓", "error": "✗", "warn": "!", "checkpoint": "◆", "commit": "●",
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
-        "resumed": "»",
+        "resumed": "»", "fork": "┣", "undone": "↶", "imported": "↓",
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
@@ -62,7 +62,7 @@ ASCII = Glyphs(
     marks={
         "info": ".", "start": ">", "ok": "+", "error": "x", "warn": "!", "checkpoint": "*", "commit": "@",
         "rollback": "<", "rewind": "^", "prune": "v", "breaker": "%",
-        "resumed": "&",
+        "resumed": "&", "fork": "Y", "undone": "u", "imported": "i",
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
@@ -92,6 +92,9 @@ MARK_TONES: dict[str, Tone] = {
     "prune": "warn",
     "breaker": "warn",
     "resumed": "accent",
+    "fork": "accent",
+    "undone": "warn",
+    "imported": "accent",
 }
 
 

@@ -15,7 +15,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.events import TERMINAL, BreakerSnapshot, Event, Usage, decode
 from engine.store.checksum import intact
 from engine.store.database import Database, StoreError
-from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import ParentRow, RevisionRow, SessionRow, TransactionRow
 from engine.store.schema import ORIGIN_SINCE, REVISIONS_SINCE
 
 _COLUMNS = """
@@ -24,6 +24,13 @@ events, usage
 """
 _TEXTS = ("tx", "status", "graph_id", "question", "answer", "reason", "error", "backend")
 _NUMBERS = ("number", "started_ms", "duration_ms", "events")
+_FORK = """
+(SELECT CASE WHEN json_valid(b.body) THEN json_array(
+    json_extract(b.body, '$.fork.parent'), json_extract(b.body, '$.fork.number'), json_extract(b.body, '$.fork.seq'),
+    (SELECT p.number FROM transactions p WHERE p.tx = json_extract(b.body, '$.fork.parent'))
+) END FROM events b WHERE b.gseq = transactions.first_gseq AND instr(b.body, '"fork":{') > 0)
+"""
+"""[parent, its number, its step, the number that it has here] of a fork; a search spares the others their parsing."""
 SPAN = """
 FROM events NOT INDEXED WHERE (tx = ?1 OR tx IS NULL)
 AND gseq >= (SELECT first_gseq FROM transactions WHERE tx = ?1)
@@ -48,23 +55,31 @@ _DECODE_AT_ONCE = 400
 def _select(database: Database) -> str:
     """The query for transactions; an older program that owns the database keeps no origin."""
     origin = "origin" if database.schema >= ORIGIN_SINCE else "''"
-    return f"SELECT {_COLUMNS}, {origin} FROM transactions"  # noqa: S608 - built of column names
+    return f"SELECT {_COLUMNS}, {origin}, {_FORK} FROM transactions"  # noqa: S608 - built of column names
 
 
 def _transaction(row: Any) -> TransactionRow:
     """A row of the list. It has no checksum of its own: one that cannot be is shown with the status `damaged`."""
-    *fields, usage_text, origin = row
+    *fields, usage_text, origin, fork = row
     usage, whole = Usage(), True
     try:
         usage = _USAGE.validate_json(usage_text)
     except ValueError:
         whole = False
-    found = TransactionRow(*(*fields, usage, origin))
+    found = TransactionRow(*(*fields, usage, origin, _parent(fork)))
     mended: dict[str, Any] = {name: "" for name in _TEXTS if not isinstance(getattr(found, name), str)}
     mended |= {name: 0 for name in _NUMBERS if not isinstance(getattr(found, name), int)}
     if whole and not mended:
         return found
     return replace(found, **(mended | {"status": "damaged"}))
+
+
+def _parent(fork: str | None) -> ParentRow | None:
+    """Of what `_FORK` gives; none for what cannot be."""
+    match json.loads(fork) if fork else None:
+        case [str(tx), int(number), int(step), here]:
+            return ParentRow(tx, here if isinstance(here, int) else number, step, isinstance(here, int))
+    return None
 
 
 async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:

@@ -8,6 +8,19 @@ from engine.events import Usage
 
 
 @dataclass(frozen=True, slots=True)
+class ParentRow:
+    """The transaction of which another one is a fork."""
+
+    tx: str
+    number: int
+    """That which it has here; where it is not here, that which it had when it was forked."""
+    step: int
+    """Sequence number of its last event that the fork shares."""
+    kept: bool
+    """Whether it is still here; false where it was pruned, or stayed where the fork was imported from."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionRow:
     """One transaction as lists show it."""
 
@@ -33,6 +46,8 @@ class TransactionRow:
     usage: Usage
     origin: str = ""
     """imported: it ran elsewhere, and came from a file; empty for a run of this store."""
+    parent: ParentRow | None = None
+    """Of a fork."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _forked(view: View, event: ev.Event, fork: ev.Fork) -> None:
             visit.data = message.data
             node.visits.append(visit)
             node.state = "ok"
-    line(view, event, "start", "", f"fork of #{fork.number} from its step {fork.seq}")
+    line(view, event, "fork", "", f"fork of #{fork.number} at step {fork.seq}")
 
 
 def _committed(view: View, event: ev.Event, body: ev.Committed) -> None:
@@ -61,7 +61,7 @@ def _resumed(view: View, event: ev.Event, body: ev.Resumed) -> None:
     view.away_ms += body.away_ms
     while view.timeline and view.timeline[-1].seq == 0:  # the engine's, of other runs while this one was not going on
         view.timeline.pop()
-    line(view, event, "start", "", f"goes on: {body.reason}")
+    line(view, event, "resumed", "", f"goes on: {body.reason}")
 
 
 def _attempt_abandoned(view: View, event: ev.Event, body: ev.AttemptAbandoned) -> None:
@@ -76,7 +76,7 @@ def _attempt_abandoned(view: View, event: ev.Event, body: ev.AttemptAbandoned) -
 def _rolling_back(view: View, event: ev.Event, body: ev.RollingBack) -> None:
     view.status = "rolling_back"
     view.reason, view.error = body.reason, body.error
-    line(view, event, "rollback", "", f"rolling back: {body.reason}")
+    line(view, event, "rollback", "", f"rolling back{_later(body)}: {body.reason}")
 
 
 def _rolled_back(view: View, event: ev.Event, body: ev.RolledBack) -> None:
@@ -91,7 +91,12 @@ def _rolled_back(view: View, event: ev.Event, body: ev.RolledBack) -> None:
     for node in view.nodes.values():
         if node.state == "running" and node.last is not None:
             node.state = node.last.state = "cancelled"
-    line(view, event, "rollback", body.error.node if body.error else "", f"rolled back: {body.reason}")
+    line(view, event, "rollback", body.error.node if body.error else "", f"rolled back{_later(body)}: {body.reason}")
+
+
+def _later(body: ev.RollingBack | ev.RolledBack) -> str:
+    """That it was not the process that ran it."""
+    return " at the next start" if body.error is not None and body.error.code == "interrupted" else ""
 
 
 def _checkpoint(view: View, event: ev.Event, body: ev.Checkpoint) -> None:

@@ -21,7 +21,7 @@ from engine.graph.spec import GraphSpec
 from engine.models.protocol import ModelInfo
 from engine.run.fork import check_fork, make_fork
 from engine.run.result import Result
-from engine.store.rows import SessionRow, TransactionRow
+from engine.store.rows import ParentRow, RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View, fold
 
@@ -247,10 +247,13 @@ class ScriptedEngine:
         self.resumed: Sequence[ScriptedRun] = ()
         self.left: Sequence[TransactionRow] = ()
         self.rows: list[ScriptedRun] = []
+        self.revisions: list[tuple[RevisionRow, GraphSpec]] = []
         self.log: list[ev.Event] = []
         self.all_breakers: dict[str, ev.BreakerSnapshot] = {}
         self.backend_error: EngineError | None = None
         self.installed = [ModelInfo(MODEL, parameters_b=0.135, window=2048)]
+        self.pruned: set[str] = set()
+        """Transactions that a fork cannot find any more."""
         self.closed = False
         self.gseq = 0
         self.views_read = 0
@@ -344,11 +347,23 @@ class ScriptedEngine:
 
     async def _row(self, run: ScriptedRun) -> TransactionRow:
         view = await self.view(run.transaction)
+        fork = run.fork
+        parent = None if fork is None else ParentRow(fork.parent, fork.number, fork.seq, fork.parent not in self.pruned)
         return TransactionRow(
             number=run.number, tx=run.transaction, status=view.status, session=run.session, graph_id=run.graph.id,
             question=run.question, answer=view.answer, exit=view.exit, reason=view.reason, error="", backend="embedded",
             started_ms=view.started_wall_ms, duration_ms=view.t_ms, events=view.events, usage=view.usage,
+            parent=parent,
         )  # fmt: skip
+
+    async def graph_history(self, graph_id: str | None = None) -> list[RevisionRow]:
+        return [row for row, _ in self.revisions if graph_id in (None, row.graph_id)]
+
+    async def graph_revision(self, reference: str) -> GraphSpec:
+        found = [graph for row, graph in self.revisions if row.hash.startswith(reference)]
+        if not found:
+            raise EngineError(ErrorClass.NOT_FOUND, "revision_not_found", f"{reference!r} is no revision.")
+        return found[0]
 
     async def create_session(self, name: str = "") -> SessionRow:
         return SessionRow("session-1", name, self.now_ms(), self.now_ms(), 0)

@@ -86,7 +86,7 @@ async def test_f_in_a_replay_forks_the_run_from_the_step_that_is_shown(size: tup
         await until(pilot, lambda: isinstance(app.screen, CockpitScreen) and not app.conversation.busy)
         assert app.live.view.parent == (1, MATH)
         assert app.live.view == await engine.view(engine.rows[1].transaction)
-        await until(pilot, lambda: "fork of #1 from its step 7" in flat(text_of(app).replace("│", " ")))
+        await until(pilot, lambda: "fork of #1 at step 7" in flat(text_of(app).replace("│", " ")))
         assert app.chat.latest is not None
         assert app.chat.latest.answer_text == "Answer to: 1+1?"
         assert len(app.chat._exchanges) == 2, "the exchange before it stays"
@@ -352,4 +352,4 @@ async def test_the_real_engine_forks_a_recorded_run_and_the_parent_stays_as_it_w
         assert app.live.view.nodes["first"].last.output == "first of Why?"
         assert app.live.view == await eng.view((await eng.transaction("2")).tx)
         assert await eng.events(parent.tx) == before
-        await until(pilot, lambda: "fork of #1 from its step" in text_of(app))
+        await until(pilot, lambda: "fork of #1 at step" in text_of(app))

@@ -231,9 +231,9 @@ def test_a_partial_answer_is_marked_in_the_list_at_every_width_and_found_by_its_
     for width in (40, 70, 120):
         assert f"{signs.marks['warn']} " in row_content(partial, width, signs).plain
         assert f"{signs.marks['warn']} " not in row_content(whole, width, signs).plain
-    assert "partial" in row_content(partial, 70, signs).plain
-    assert [matches(partial, words) for words in ("partial", "fallback", "success")] == [True, True, False]
-    assert not matches(whole, "partial")
+    assert "committed, fallback" in row_content(partial, 70, signs).plain
+    assert [matches(partial, words) for words in ("committed", "fallback", "success")] == [True, True, False]
+    assert not matches(whole, "fallback")
 
 
 def test_inner_nodes_are_named_readably() -> None:

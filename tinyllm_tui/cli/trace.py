@@ -21,6 +21,9 @@ _SIGNS = {
     "rewind": "<",
     "prune": "-",
     "breaker": "!",
+    "fork": "Y",
+    "resumed": ">",
+    "undone": "<",
 }
 
 

@@ -15,6 +15,7 @@ from tinyllm_tui.cli.opening import with_engine
 from tinyllm_tui.cli.options import common_options
 from tinyllm_tui.cli.prune import prune
 from tinyllm_tui.cli.transfer import export_run, import_run
+from tinyllm_tui.row_words import as_it_is, origin_words, outcome_words, parent_words
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -50,14 +51,15 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
         from tinyllm_tui.cli.run import find_session
 
         found = await eng.transactions(limit=limit, session=await find_session(eng, session))
-        rows = [_as_it_is(eng, row) for row in found]
+        rows = [as_it_is(row, eng.left) for row in found]
         now = datetime.now().astimezone()
         if as_json:
             output.print_json([row_json(row) for row in rows])
         elif rows:
             cells = [
-                [f"#{r.number}", _short_when(r.started_ms, now), _listed_how(r), _took(r), _short_graph(r), r.question]
+                [f"#{r.number}", _short_when(r.started_ms, now), outcome_words(r), _took(r), _short_graph(r), q]
                 for r in rows
+                for q in (_listed_question(r),)
             ]
             headings = ("TX", "STARTED", "STATUS", "TOOK", "GRAPH", "QUESTION")
             output.print_table(headings, cells, right=frozenset({0, 3}), piped_width=PIPED_WIDTH)
@@ -77,7 +79,7 @@ def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
     """One transaction, or the latest: question, answer, and every step."""
 
     async def work(eng: Engine) -> int:
-        row = _as_it_is(eng, await _find(eng, transaction))
+        row = as_it_is(await _find(eng, transaction), eng.left)
         view = await eng.view(row.tx)
         if as_json:
             output.print_json(row_json(row) | view_json(view))
@@ -141,33 +143,18 @@ async def _find(eng: Engine, reference: str | None) -> TransactionRow:
     return rows[0]
 
 
-def _as_it_is(eng: Engine, row: TransactionRow) -> TransactionRow:
-    """The row; `interrupted` where its program has ended and the cockpit is to go on with it."""
-    return dataclasses.replace(row, status="interrupted") if row.tx in {left.tx for left in eng.left} else row
-
-
-def short_how(row: TransactionRow) -> str:
-    """How a transaction ended, in a word: success, fallback, failed, cancelled, interrupted ..."""
-    if row.status == "committed":
-        return row.exit or "success"
-    return (row.reason or "rolled back" if row.status == "rolled_back" else row.status).replace("_", " ")
-
-
-def _listed_how(row: TransactionRow) -> str:
-    """How it ended, and that it ran elsewhere."""
-    return f"{short_how(row)}, {row.origin}" if row.origin else short_how(row)
-
-
-def how(row: TransactionRow) -> str:
-    """How a transaction ended, in a word or two."""
-    if row.status == "committed":
-        return "committed" if row.exit in (None, "success") else f"committed, {row.exit}"
-    return f"rolled back, {row.reason}" if row.status == "rolled_back" and row.reason else row.status.replace("_", " ")
+def _listed_question(row: TransactionRow) -> str:
+    """The question, after where the run comes from."""
+    origin = origin_words(row)
+    return f"[{origin}] {row.question}" if origin else row.question
 
 
 def row_json(row: TransactionRow) -> dict[str, Any]:
     """A transaction as `--json` prints it."""
     fields = dataclasses.asdict(row)
+    parent = fields["parent"]
+    if parent is not None:
+        fields["parent"] = {"number": parent.pop("number"), "transaction": parent.pop("tx"), **parent}
     return {"number": fields.pop("number"), "transaction": fields.pop("tx"), **fields}
 
 
@@ -196,7 +183,6 @@ def view_json(view: View) -> dict[str, Any]:
         "retries": view.retries,
         "nodes": sorted(visits, key=lambda visit: (visit["started_ms"], visit["visit"])),
         "timeline": [dataclasses.asdict(entry) for entry in view.timeline],
-        "parent": None if view.parent is None else {"number": view.parent[0], "step": view.parent[1]},
         "resumed": view.resumed,
         "uncompensated": list(view.uncompensated),
         "error": output.error_json(view.error),
@@ -224,12 +210,12 @@ def _print_transaction(row: TransactionRow, view: View) -> None:
 
     facts = [
         ("transaction", f"#{row.number} {row.tx}"),
-        ("status", how(row)),
+        ("status", outcome_words(row)),
         ("started", f"{when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
         ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
         ("session", row.session or "none"),
         *([("origin", "imported: it ran elsewhere")] if row.origin else []),
-        *([("fork", "of #{}, from its step {}".format(*view.parent))] if view.parent else []),
+        *([("fork", parent_words(row.parent, imported=bool(row.origin)).removeprefix("fork "))] if row.parent else []),
         *([("resumed", f"{view.resumed} times after an interruption")] if view.resumed else []),
         *([("not undone", "; ".join(view.uncompensated))] if view.uncompensated else []),
         ("backend", row.backend or "none"),

@@ -13,6 +13,7 @@ from tinyllm_tui.commands import slash_command
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.screens.board_screen import BoardScreen
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.chat.pane import Remark
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.status import Banner, StatusLine
 
@@ -78,6 +79,9 @@ class CockpitScreen(BoardScreen):
         if command is not None:
             self.call_next(self.run_action, command.action)
 
+    def on_remark_opened(self, event: Remark.Opened) -> None:
+        self.cockpit.past.open(event.tx)
+
     def action_leave(self) -> None:
         """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work.
 
@@ -104,6 +108,19 @@ class CockpitScreen(BoardScreen):
             self.notify("This answer is not recorded, so it cannot be forked.", severity="warning")
             return
         self.run_worker(self.cockpit.offer_fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
+
+    def action_parent(self) -> None:
+        """Replay the run of which the latest answer is a fork."""
+        view = self.cockpit.live.view
+        if view.parent is None:
+            self.notify("This run is no fork.", severity="warning")
+        elif self.cockpit.number is None:
+            self.notify(f"It is a fork of #{view.parent[0]}, which ^r lists.", severity="warning")
+        else:
+            self.cockpit.past.open_parent_of(view.tx)
+
+    def action_open_found(self) -> None:
+        self.cockpit.past.open_found()
 
     def action_new_session(self) -> None:
         if self.cockpit.conversation.begin_anew():

@@ -14,25 +14,40 @@ from engine.events import Event
 from engine.store.rows import TransactionRow
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.pump import FRAME
+from tinyllm_tui.row_words import origin_words
 from tinyllm_tui.screens.board_screen import BoardScreen
 from tinyllm_tui.screens.playhead import Playhead
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, duration
 
+_BAR = 60
+"""Columns of the banner without where the run comes from."""
 
-def replay_line(number: int, playhead: Playhead, *, playing: bool, live: str, width: int, signs: Glyphs) -> Line:
-    """The banner: which transaction, which event, which moment, how far; and whether a live run goes on meanwhile."""
+
+def _position(events: list[Event], at: int) -> int:
+    """How many events there are up to the transaction's step `at`."""
+    return next((n for n, event in enumerate(events, 1) if event.tx is not None and event.seq >= at), len(events))
+
+
+def replay_line(
+    row: TransactionRow, playhead: Playhead, *, playing: bool, live: str, width: int, signs: Glyphs
+) -> Line:
+    """The banner: which transaction and where it comes from, which event, which moment, how far; and whether a live run
+    goes on meanwhile."""
     sign = signs.play if playing else signs.back
-    head = f" {sign} REPLAY #{number} "
+    head = f" {sign} REPLAY #{row.number} "
+    origin = origin_words(row)
+    origin = f"{signs.dot} {origin} " if origin and len(origin) <= width - _BAR else ""
     where = f"{signs.dot} {playhead.position}/{len(playhead)} {signs.dot} +{playhead.t_ms / 1000:.1f}s "
     badge = f" {live} " if live else ""
     total = f" {duration(playhead.duration_ms)} "
-    room = width - len(head) - len(where) - len(badge) - len(total)
+    room = width - len(head) - len(origin) - len(where) - len(badge) - len(total)
     done = round(room * playhead.position / len(playhead)) if len(playhead) and room > 0 else 0
     bar = (("━" if signs.bar == "│" else "=") * done, ("─" if signs.bar == "│" else "-") * max(room - done, 0))
     return (
         (head, "title"),
+        (origin, "accent"),
         (where, "strong"),
         (bar[0], "accent"),
         (bar[1], "faint"),
@@ -46,16 +61,23 @@ class ReplayBar(LineView, can_focus=False):
 
 
 class ReplayScreen(BoardScreen):
-    """Steps through one transaction."""
+    """Steps through one transaction.
+
+    Args:
+        row: the transaction.
+        events: all of its span, in order.
+        at: sequence number of the step that is shown first; default: its end.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = list(
         bindings("replay", "panes", "everywhere", without=("chat.prompt", "chat.prompt_too", "chat.fork"))
     )
 
-    def __init__(self, row: TransactionRow, events: list[Event]) -> None:
+    def __init__(self, row: TransactionRow, events: list[Event], at: int | None = None) -> None:
         super().__init__()
         self._row = row
         self._events = events
+        self._first = len(events) if at is None else _position(events, at)
         self.playhead = Playhead(events)
         self._timer: Timer | None = None
         self._played_at = 0.0
@@ -63,6 +85,7 @@ class ReplayScreen(BoardScreen):
     def compose(self) -> ComposeResult:
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=False)
+        self.board.chat.origin = origin_words(self._row)
         yield ReplayBar(id="replay-bar")
         yield Input(id="go-to", placeholder="event (31), share (50%) or time (2.4s)", compact=True)
         yield Tabs()
@@ -71,7 +94,7 @@ class ReplayScreen(BoardScreen):
 
     def on_mount(self) -> None:
         self.set_interval(FRAME, self._watch_live)
-        self.playhead.seek(len(self.playhead))
+        self.playhead.seek(self._first)
         self.board.choose(1)
         self.set_focus(self.board.chat)
         self.call_after_refresh(self.draw)
@@ -94,9 +117,9 @@ class ReplayScreen(BoardScreen):
 
     def _draw_bar(self) -> None:
         playhead, signs = self.playhead, self.cockpit.signs
-        number, playing, live = self._row.number, self._timer is not None, self._live_badge()
+        row, playing, live = self._row, self._timer is not None, self._live_badge()
         self.query_one(ReplayBar).make_lines(
-            lambda width: [replay_line(number, playhead, playing=playing, live=live, width=width, signs=signs)]
+            lambda width: [replay_line(row, playhead, playing=playing, live=live, width=width, signs=signs)]
         )
 
     def _live_badge(self) -> str:
@@ -177,6 +200,11 @@ class ReplayScreen(BoardScreen):
         shared = self._events[: self.playhead.position]
         at = max((event.seq for event in shared if event.tx is not None), default=1)
         self.cockpit.offer_fork(self._events, at)
+
+    def action_parent(self) -> None:
+        """Replay the run of which this is a fork."""
+        self._stop()
+        self.cockpit.past.open_parent_of(self._row.tx)
 
     def action_leave(self) -> None:
         if self.query_one("#go-to", Input).has_class("-shown"):

@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.store.rows import TransactionRow
 from tinyllm_tui.engine_port import CockpitEngine
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.row_words import INTERRUPTED, as_it_is, origin_words, outcome_words, parent_words, status_words
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.words import Glyphs, cut, duration
@@ -24,33 +25,55 @@ if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
 
 _LIMIT = 500
-_PARTIAL = "partial"
-"""What an answer with what there was is called; it ends at an exit with the status `fallback`."""
+
+
+def _outcome(row: TransactionRow, width: int, signs: Glyphs) -> str:
+    """How a run ended; where there is little room, its status or its sign alone."""
+    if width < 60:
+        return ""
+    words, room = (status_words(row), 11) if width < 70 else (outcome_words(row), 19 if width < 100 else 24)
+    return f"{cut(words, room, signs.ellipsis):<{room + 1}}"
+
+
+def _sign(row: TransactionRow, signs: Glyphs) -> tuple[str, str]:
+    """(sign, style) of how a run ended."""
+    if row.status == "committed":
+        return (signs.marks["warn"], "$warning") if row.exit == "fallback" else (signs.nodes["ok"], "$success")
+    if row.status in ("rolled_back", "damaged"):
+        return signs.nodes["failed"], "$error"
+    if row.status == INTERRUPTED:
+        return signs.marks["resumed"], "$warning"
+    return signs.nodes["running"], "$accent"
+
+
+def _origin(row: TransactionRow, width: int, signs: Glyphs) -> str:
+    """That a run was imported, and of which it is a fork; in a few columns where there are no more."""
+    imported = signs.marks["imported"] if row.origin else ""
+    fork = f"{signs.marks['fork']} #{row.parent.number}" if row.parent is not None else ""
+    if width >= 60:
+        imported = f"{imported} {row.origin}" if imported else ""
+        words = parent_words(row.parent, imported=bool(row.origin))
+        fork = f"{signs.marks['fork']} {words}" if words else ""
+    return "".join(f"{each} {signs.dot} " for each in (imported, fork) if each)
 
 
 def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
-    """One transaction on one line: number, status, time, duration, graph, question."""
-    if row.status == "committed" and row.exit == "fallback":
-        sign, style, words = signs.marks["warn"], "$warning", _PARTIAL
-    elif row.status == "committed":
-        sign, style, words = signs.nodes["ok"], "$success", row.exit or "committed"
-    elif row.status == "rolled_back":
-        sign, style, words = signs.nodes["failed"], "$error", (row.reason or "rolled back").replace("_", " ")
-    else:
-        sign, style, words = signs.nodes["running"], "$accent", row.status
+    """One transaction on one line: number, status, time, duration, graph, where it comes from, question."""
+    sign, style = _sign(row, signs)
     when = (
         datetime.fromtimestamp(row.started_ms / 1000).astimezone().strftime("%d %b %H:%M" if width >= 70 else "%H:%M")
     )
     parts: list[tuple[str, str]] = [
         (f"#{row.number:<5}", "$primary"),
         (f"{sign} ", style),
-        (f"{cut(words, 10, signs.ellipsis):<11}" if width >= 60 else "", style),
+        (_outcome(row, width, signs), style),
         (f"{when} ", "$foreground 60%"),
         (f"{duration(row.duration_ms):>7}  ", "$foreground 60%"),
         (
             f"{cut(row.graph_id.removeprefix('graph.'), 14, signs.ellipsis):<15}" if width >= 100 else "",
             "$foreground 60%",
         ),
+        (_origin(row, width, signs), "$accent"),
     ]
     used = sum(len(text) for text, _ in parts)
     parts.append((cut(one_line(row.question), max(width - used, 8), signs.ellipsis), "$foreground"))
@@ -59,9 +82,10 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
 
 def matches(row: TransactionRow, words: str) -> bool:
     """Whether every word occurs in what the list knows of `row`."""
-    partial = _PARTIAL if row.exit == "fallback" else ""
-    text = f"#{row.number} {row.status} {row.exit} {partial} {row.reason} {row.graph_id} {row.question} {row.answer}"
-    text = text.lower()
+    text = (
+        f"#{row.number} {row.status} {outcome_words(row)} {row.exit} {row.graph_id} {origin_words(row)}"
+        f" {row.question} {row.answer}"
+    ).lower()
     return all(word in text for word in words.lower().split())
 
 
@@ -70,14 +94,17 @@ class TransactionsScreen(SafeScreen):
 
     Args:
         opened: gives the engine; the list waits for it, and takes what is typed meanwhile.
+        only: transactions that are listed; default: all.
     """
 
     CSS_PATH = "transactions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("transactions", "everywhere", without=("transactions.open",)))
 
-    def __init__(self, opened: Callable[[], Awaitable[CockpitEngine]]) -> None:
+    def __init__(self, opened: Callable[[], Awaitable[CockpitEngine]], only: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self._opened = opened
+        self._only = only
+        self._title = "Runs of an earlier session" if only else "Past transactions"
         self._nothing = "Opening the database."
         """What stands in the place of a list without rows."""
         self._rows: Sequence[TransactionRow] = ()
@@ -87,7 +114,7 @@ class TransactionsScreen(SafeScreen):
         return cast("CockpitApp", self.app)
 
     def compose(self) -> ComposeResult:
-        yield Static(" Past transactions", id="transactions-title")
+        yield Static(f" {self._title}", id="transactions-title")
         yield Input(id="transactions-filter", placeholder="/ filters by any word", compact=True)
         yield OptionList(id="transactions-list", markup=False, compact=True)
         yield Static("", id="transactions-empty", markup=False)
@@ -103,7 +130,8 @@ class TransactionsScreen(SafeScreen):
     async def _read(self) -> None:
         try:
             engine = await self._opened()
-            self._rows = await engine.transactions(limit=_LIMIT)
+            rows = [as_it_is(row, engine.left) for row in await engine.transactions(limit=_LIMIT)]
+            self._rows = [row for row in rows if not self._only or row.tx in self._only]
         except EngineError as error:
             self._nothing = f"{error.message} {error.remedy}".strip()
         else:
@@ -123,7 +151,7 @@ class TransactionsScreen(SafeScreen):
         self._say("" if found else "Nothing matches." if self._rows else self._nothing)
         count = f"{len(found)} of {len(self._rows)}" if words else str(len(self._rows))
         self.query_one("#transactions-title", Static).update(
-            Content(f" Past transactions {self.cockpit.signs.dot} {count}")
+            Content(f" {self._title} {self.cockpit.signs.dot} {count}")
         )
 
     def _say(self, words: str) -> None:
@@ -142,23 +170,22 @@ class TransactionsScreen(SafeScreen):
         event.stop()
         row = next((row for row in self._rows if row.tx == event.option_id), None)
         if row is not None:
-            self.run_worker(self._open(row), group="open", exclusive=True, exit_on_error=False)
+            self.cockpit.past.open(row.tx)
 
-    async def _open(self, row: TransactionRow) -> None:
-        from tinyllm_tui.screens.replay import ReplayScreen
+    @property
+    def _selected(self) -> str | None:
+        at = self.query_one(OptionList).highlighted
+        return None if at is None else self.query_one(OptionList).get_option_at_index(at).id
 
-        try:
-            engine = await self._opened()
-            events = await engine.events(row.tx)
-        except EngineError as error:
-            self.notify(one_line(f"{error.message} {error.remedy}"), severity="error", markup=False)
-            return
-        self.app.push_screen(ReplayScreen(row, events))
+    def action_parent(self) -> None:
+        """Replay the run of which the selected one is a fork."""
+        tx = self._selected
+        if tx is not None:
+            self.cockpit.past.open_parent_of(tx)
 
     def action_fork(self) -> None:
         """Fork the selected transaction from its beginning."""
-        at = self.query_one(OptionList).highlighted
-        tx = None if at is None else self.query_one(OptionList).get_option_at_index(at).id
+        tx = self._selected
         if tx is not None:
             self.run_worker(self.cockpit.offer_fork_of(tx), group="open", exclusive=True, exit_on_error=False)
 

@@ -53,7 +53,9 @@ def status_line(
     What is not as it should be is said as long as it lasts, at any width: that the database is another process's (not
     `recorded`), and that the graph's files are `broken`, so that an earlier revision of them is in use.
     """
-    right = _transaction(view, number, now_ms, signs, "committed" if recorded else "answered")
+    right = _transaction(
+        view, number, now_ms, signs, "committed" if recorded else "answered", _fork(view, width, signs)
+    )
     right_width = sum(len(text) for text, _ in right)
     sign = {"ready": signs.breakers["closed"], "offline": signs.bad}.get(backend.status, signs.breakers["half_open"])
     words = backend.status if backend.status != "ready" or not backend.name else backend.name
@@ -90,8 +92,17 @@ def status_line(
     return (*spans, *right)
 
 
-def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, ended: str) -> list[Span]:
-    name = f"#{number} " if number is not None else ""
+def _fork(view: View, width: int, signs: Glyphs) -> str:
+    """Of which run it is a fork, in as many words as there is room for."""
+    if view.parent is None or width < 60:
+        return ""
+    number, step = view.parent
+    words = f"fork of #{number} at step {step}" if width >= 100 else f"#{number}"
+    return f"{signs.marks['fork']} {words} {signs.dot} "
+
+
+def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, ended: str, fork: str) -> list[Span]:
+    name = (f"#{number} " if number is not None else "") + fork
     if view.status == "created":
         return [("no run yet ", "faint")]
     if view.paused:

@@ -10,6 +10,8 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import MARK_TONES, UNICODE, Glyphs, Line, Tone, cut, duration
 
+_COLOURED = frozenset({"error", "rollback", "commit", "breaker", "rewind", "resumed", "fork", "undone"})
+"""Marks of entries whose words have their tone too."""
 EMPTY: Line = (("Every step of a run, as it happens.", "faint"),)
 
 
@@ -18,12 +20,10 @@ def timeline_line(
 ) -> Line:
     """One entry: time, sign, node (named where it changes), words. `lane` is the width of the names' column."""
     same = before is not None and before.node == entry.node and bool(entry.node)
-    mark = "resumed" if entry.kind == "resumed" else entry.mark
+    mark = entry.mark
     tone = MARK_TONES.get(mark, "dim")
     quiet = mark in ("info", "start")
-    words: Tone = (
-        "dim" if quiet else tone if mark in ("error", "rollback", "commit", "breaker", "rewind", "resumed") else "text"
-    )
+    words: Tone = "dim" if quiet else tone if mark in _COLOURED else "text"
     name = "" if same else short_path(entry.node, lane, signs.ellipsis)
     return (
         (f"{duration(entry.t_ms):>7} ", "faint"),

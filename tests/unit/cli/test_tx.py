@@ -12,11 +12,12 @@ import pytest
 
 import engine
 from engine.events import Usage
-from engine.store.rows import TransactionRow
+from engine.store.rows import ParentRow, TransactionRow
 from tests.graphs import chain
 from tests.interruption import Watched, leave
 from tests.unit.cli.conftest import Call
-from tinyllm_tui.cli.tx import _short_when, short_how
+from tinyllm_tui.cli.tx import _short_when
+from tinyllm_tui.row_words import origin_words, outcome_words
 
 ECHO = """\
 id: graph.echo_echo
@@ -44,19 +45,37 @@ def ask(home: Path, tmp_path: Path) -> object:
 @pytest.mark.parametrize(
     ("status", "exit_", "reason", "word"),
     [
-        ("committed", "success", "", "success"),
-        ("committed", None, "", "success"),
-        ("committed", "fallback", "", "fallback"),
-        ("rolled_back", None, "failed", "failed"),
-        ("rolled_back", None, "cancelled", "cancelled"),
-        ("rolled_back", None, "interrupted", "interrupted"),
+        ("committed", "success", "", "committed"),
+        ("committed", None, "", "committed"),
+        ("committed", "fallback", "", "committed, fallback"),
+        ("rolled_back", None, "failed", "rolled back, failed"),
+        ("rolled_back", None, "gate_exhausted", "rolled back, gate exhausted"),
         ("rolled_back", None, "", "rolled back"),
-        ("rolling_back", None, "", "rolling back"),
+        ("interrupted", None, "", "interrupted"),
         ("executing", None, "", "executing"),
     ],
 )
-def test_a_word_says_how_a_transaction_ended(status: str, exit_: str | None, reason: str, word: str) -> None:
-    assert short_how(replace(ROW, status=status, exit=exit_, reason=reason)) == word
+def test_words_say_how_a_transaction_ended_and_begin_with_the_status_of_json(
+    status: str, exit_: str | None, reason: str, word: str
+) -> None:
+    words = outcome_words(replace(ROW, status=status, exit=exit_, reason=reason))
+    assert words == word
+    assert words.startswith(status.replace("_", " "))
+
+
+@pytest.mark.parametrize(
+    ("origin", "parent", "words"),
+    [
+        ("", None, ""),
+        ("imported", None, "imported"),
+        ("", ParentRow("p", 12, 31, kept=True), "fork of #12 at step 31"),
+        ("", ParentRow("p", 12, 31, kept=False), "fork of #12, pruned since at step 31"),
+        ("imported", ParentRow("p", 12, 31, kept=False), "imported, fork of #12, which is not here at step 31"),
+        ("imported", ParentRow("p", 2, 31, kept=True), "imported, fork of #2 at step 31"),
+    ],
+)
+def test_words_say_where_a_transaction_comes_from(origin: str, parent: ParentRow | None, words: str) -> None:
+    assert origin_words(replace(ROW, origin=origin, parent=parent)) == words
 
 
 def test_a_date_of_this_year_has_its_time_and_another_its_year() -> None:
@@ -76,7 +95,7 @@ def test_on_a_terminal_of_80_columns_every_row_is_one_line_and_most_of_a_questio
     heading, row = call("tx", "list").out.splitlines()
     assert len(heading) <= len(row) <= 80
     assert row.split()[0] == "#1"
-    assert " success " in row
+    assert " committed " in row
     assert " echo_echo " in row
     assert "What is the capital of France" in row
     assert row.endswith("...")

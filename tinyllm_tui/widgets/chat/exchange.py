@@ -43,9 +43,9 @@ def footer_lines(
     if not view.finished:
         return [_progress(view, now_ms, signs)]
     lines = [_facts(view, number, signs, recorded=recorded)]
+    lines += [((f"  {signs.bad} could not be taken back: {one_line(each)}", "error"),) for each in view.uncompensated]
     if view.status == "rolled_back":
         error = view.error
-        lines += [((f"  could not be taken back: {one_line(each)}", "error"),) for each in view.uncompensated]
         if view.answer:
             lines.append((("  partial answer: shown, but kept neither in the session nor in memory", "faint"),))
         if error is not None and view.reason != "cancelled":
@@ -67,7 +67,7 @@ def interruption_words(view: View) -> str:
 
 def parent_words(view: View) -> str:
     """Of which run it is a fork; empty where of none."""
-    return "" if view.parent is None else "fork of #{} from its step {}".format(*view.parent)
+    return "" if view.parent is None else "fork of #{} at step {}".format(*view.parent)
 
 
 def partial_words(view: View) -> str:
@@ -172,6 +172,8 @@ class Exchange(Vertical):
         self._footer = AnswerFooter()
         self.answer_text = ""
         """The whole answer so far, as it may be copied."""
+        self.origin = ""
+        """Where the run comes from; default: as its view knows it."""
         self.recorded = True
         """False once it is known that the database belongs to another process."""
 
@@ -193,7 +195,7 @@ class Exchange(Vertical):
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
             lambda width: trace_lines(view, now_ms, width, self._signs),
         )
-        self.mark("; ".join(words for words in (parent_words(view), interruption_words(view)) if words))
+        self.mark("; ".join(words for words in (self.origin or parent_words(view), interruption_words(view)) if words))
         undone = view.status == "rolled_back" and bool(view.answer)
         self.set_class(undone, "-undone")
         self.set_class(undone or (view.status == "committed" and bool(partial_words(view))), "-partial")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from engine.view import View
-from tinyllm_tui.words import UNICODE, Glyphs
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Tone
 
 if TYPE_CHECKING:
     from tinyllm_tui.widgets.chat.exchange import Exchange
@@ -38,6 +39,29 @@ def welcome() -> Content:
     )
 
 
+_STYLES: dict[Tone, str] = {"accent": "$accent", "ok": "$success", "warn": "$warning", "error": "$error"}
+
+
+class Remark(Static):
+    """A line about a run that is not the live one; a click on it opens that run."""
+
+    DEFAULT_CSS = "Remark { height: auto; margin: 0 1 0 1; }"
+
+    class Opened(Message):
+        def __init__(self, tx: str) -> None:
+            super().__init__()
+            self.tx = tx
+
+    def __init__(self, line: Line, tx: str) -> None:
+        words = Content.assemble(*((text, _STYLES.get(tone, "$foreground 70%")) for text, tone in line))
+        super().__init__(words, markup=False)
+        self._tx = tx
+
+    def on_click(self) -> None:
+        if self._tx:
+            self.post_message(self.Opened(self._tx))
+
+
 class ChatPane(VerticalScroll, can_focus=True):
     """Questions and answers; anchored to its end unless the person scrolled up."""
 
@@ -52,6 +76,8 @@ class ChatPane(VerticalScroll, can_focus=True):
         self._signs = signs
         self._welcome = Static(welcome(), classes="chat--welcome") if welcomes else None
         self._exchanges: list[Exchange] = []
+        self.origin = ""
+        """Of a replay: where its run comes from."""
 
     def compose(self) -> ComposeResult:
         # as high as the pane at least: an anchored scroll view lets shorter content sink to its bottom
@@ -80,11 +106,17 @@ class ChatPane(VerticalScroll, can_focus=True):
         self.anchor()
         return exchange
 
+    def tell(self, line: Line, tx: str) -> None:
+        """Add a line about a run that is not the live one; a click opens it where `tx` says which it is."""
+        self.query_one("#conversation").mount(Remark(line, tx))
+        self.anchor()
+
     def show(self, view: View, number: int | None, now_ms: float) -> None:
         """Replay: one exchange, made when the view has a question."""
         if view.status == "created":
             return
         exchange = self.latest or self.begin(view.question)
+        exchange.origin = self.origin
         exchange.show(view, number, now_ms)
 
     def forget(self) -> None:
@@ -92,5 +124,7 @@ class ChatPane(VerticalScroll, can_focus=True):
         for exchange in self._exchanges:
             exchange.remove()
         self._exchanges.clear()
+        for remark in self.query(Remark):
+            remark.remove()
         if self._welcome is not None:
             self._welcome.display = True
