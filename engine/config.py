@@ -88,6 +88,10 @@ class EngineConfig(BaseModel):
     window: int = Field(default=8192, ge=512, description="context window asked of Ollama, at most the model's own")
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
+    cache_ttl_s: float = Field(
+        default=3600.0, gt=0, description="seconds that answers of nodes with `cache` are kept, in memory"
+    )
+    cache_max_mb: int = Field(default=32, ge=1, description="MB of such answers; the least recently used go first")
     run_timeout_s: float = Field(default=300.0, gt=0, description="deadline of a whole run, in seconds")
     max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
     checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")

@@ -144,6 +144,8 @@ class ModelFinished(Body):
     thinking: str = ""
     tool_calls: tuple[AskedTool, ...] = ()
     """Those that the backend understood; what a model printed as text is in the text."""
+    cached: bool = False
+    """Nothing was generated: the same request had been answered before. The counts are of that time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ class ModelConfig(NodeConfig):
         default=3, ge=1, le=20, description="tools_enabled: rounds of tool calls before it has to answer"
     )
     fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
+    cache: bool = Field(
+        default=False,
+        description="true: the same request to the same model has the answer that it had before, for a while; only"
+        " with temperature 0 or a seed, and without tools",
+    )
     output_schema: dict[str, JsonValue] | None = Field(
         default=None, description="JSON Schema of the answer, enforced; default: the prompt's, where it has one"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.errors import EngineError
 from engine.events import AttemptFailed, Body, ModelDelta, ModelFinished, ModelStarted
@@ -106,6 +106,28 @@ class CallEvents:
             )
         )
         return result
+
+    def cached(self, request: ChatRequest, kept: ModelRound) -> ModelRound:
+        """The answer to the same request, given before, is the answer; as a value of this call."""
+        self.attempt += 1
+        self.started(request, kept.endpoint, 0.0)
+        self.emit(
+            ModelFinished(
+                path=self.site.path,
+                visit=self.site.visit,
+                step=self.site.step,
+                attempt=self.attempt,
+                model=kept.model,
+                text=kept.text,
+                finish=kept.finish,
+                prompt_tokens=kept.prompt_tokens,
+                completion_tokens=kept.completion_tokens,
+                exact=kept.exact,
+                thinking=kept.thinking,
+                cached=True,
+            )
+        )
+        return replace(kept, attempts=self.attempt, duration_ms=0)
 
     def failed(
         self, model: str, error: EngineError, *, wait_s: float | None, fallback: str, partial: StreamedAnswer | None

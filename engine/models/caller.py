@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from engine.config import Priority, RetryConfig
 from engine.events import Body
 from engine.health.retry import RetryPolicy
+from engine.models.answer_cache import AnswerCache, cache_key, deterministic
 from engine.models.answered import CallSite, ModelRound
 from engine.models.call import Call, Clock
 from engine.models.call_events import CallEvents
@@ -37,6 +38,8 @@ class CallOptions:
     """Moment on the caller's clock after which nothing is tried or awaited any more."""
     window_of: Callable[[str], int] | None = None
     """Window in tokens of a fallback; default: that of the request."""
+    cache: bool = False
+    """Whether the same request may have the answer that it had before, where it is deterministic."""
 
 
 class ModelCaller:
@@ -48,6 +51,7 @@ class ModelCaller:
         now: monotonic seconds.
         sleep: waits for a number of seconds.
         rng: source of the back-off's jitter.
+        cache: answers that are kept for calls which allow it.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class ModelCaller:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
+        cache: AnswerCache | None = None,
     ) -> None:
         self.pool = pool
         self.retry = retry
         self.now = now
         self.sleep = sleep
+        self.cache = cache
         self.rng = rng or random.Random()  # noqa: S311  (jitter is no secret)
 
     async def call(
@@ -83,15 +89,31 @@ class ModelCaller:
         Raises:
             EngineError: the call failed for good; BreakerOpen where nothing but breakers stood in its way.
         """
-        window = options.window_of or (lambda _: request.window)
-        models = dict.fromkeys(model for model in options.fallbacks if model != request.model)
-        others = (replace(request, model=model, window=window(model)) for model in models)
-        plan = [request, *filter(_fits, others)]
         events = CallEvents(site, emit, options.stream)
+        if self.cache is None or not options.cache or not deterministic(request):
+            return await self._generate(request, events, options)
+        key = cache_key(request, self.pool.digest(request.model))
+        kept = self.cache.get(key)
+        if kept is not None:
+            return events.cached(request, kept)
+        answer = await self._generate(request, events, options)
+        if answer.model == request.model:
+            self.cache.put(key, answer)
+        return answer
+
+    async def _generate(self, request: ChatRequest, events: CallEvents, options: CallOptions) -> ModelRound:
         clock = Clock(self.now, self.sleep, self.rng)
         policy = _policy(options.retry or self.retry)
         call = Call(self.pool, clock, events, policy, priority=options.priority, deadline=options.deadline)
-        return await call.run(plan)
+        return await call.run(_plan(request, options))
+
+
+def _plan(request: ChatRequest, options: CallOptions) -> list[ChatRequest]:
+    """The request for each model that may be asked, in order."""
+    window = options.window_of or (lambda _: request.window)
+    models = dict.fromkeys(model for model in options.fallbacks if model != request.model)
+    others = (replace(request, model=model, window=window(model)) for model in models)
+    return [request, *filter(_fits, others)]
 
 
 def _policy(config: RetryConfig) -> RetryPolicy:

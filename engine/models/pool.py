@@ -153,6 +153,11 @@ class Pool:
         had = [each for each in self.endpoints if key in each.models]
         return [each for each in had if each.failure is None] or had or self.endpoints
 
+    def digest(self, model: str) -> str:
+        """Digest of a model's file, where it is known; of several files where endpoints differ."""
+        digests = {each.models[_key(model)].digest for each in self.endpoints if _key(model) in each.models}
+        return "+".join(sorted(digests - {""}))
+
     def own_name(self, endpoint: str, model: str) -> str:
         """What an endpoint calls a model."""
         info = self._by_name[endpoint].models.get(_key(model))

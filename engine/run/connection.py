@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from engine.config import EngineConfig
 from engine.events import BackendChanged, Body
 from engine.health.registry import BreakerRegistry
+from engine.models.answer_cache import AnswerCache
 from engine.models.caller import ModelCaller
 from engine.models.detect import choose_backend
 from engine.models.endpoints import find_endpoints
@@ -54,7 +55,9 @@ class Connection:
             if self._connected is None:
                 endpoints = await find_endpoints(self._config, emit=self._heard, choose=choose_backend)
                 pool = Pool(endpoints, self._breakers, emit=self._heard)
-                self._connected = Connected(pool, ModelDirectory(pool), ModelCaller(pool, self._config.retry))
+                cache = AnswerCache(self._config.cache_ttl_s, self._config.cache_max_mb * 1_000_000)
+                caller = ModelCaller(pool, self._config.retry, cache=cache)
+                self._connected = Connected(pool, ModelDirectory(pool), caller)
             return self._connected
 
     def _heard(self, body: Body) -> None:

@@ -175,6 +175,7 @@ class Frame:
                 priority=self.services.priority,
                 deadline=self.limits.deadline,
                 window_of=self.services.window_of,
+                cache=getattr(config, "cache", False),
             ),
         )
 

@@ -96,8 +96,10 @@ def _model_finished(view: View, event: ev.Event, body: ev.ModelFinished) -> None
     attempt.first_token_ms, attempt.tool_calls = body.first_token_ms, body.tool_calls
     if attempt.stream:
         view.answer, view.answer_node, view.answer_model = body.text, body.path, body.model
+    attempt.cached = body.cached
     cut = ", cut off" if body.finish == "length" else ""
-    line(view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens in {body.duration_ms} ms{cut}")
+    how = "from the cache" if body.cached else f"in {body.duration_ms} ms"
+    line(view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens {how}{cut}")
 
 
 def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None:

@@ -46,6 +46,8 @@ class AttemptView:
     tool_calls: tuple[ev.AskedTool, ...] = ()
     queued_ms: int = 0
     """Milliseconds before `started_ms` in which it waited for a free slot."""
+    cached: bool = False
+    """The answer is one that was given before."""
 
 
 @dataclass(slots=True)

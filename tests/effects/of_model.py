@@ -60,6 +60,11 @@ def _rounds(seen: Seen) -> list[bool]:
     return [bool(request.tools) for request in seen.requests]
 
 
+def _asked(seen: Seen) -> int:
+    """How often a model was asked."""
+    return len(seen.requests)
+
+
 def _shown(seen: Seen) -> list[bool]:
     """For each call of the model whether its text is shown while it grows."""
     return [body.stream for body in seen.ran.all(ev.ModelStarted)]
@@ -104,6 +109,13 @@ def wired(**config: Any) -> Document:
     return graph(nodes, list(itertools.pairwise(each["id"] for each in nodes)))
 
 
+def asked_twice(**config: Any) -> Document:
+    """Two nodes that ask the same."""
+    nodes = [node("start", "entry"), node("first", "model", cache=True), x("model", input=[], **config)]
+    nodes.append(node("end", "exit"))
+    return graph(nodes, list(itertools.pairwise(each["id"] for each in nodes)))
+
+
 def _told(*texts: str) -> list[tuple[str, str]]:
     return [("user", "\n\n".join(texts))]
 
@@ -118,6 +130,7 @@ CASES: tuple[Case, ...] = (
          script=always_calls, models=(tool_model(),)),
     case("model.input", wired(), (None, _told("SECOND", "Why?")), (["first"], _told("FIRST", "Why?")),
          ([], _told("Why?")), see=told),
+    case("model.cache", asked_twice(), (False, 2), (True, 1), see=_asked),
     case("agent.max_steps", asking("agent"), (1, [False]), (3, [True, True, False]), see=_rounds, script=always_calls,
          models=(tool_model(),)),
     case("agent.budget", asking("agent"), (None, 6), (1, 2), see=calls, script=always_calls, models=(tool_model(),)),

@@ -133,9 +133,9 @@ class Rig:
     def script(self, *scripts: Sequence[Step], model: str = "tiny") -> None:
         self.backend.scripts[model].extend(scripts)
 
-    async def call(self, **options: object) -> ModelRound:
+    async def call(self, request: ChatRequest | None = None, **options: object) -> ModelRound:
         how = CallOptions(**options)  # type: ignore[arg-type]
-        return await self.caller.call(REQUEST, site=SITE, emit=self.events.append, options=how)
+        return await self.caller.call(request or REQUEST, site=SITE, emit=self.events.append, options=how)
 
     def of(self, kind: type[T]) -> list[T]:
         return [event for event in self.events if isinstance(event, kind)]
