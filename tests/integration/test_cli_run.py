@@ -232,7 +232,7 @@ def test_a_fork_asks_another_question_and_names_its_parent(home: Home) -> None:
     done = home.call("tx", "fork", "1", "--question", "What is the capital of Italy?")
     assert done.status == 0
     assert "Rome" in done.out
-    assert "of #1, from its step 1" in home.call("tx", "show", "2").out
+    assert "of #1 at step 1" in home.call("tx", "show", "2").out
     said = json.loads(home.call("tx", "fork", "#1", "--json").out)
     assert (said["number"], said["usage"]["model_calls"]) == (3, 0), (
         "what was answered before the step is not asked again"
