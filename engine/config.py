@@ -43,6 +43,16 @@ class EmbeddedConfig(BaseModel):
     window: int = Field(default=4096, ge=512, description="context window in tokens, per request")
     slots: int = Field(default=2, ge=1, le=16, description="requests answered at the same time")
     threads: int | None = Field(default=None, ge=1, description="generation threads; default: cores - 1")
+    models_dir: Path | None = Field(
+        default=None, description="folder of GGUF files, each a model; default: `models` in the data folder"
+    )
+    memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="MB that loaded models may take together, as estimated; the least recently used goes for another. "
+        "Default: 70 % of the machine's memory",
+    )
+    hub: str = Field(default="https://huggingface.co", description="address from which `hf:owner/repo/file` is fetched")
 
 
 class EndpointConfig(BaseModel):
@@ -115,3 +125,11 @@ class EngineConfig(BaseModel):
         description="grouped: begins and ends of runs are on disk before they are shown, all else within 100 ms; "
         "strict: everything is on disk before it is shown",
     )
+
+
+def with_models_folder(config: EngineConfig, data_dir: Path | None) -> EngineConfig:
+    """The configuration with the folder of models where it names none: `models` in the data folder, if there is one."""
+    if data_dir is None or config.embedded.models_dir is not None:
+        return config
+    embedded = config.embedded.model_copy(update={"models_dir": data_dir / "models"})
+    return config.model_copy(update={"embedded": embedded})

@@ -29,9 +29,24 @@ def _parameters(settings: dict[str, Any]) -> Any:
     params.cors_origins = "http://127.0.0.1"  # the default reflects any web page's origin
     params.ui = False
     params.endpoint_slots = False  # it would show the prompts of other requests
-    params.cache_ram_mib = 128  # the default lets the prompt cache grow to 8 GB
+    params.cache_ram_mib = settings["prompt_cache_mb"]  # the default lets the prompt cache grow to 8 GB
     params.verbosity = -1
+    if settings["embedding"]:
+        _embed(params, settings)
     return params
+
+
+def _embed(params: Any, settings: dict[str, Any]) -> None:
+    """Make embeddings, not answers."""
+    import xllamacpp
+
+    params.embedding = True
+    params.embd_normalize = -1  # as the model makes them: whoever wants unit length divides
+    if settings["pooling"] == "last":  # a model that answers says everything in its last token
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
+    else:
+        # a model made for it (BERT) looks at all tokens at once: a text must fit into one batch
+        params.n_batch = params.n_ubatch = settings["window"]
 
 
 def main() -> None:

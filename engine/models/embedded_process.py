@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import EngineError, ErrorClass
 from engine.models.transport import parse_json
@@ -32,13 +33,19 @@ class ChildSettings:
     threads: int
     batch_threads: int
     api_key: str
+    embedding: bool = False
+    """Whether it makes embeddings."""
+    pooling: Literal["", "last"] = ""
+    """How one vector is made of those of all tokens; empty: as the model file says."""
+    prompt_cache_mb: int = 0
 
 
 class EmbeddedProcess:
     """A running child."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, settings: ChildSettings) -> None:
         self._process = process
+        self.settings = settings
         self._tail = bytearray()
         self._reader = asyncio.create_task(self._read_stderr())
         self.address = ""
@@ -64,9 +71,9 @@ class EmbeddedProcess:
             raise EngineError(
                 ErrorClass.RESOURCE, "embedded_spawn_failed", f"The embedded model's process cannot be started: {exc}."
             ) from exc
-        child = cls(process)
+        child = cls(process, settings)
         try:
-            child.address = await child._started(settings)
+            child.address = await child._started()
         except BaseException:
             await child.kill()
             raise
@@ -103,14 +110,14 @@ class EmbeddedProcess:
         said = f" Its last words: {words[-1][:300]}" if words else ""
         return EngineError(ErrorClass.CONNECTION, "embedded_died", f"The embedded model's process ended ({how}).{said}")
 
-    async def _started(self, settings: ChildSettings) -> str:
+    async def _started(self) -> str:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:  # pragma: no cover - both were asked for
             raise EngineError(ErrorClass.INTERNAL, "no_pipes", "The embedded model's process has no pipes.")
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 with contextlib.suppress(ConnectionError):  # a dead child is seen when it is read from
-                    stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
+                    stdin.write(json.dumps(asdict(self.settings)).encode() + b"\n")
                     await stdin.drain()
                 line = await stdout.readline()
         except (TimeoutError, ValueError):
@@ -125,7 +132,7 @@ class EmbeddedProcess:
                 ErrorClass.RESOURCE,
                 "embedded_load_failed",
                 f"The embedded model cannot be loaded: {str(answer['error'])[:500].rstrip('.')}.",
-                remedy="Check the file named in `embedded.model_path`, or lower `embedded.window`.",
+                remedy=f"Check the file {self.settings.path} (`embedded.model_path`), or lower `embedded.window`.",
             )
         await self._process.wait()
         await self._reader

@@ -41,6 +41,8 @@ class GgufHeader:
     context_length: int | None = None
     """Context window in tokens that the model was trained for."""
     quantization: str = ""
+    kv_bytes_per_token: int | None = None
+    """Bytes of the KV cache for one token of context; None where the header does not tell."""
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -73,7 +75,26 @@ def read_header(path: Path) -> GgufHeader:
         parameters_of(_string(facts.get("general.size_label"))) or parameters_in_name(path.stem),
         length if isinstance(length, int) and length > 0 else None,
         match[1].upper() if match else "",
+        _kv_bytes_per_token(facts, architecture),
     )
+
+
+def _kv_bytes_per_token(facts: dict[str, Any], architecture: str) -> int | None:
+    """Layers x key-value heads x (length of a key + length of a value) x 2 bytes; llama.cpp keeps 16-bit floats.
+
+    Source: llama.cpp, `llama_kv_cache` with `n_embd_k_gqa` and `n_embd_v_gqa`; keys of the header as in the format's
+    document. Where the heads differ from layer to layer the header has a list, and all heads are counted.
+    """
+
+    def number(key: str) -> int:
+        value = facts.get(f"{architecture}.{key}")
+        return value if type(value) is int and 0 < value < 2**31 else 0
+
+    layers, heads = number("block_count"), number("attention.head_count")
+    of_head = number("embedding_length") // heads if heads else 0
+    kv_heads = number("attention.head_count_kv") or heads
+    length = (number("attention.key_length") or of_head) + (number("attention.value_length") or of_head)
+    return layers * kv_heads * length * 2 or None
 
 
 def _string(value: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine import events as ev
-from engine.config import BackendName, EngineConfig, Priority
+from engine.config import BackendName, EngineConfig, Priority, with_models_folder
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
 from engine.graph.recorded import recorded_graph
@@ -57,7 +57,7 @@ class Engine(Records):
     ) -> None:
         super().__init__()
         self._tools = ToolRegistry(tools)
-        self.config = config
+        self.config = config = with_models_folder(config, data_dir)
         self._approver = approver
         self.data_dir = data_dir
         self.notices: list[str] = []

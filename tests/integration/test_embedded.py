@@ -19,6 +19,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.events import BackendChanged, Body
 from engine.models import embedded_child
 from engine.models.embedded import EmbeddedBackend, bundled_model
+from engine.models.embedded_supervisor import Timing
 from engine.models.protocol import ChatMessage, ChatRequest, Chunk, ModelBackend
 
 pytestmark = pytest.mark.embedded
@@ -113,7 +114,7 @@ async def test_it_shows_the_window_that_each_request_really_has(backend: Embedde
     info = await backend.show("smollm2:135m")
     assert (info.window, info.loaded, info.family, info.quantization) == (1024, True, "llama", "Q4_1")
     assert info.parameters_b == pytest.approx(0.135, abs=0.001)
-    assert info.capabilities == {"chat", "json_schema"}
+    assert info.capabilities == {"chat", "json_schema", "embed"}
     long = question("word " * 800, max_tokens=4)  # more than half of the window, which slots would share otherwise
     first, second = await asyncio.gather(ask(backend, long), ask(backend, long))
     assert first[-1].done is not None
@@ -186,7 +187,7 @@ async def test_the_supervisor_gives_up_after_three_quick_deaths_and_tries_again_
     async def sleep(seconds: float) -> None:
         delays.append(seconds)
 
-    backend = EmbeddedBackend(SMALL, emit=heard.append, sleep=sleep, now=lambda: clock[0])
+    backend = EmbeddedBackend(SMALL, emit=heard.append, timing=Timing(sleep=sleep, now=lambda: clock[0]))
     for deaths in range(1, 4):
         await ask(backend, question(max_tokens=2))
         assert backend.pid is not None
@@ -209,7 +210,7 @@ async def test_the_supervisor_gives_up_after_three_quick_deaths_and_tries_again_
 
 async def test_deaths_far_apart_are_not_added_up(heard: Heard) -> None:
     clock = [0.0]
-    backend = EmbeddedBackend(SMALL, emit=heard.append, now=lambda: clock[0])
+    backend = EmbeddedBackend(SMALL, emit=heard.append, timing=Timing(now=lambda: clock[0]))
     for deaths in range(1, 5):
         await ask(backend, question(max_tokens=2))
         assert backend.pid is not None
@@ -293,7 +294,9 @@ async def test_cancelling_a_waiting_request_does_not_stop_the_start(backend: Emb
 async def test_the_child_answers_nobody_without_its_key(backend: EmbeddedBackend) -> None:
     await backend.show("smollm2:135m")
     assert backend.pid is not None
-    process = backend._process
+    supervisor = backend._children.supervisor("smollm2:135m", "chat")
+    assert supervisor is not None
+    process = supervisor.process
     assert process is not None
     async with httpx.AsyncClient(trust_env=False) as client:
         body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
@@ -329,6 +332,7 @@ import asyncio
 from engine.config import EmbeddedConfig
 from engine.models import embedded_child
 from engine.models.embedded import EmbeddedBackend, bundled_model
+from engine.models.embedded_supervisor import Timing
 
 async def main():
     backend = EmbeddedBackend(EmbeddedConfig(window=1024), emit=lambda _: None)
@@ -360,6 +364,7 @@ def test_the_child_ends_when_its_parent_is_gone_before_it_could_answer() -> None
         assert child.stdin is not None
         assert child.stdout is not None
         settings = {"path": str(bundled_model()), "alias": "x", "slots": 1, "window": 512, "threads": 1}
+        settings |= {"embedding": False, "pooling": "", "prompt_cache_mb": 0}
         child.stdout.close()  # nobody reads the address
         child.stdin.write((json.dumps({**settings, "batch_threads": 1, "api_key": "k"}) + "\n").encode())
         child.stdin.close()

