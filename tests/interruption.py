@@ -43,7 +43,7 @@ class Watched:
 
         @contextmanager
         def together(log: EventLog) -> Iterator[None]:
-            outermost, first = not log._in_block, log._next
+            outermost, first = not log._depth, log._next
             with block(log):
                 yield
             if outermost:

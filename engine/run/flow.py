@@ -127,6 +127,8 @@ class Flow:
 
     def is_unneeded(self, activation: ev.Activation) -> bool:
         """Whether the activation runs in a branch whose join was decided without it."""
+        if not activation.tokens:
+            return False
         scopes = self._state.scopes
         return any(token.branch in scopes[token.scope].cancelled for token in activation.tokens)
 

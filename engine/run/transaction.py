@@ -16,7 +16,6 @@ _SHOWS_TEXT = frozenset(
         ev.RollingBack,
         ev.ModelStarted,
         ev.ModelFinished,
-        ev.NodeFinished,
         ev.AttemptFailed,
         ev.AttemptAbandoned,
         ev.Rewound,
@@ -54,7 +53,11 @@ class Transaction:
         """Log and publish `body`, and fold it into the state."""
         event = self._log.append(body, self._stream)
         apply(self.state, event)
-        if type(body) in _SHOWS_TEXT:
+        kind = type(body)
+        if kind is ev.NodeFinished:  # the most frequent one, which hardly ever is an answer
+            if "answered_by" in body.data:  # type: ignore[attr-defined]
+                self._note_text(body)
+        elif kind in _SHOWS_TEXT:
             self._note_text(body)
         return event
 

@@ -16,8 +16,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from engine.bus import EventBus
@@ -46,6 +45,21 @@ class TxStream:
     tx: str
     start: float
     seq: int = 0
+
+
+class Block:
+    """See `EventLog.block`. One value serves all: every visit opens one, and a generator costs as much as an event."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def __enter__(self) -> None:
+        self._log.enter_block()
+
+    def __exit__(self, *_: object) -> None:
+        self._log.leave_block()
 
 
 class EventLog:
@@ -82,7 +96,8 @@ class EventLog:
         self._start = now()
         self._queue: deque[tuple[Event, str]] = deque()
         """Events that are not on disk, with their bodies as JSON: as they were when they were appended."""
-        self._in_block = False
+        self._depth = 0
+        self._block = Block(self)
         self._joined: set[int] = set()
         """Numbers of queued events that are written together with the next one."""
         self._would_leave: dict[int, tuple[str, ...]] = {}
@@ -121,10 +136,10 @@ class EventLog:
             self._bus.publish(event)
             return event
         self._queue.append((event, text))
-        if self._in_block:
+        if self._depth:
             self._joined.add(event.gseq)
         self._wake.set()
-        if body.SYNC or self._strict:
+        if body.SYNC or self._strict or len(self._queue) >= GROUP:  # a whole group waits for no company
             self._urgent.set()
         if self._held or (self._is_barrier(body) and not self.failed):
             self._held.append(event)
@@ -132,20 +147,19 @@ class EventLog:
             self._bus.publish(event)
         return event
 
-    @contextmanager
-    def block(self) -> Iterator[None]:
+    def block(self) -> Block:
         """What is appended inside is written in one commit: after a crash all of it is there, or nothing.
 
-        Nothing may be awaited inside.
+        Nothing may be awaited inside. A block inside another one is part of it.
         """
-        if self._in_block or self._database is None:
-            yield
-            return
-        self._in_block = True
-        try:
-            yield
-        finally:
-            self._in_block = False
+        return self._block
+
+    def enter_block(self) -> None:
+        self._depth += 1
+
+    def leave_block(self) -> None:
+        self._depth -= 1
+        if not self._depth:
             self._joined.discard(self._next - 1)
 
     def would_leave(self, commit: Event, left: tuple[str, ...]) -> None:
