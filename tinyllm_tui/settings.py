@@ -267,7 +267,12 @@ def _read(data: bytes, path: Path) -> Document:
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     """A relative path in the file counts from the file's folder, wherever the program is started."""
     embedded = values.get("embedded")
-    for holder, key in ((values, "data_dir"), (values, "workspace"), (embedded, "model_path"), (embedded, "models_dir")):
+    for holder, key in (
+        (values, "data_dir"),
+        (values, "workspace"),
+        (embedded, "model_path"),
+        (embedded, "models_dir"),
+    ):
         if isinstance(holder, dict) and isinstance(holder.get(key), str) and holder[key]:
             holder[key] = str(folder / Path(holder[key]).expanduser())
 
