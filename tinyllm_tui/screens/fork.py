@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
@@ -20,6 +19,7 @@ from engine.errors import EngineError, ErrorClass, classify
 from engine.run.fork import make_fork
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line, sanitize
+from tinyllm_tui.screens.fork_graphs import GraphChoices, graph_choices, named_graph
 from tinyllm_tui.widgets.chat.prompt import PASTE_LIMIT, Prompt
 from tinyllm_tui.words import Glyphs, cut
 
@@ -39,7 +39,8 @@ class ForkPoint:
     """That of the past run; 0 where it has none."""
     question: str
     graph: str
-    """The graph that was recorded, as people know it."""
+    """Id of the graph that was recorded."""
+    graph_hash: str
     wanted: int
     """The step that was asked for."""
     step: int
@@ -82,10 +83,12 @@ def fork_point(events: Sequence[ev.Event], at: int | None = None) -> ForkPoint:
             ErrorClass.NOT_FOUND, "no_events", "The events of this run are gone.", remedy="Fork another one."
         )
     fork = make_fork(steps, begin.number, at)
-    graph = str(begin.graph.get("id", "")).removeprefix("graph.")
+    graph = str(begin.graph.get("id", ""))
     nodes = tuple(dict.fromkeys(each.node for each in fork.state.frontier))
     wanted = len(steps) if at is None else at
-    return ForkPoint(fork.parent, begin.number, begin.question, graph, wanted, fork.seq, nodes)
+    return ForkPoint(
+        fork.parent, begin.number, begin.question, graph, begin.graph_hash, wanted, fork.seq, nodes
+    )  # fmt: skip
 
 
 class QuestionField(Prompt):
@@ -135,9 +138,10 @@ class ForkScreen(ModalScreen[None]):
         point = self.point
         self._question = QuestionField(point.question)
         self._model = Input(id="fork-model", placeholder="as configured", compact=True)
-        graph = f"as recorded ({one_line(point.graph, 40)}), or a name or file"
+        graph = f"chosen below ({one_line(point.graph.removeprefix('graph.'), 30)}), or a name, a file, a hash"
         self._graph = Input(id="fork-graph", placeholder=graph, compact=True)
-        with Vertical(id="fork") as frame:
+        self._graphs = GraphChoices(point.graph_hash, self._signs)
+        with VerticalScroll(id="fork", can_focus=False) as frame:
             frame.border_title = Content(f" {point.title} ")
             frame.border_subtitle = Content(f" enter begins it {self._signs.dot} esc leaves ")
             yield Static(point.words, markup=False, classes="fork--words")
@@ -145,6 +149,7 @@ class ForkScreen(ModalScreen[None]):
                 with Horizontal(classes="fork--row"):
                     yield Label(name, markup=False)
                     yield field
+            yield self._graphs
             yield Static("", id="fork-installed", markup=False)
             yield Static(OUTSIDE, id="fork-outside", markup=False, classes="fork--words")
         yield Footer()
@@ -152,6 +157,11 @@ class ForkScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.set_focus(self._question)
         self.run_worker(self._name_models(), group="models", exclusive=True, exit_on_error=False)
+        self.run_worker(self._offer_graphs(), group="graphs", exclusive=True, exit_on_error=False)
+
+    async def _offer_graphs(self) -> None:
+        """List the graphs with which it can go on."""
+        self._graphs.offer(await graph_choices(self.cockpit, self.point.graph, self.point.graph_hash))
 
     async def _name_models(self) -> None:
         """Say which models are installed, and complete their names."""
@@ -169,6 +179,10 @@ class ForkScreen(ModalScreen[None]):
         self._submit()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._submit()
+
+    def on_option_list_option_selected(self, event: GraphChoices.OptionSelected) -> None:
         event.stop()
         self._submit()
 
@@ -195,8 +209,14 @@ class ForkScreen(ModalScreen[None]):
             self.cockpit.show_live()  # ends this worker too
 
     async def _wanted_graph(self) -> GraphSpec | None:
+        """What is named; else what is chosen; None for the graph that was recorded."""
         name = self._graph.value.strip()
-        return await asyncio.to_thread(self.cockpit.load_graph, name) if name else None
+        if name:
+            return await named_graph(self.cockpit, name)
+        choice = self._graphs.choice
+        if choice.kind == "revision":
+            return await (await self.cockpit.opened()).graph_revision(choice.hash)
+        return choice.graph
 
     def action_leave(self) -> None:
         self.dismiss()
