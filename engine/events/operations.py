@@ -106,6 +106,8 @@ class ModelStarted(Body):
     """Names of the tools that the model could call."""
     queued_ms: int = 0
     """Milliseconds that the attempt waited for a free slot before it began."""
+    shared: bool = False
+    """Another run asked the same at the same time: what it gets is the answer here too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from engine.config import Priority
 AGEING_S = 15.0
 """Seconds of waiting that make up for one class of priority."""
 
-_RANK: dict[Priority, int] = {"interactive": 0, "graph": 1, "evaluation": 2}
+RANK: dict[Priority, int] = {"interactive": 0, "graph": 1, "evaluation": 2}
+"""Class of priority -> its place, the most urgent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Admission:
             since: when it first came, on the clock `now`: one that yielded keeps its turn. Default: now.
             avoid: endpoints that are taken only where no other one is free.
         """
-        due = (self.now() if since is None else since) + AGEING_S * _RANK[priority]
+        due = (self.now() if since is None else since) + AGEING_S * RANK[priority]
         ticket = _Ticket(priority, due, avoid, asyncio.get_running_loop().create_future())
         self._order += 1
         heapq.heappush(self._queue, (due, self._order, ticket))

@@ -221,7 +221,9 @@ class Call:
             await self._read(request, lease, answer)
         except asyncio.CancelledError as cancelled:
             self._goes_on = False
-            self._events.failed(request.model, classify(cancelled), wait_s=None, fallback="", partial=answer)
+            self._events.failed(
+                request.model, classify(cancelled), wait_s=None, fallback="", partial=answer.text.text()
+            )
             raise
         except EngineError:
             raise
@@ -301,7 +303,7 @@ class Call:
             error,
             wait_s=wait,
             fallback=asking.fallback if self._goes_on else "",
-            partial=self._answer,
+            partial=self._answer.text.text() if self._answer else "",
         )
 
 

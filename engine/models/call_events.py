@@ -129,9 +129,7 @@ class CallEvents:
         )
         return replace(kept, attempts=self.attempt, duration_ms=0)
 
-    def failed(
-        self, model: str, error: EngineError, *, wait_s: float | None, fallback: str, partial: StreamedAnswer | None
-    ) -> None:
+    def failed(self, model: str, error: EngineError, *, wait_s: float | None, fallback: str, partial: str) -> None:
         """An attempt has failed; `fallback` is the model that is asked next, `wait_s` when the same one is."""
         site = self.site
         self.emit(
@@ -144,6 +142,6 @@ class CallEvents:
                 error=error.info(node=site.path, attempt=self.attempt),
                 retry_in_ms=None if wait_s is None else round(wait_s * 1000),
                 fallback=fallback,
-                partial=partial.text.text() if partial else "",
+                partial=partial,
             )
         )

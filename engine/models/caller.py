@@ -15,6 +15,8 @@ from engine.models.answer_cache import AnswerCache, cache_key, deterministic
 from engine.models.answered import CallSite, ModelRound
 from engine.models.call import Call, Clock
 from engine.models.call_events import CallEvents
+from engine.models.call_record import request_hash
+from engine.models.coalescing import Coalescing, Member
 from engine.models.pool import Pool
 from engine.models.protocol import ChatRequest
 from engine.models.tokens import prompt_tokens
@@ -40,6 +42,9 @@ class CallOptions:
     """Window in tokens of a fallback; default: that of the request."""
     cache: bool = False
     """Whether the same request may have the answer that it had before, where it is deterministic."""
+    run: str = ""
+    """The run that calls: deterministic requests of several runs at the same time share one generation. Empty: it
+    shares with nobody."""
 
 
 class ModelCaller:
@@ -69,6 +74,7 @@ class ModelCaller:
         self.now = now
         self.sleep = sleep
         self.cache = cache
+        self._coalescing = Coalescing(now)
         self.rng = rng or random.Random()  # noqa: S311  (jitter is no secret)
 
     async def call(
@@ -91,21 +97,30 @@ class ModelCaller:
         """
         events = CallEvents(site, emit, options.stream)
         if self.cache is None or not options.cache or not deterministic(request):
-            return await self._generate(request, events, options)
+            return await self._share(request, events, options)
         key = cache_key(request, self.pool.digest(request.model))
         kept = self.cache.get(key)
         if kept is not None:
             return events.cached(request, kept)
-        answer = await self._generate(request, events, options)
+        answer = await self._share(request, events, options)
         if answer.model == request.model:
             self.cache.put(key, answer)
         return answer
 
-    async def _generate(self, request: ChatRequest, events: CallEvents, options: CallOptions) -> ModelRound:
-        clock = Clock(self.now, self.sleep, self.rng)
-        policy = _policy(options.retry or self.retry)
-        call = Call(self.pool, clock, events, policy, priority=options.priority, deadline=options.deadline)
-        return await call.run(_plan(request, options))
+    async def _share(self, request: ChatRequest, events: CallEvents, options: CallOptions) -> ModelRound:
+        """Join a generation of the same, or begin one."""
+        plan, retry = _plan(request, options), options.retry or self.retry
+
+        def generate(events: CallEvents) -> Awaitable[ModelRound]:
+            clock = Clock(self.now, self.sleep, self.rng)
+            call = Call(self.pool, clock, events, _policy(retry), priority=options.priority, deadline=options.deadline)
+            return call.run(plan)
+
+        if not options.run or not deterministic(request):
+            return await generate(events)
+        key = (request_hash(request), tuple(each.model for each in plan), retry)
+        member = Member(options.run, options.priority, events)
+        return await self._coalescing.share(key, member, generate, options.deadline)
 
 
 def _plan(request: ChatRequest, options: CallOptions) -> list[ChatRequest]:

@@ -176,6 +176,7 @@ class Frame:
                 deadline=self.limits.deadline,
                 window_of=self.services.window_of,
                 cache=getattr(config, "cache", False),
+                run=self.tx.tx,
             ),
         )
 

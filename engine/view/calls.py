@@ -70,7 +70,8 @@ def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:
     )
     again = f", attempt {body.attempt}" if body.attempt > 1 else ""
     queued = f", after {body.queued_ms} ms in the queue" if body.queued_ms >= QUEUED_SAID_MS else ""
-    line(view, event, "info", body.path, f"model {body.model}{again}{queued}")
+    shared = ", shared with another run" if body.shared else ""
+    line(view, event, "info", body.path, f"model {body.model}{again}{queued}{shared}")
 
 
 def _model_delta(view: View, event: ev.Event, body: ev.ModelDelta) -> None:  # noqa: ARG001 - one shape for all handlers
