@@ -80,6 +80,10 @@ class EngineConfig(BaseModel):
     roles: dict[str, str] = Field(default_factory=dict, description="role (without @) -> model name")
     ollama_host: str = Field(default="", description="as OLLAMA_HOST; default http://127.0.0.1:11434")
     ollama_api_key: str = ""
+    ollama_keep_alive: str = Field(
+        default="",
+        description="how long Ollama keeps a model loaded after a call, such as 10m or -1 (for good); default: its own",
+    )
     openai_base_url: str = Field(default="", description="such as http://127.0.0.1:8080/v1")
     openai_api_key: str = ""
     concurrency: int | None = Field(

@@ -66,7 +66,13 @@ async def _best(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBack
 
 
 async def _ollama(config: EngineConfig, emit: Callable[[Body], None]) -> ModelBackend:
-    backend = OllamaBackend(config.ollama_host, api_key=config.ollama_api_key, window=config.window)
+    backend = OllamaBackend(
+        config.ollama_host,
+        api_key=config.ollama_api_key,
+        window=config.window,
+        keep_alive=config.ollama_keep_alive,
+        emit=emit,
+    )
     try:
         usable = await _usable(backend, "Ollama", "Fetch one with `ollama pull qwen2.5:3b`.")
     except BaseException:

@@ -68,7 +68,9 @@ def further(endpoint: EndpointConfig, config: EngineConfig) -> Endpoint:
     """
     backend: ModelBackend
     if endpoint.kind == "ollama":
-        backend = OllamaBackend(endpoint.address, api_key=endpoint.api_key, window=config.window)
+        backend = OllamaBackend(
+            endpoint.address, api_key=endpoint.api_key, window=config.window, keep_alive=config.ollama_keep_alive
+        )
     else:
         backend = OpenAIBackend(endpoint.address, api_key=endpoint.api_key)
     return Endpoint(backend, endpoint.concurrency or _IN_PARALLEL[backend.kind])

@@ -1,6 +1,6 @@
 """Ollama over its native HTTP API: the OpenAI-compatible one ignores the window.
 
-Protocol: https://docs.ollama.com/api (streaming, errors, chat, tags, ps, show, pull, embed, version).
+Protocol: https://docs.ollama.com/api (streaming, errors, chat, tags, ps, show, pull, delete, embed, version).
 """
 
 from __future__ import annotations
@@ -8,21 +8,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import EngineError
+from engine.events import BackendChanged, Body
 from engine.models import ollama_wire as wire
 from engine.models.address import normalise_host
 from engine.models.answer import check_prompt_fitted
 from engine.models.naming import full_name
 from engine.models.protocol import ChatRequest, Chunk, Health, ModelInfo, PullProgress
-from engine.models.transport import CHAT_TIMEOUT_S, Stream, Transport, parse_line, vectors
+from engine.models.transport import CHAT_TIMEOUT_S, CONTROL_TIMEOUT_S, Stream, Transport, parse_line, vectors
 
 __all__ = ["OllamaBackend", "normalise_host"]
 
 _SHOW_AT_ONCE = 4
 _MODELS_AT_MOST = 200
 """Models of which capabilities are asked; the list may be longer."""
+_COMPARE_S = 1.0
+"""Seconds that the end of an answer waits to learn how much context the model got."""
+_LESS_REMEDY = "Set `window` to what the server gives, or let it load fewer models at a time."
 _REMEDY = "Start it with `ollama serve`, or correct OLLAMA_HOST."
 
 
@@ -33,16 +38,27 @@ class OllamaBackend:
         host: any form of OLLAMA_HOST; empty for the default.
         api_key: for a server behind a proxy that asks for one.
         window: context window in tokens to ask for; a request gets this or the model's own, whichever is smaller.
+        keep_alive: how long a model stays loaded after a request, such as `10m` or `-1`; empty for the server's own.
+        emit: takes a `BackendChanged` where the server gives a model less context than it was asked for.
         silence_s: seconds without a byte after which an answer counts as hung.
     """
 
     kind = "ollama"
 
     def __init__(
-        self, host: str = "", *, api_key: str = "", window: int = 8192, silence_s: float = CHAT_TIMEOUT_S
+        self,
+        host: str = "",
+        *,
+        api_key: str = "",
+        window: int = 8192,
+        keep_alive: str = "",
+        emit: Callable[[Body], None] | None = None,
+        silence_s: float = CHAT_TIMEOUT_S,
     ) -> None:
         self.endpoint = normalise_host(host)
         self._window = window
+        self._keep_alive = wire.keep_alive_of(keep_alive) if keep_alive.strip() else None
+        self._emit = emit
         self._silence_s = silence_s
         self._http = Transport(self.endpoint, service="Ollama", remedy=_REMEDY, api_key=api_key)
         self._shown: dict[str, ModelInfo] = {}
@@ -53,7 +69,8 @@ class OllamaBackend:
         """Stream an answer; the window sent is never more than the model's own."""
         info = await self._known(request.model)
         window = min(request.window, info.window or request.window)
-        body = wire.chat_body(request, window, think="thinking" in info.capabilities)
+        think = "thinking" in info.capabilities
+        body = wire.chat_body(request, window, think=think, keep_alive=self._keep_alive)
         calls = 0
         async with (
             self._http.stream("POST", f"{self.endpoint}/api/chat", body, timeout=self._silence_s) as stream,
@@ -71,7 +88,7 @@ class OllamaBackend:
         done = wire.done_of(line, calls)
         check_prompt_fitted(done, window)
         await self._compare_window(request.model, window)
-        yield Chunk(chunk.text, chunk.thinking, chunk.tool_calls, done)
+        yield replace(chunk, done=done)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, made with the same window as chats: another one would reload the model."""
@@ -80,6 +97,8 @@ class OllamaBackend:
         info = await self._known(model)
         body: dict[str, Any] = {"model": model, "input": list(texts), "truncate": False}
         body["options"] = {"num_ctx": min(self._window, info.window or self._window)}
+        if self._keep_alive is not None:
+            body["keep_alive"] = self._keep_alive
         data = await self._json("POST", "/api/embed", body, model=model, timeout=CHAT_TIMEOUT_S)
         return vectors(data.get("embeddings"), len(texts))
 
@@ -118,8 +137,17 @@ class OllamaBackend:
                     return
         raise wire.protocol_error("pull_cut", f"The download of {model} ended before it was complete.")
 
+    async def delete(self, model: str) -> None:
+        """Remove a model from the machine of the server."""
+        answer = await self._http.call("DELETE", f"{self.endpoint}/api/delete", {"model": model})
+        if answer.status != 200:
+            raise wire.http_error(answer, self.endpoint, model)
+        self._shown.pop(full_name(model), None)
+        for key in [key for key in self._granted if key[0] == full_name(model)]:
+            del self._granted[key]
+
     async def health(self) -> Health:
-        """Whether an Ollama answers at the address, and which version."""
+        """Whether an Ollama answers at the address, which version, and which models got less context than asked for."""
         try:
             data = await self._json("GET", "/api/version")
             version = data.get("version")
@@ -127,7 +155,9 @@ class OllamaBackend:
                 raise wire.wrong_endpoint(self.endpoint)
         except EngineError as exc:
             return Health(ok=False, detail=exc.message, remedy=exc.remedy)
-        return Health(ok=True, detail=f"Ollama {version[:40]} at {self.endpoint}.", version=version[:40])
+        less = [_less(*key, granted) for key, granted in self._granted.items() if granted < key[1]]
+        detail = " ".join([f"Ollama {version[:40]} at {self.endpoint}.", *less])
+        return Health(ok=True, detail=detail, remedy=_LESS_REMEDY if less else "", version=version[:40])
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -136,7 +166,13 @@ class OllamaBackend:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     async def _json(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, model: str = "", timeout: float = 10.0
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        model: str = "",
+        timeout: float = CONTROL_TIMEOUT_S,
     ) -> dict[str, Any]:
         answer = await self._http.call(method, self.endpoint + path, body, timeout=timeout)
         data = answer.json()
@@ -198,9 +234,9 @@ class OllamaBackend:
         except EngineError:
             return listed
 
-    async def _running(self) -> dict[str, int | None]:
+    async def _running(self, timeout: float = CONTROL_TIMEOUT_S) -> dict[str, int | None]:
         """Loaded model -> its allocated window; empty on servers too old to say."""
-        answer = await self._http.call("GET", f"{self.endpoint}/api/ps")
+        answer = await self._http.call("GET", f"{self.endpoint}/api/ps", timeout=timeout)
         return wire.running(answer.json()) if answer.status == 200 else {}
 
     async def _compare_window(self, model: str, asked: int) -> None:
@@ -209,9 +245,18 @@ class OllamaBackend:
         if key in self._granted:
             return
         try:
-            allocated = (await self._running()).get(key[0])
+            allocated = (await self._running(_COMPARE_S)).get(key[0])
         except EngineError:
             return  # the answer is complete; this was only a question about the next one
         self._granted[key] = asked if allocated is None else min(asked, allocated)
-        if self._granted[key] < asked and key[0] in self._shown:
+        if self._granted[key] == asked:
+            return
+        if key[0] in self._shown:
             self._shown[key[0]] = wire.with_window(self._shown[key[0]], self._granted[key])
+        if self._emit is not None:
+            detail = _less(*key, self._granted[key])
+            self._emit(BackendChanged(self.endpoint, self.kind, "ready", detail, _LESS_REMEDY))
+
+
+def _less(model: str, asked: int, granted: int) -> str:
+    return f"{model} got a context of {granted} tokens where {asked} were asked for."

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.errors import EngineError, ErrorClass
+from engine.errors import ConfigurationError, EngineError, ErrorClass
 from engine.events import FinishReason
 from engine.message import replace_surrogates
 from engine.models.naming import full_name, looks_like_embedder, parameters_in_name, parameters_of
@@ -21,6 +21,7 @@ from engine.models.transport import (
     count,
     count_field,
     list_field,
+    logprobs_of,
     milliseconds,
     object_field,
     refusal,
@@ -41,13 +42,33 @@ _CAPABILITIES: dict[str, Capability] = {
 _TOO_LONG = re.compile(r"context (?:length|size|window)|exceed_context_size_error|prompt too long", re.IGNORECASE)
 # The reasons with which Ollama ends a stream whose model was (un)loaded in place of answering (server/routes.go).
 _NO_ANSWER = frozenset({"load", "unload"})
+_SECONDS = re.compile(r"-?\d{1,9}")
+_DURATION = re.compile(r"-?(?:\d{1,9}(?:\.\d{1,9})?(?:ns|us|µs|ms|s|m|h))+")  # Go's time.ParseDuration
 _TOO_LONG_STATUS = frozenset({400, 413, 500})
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
 
 
-def chat_body(request: ChatRequest, window: int, *, think: bool) -> dict[str, Any]:
+def keep_alive_of(text: str) -> str | int:
+    """How long a model stays loaded, as Ollama reads it: seconds as a number, or a duration such as `10m`.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    value = text.strip()
+    if _SECONDS.fullmatch(value):
+        return int(value)  # as a text, Ollama would miss the unit
+    if not _DURATION.fullmatch(value):
+        raise ConfigurationError(
+            "invalid_keep_alive",
+            f"ollama_keep_alive is no duration: {text[:100]!r}.",
+            remedy="Set it to something like 10m, 24h, 0 (unload at once) or -1 (keep).",
+        )
+    return value
+
+
+def chat_body(request: ChatRequest, window: int, *, think: bool, keep_alive: str | int | None = None) -> dict[str, Any]:
     """The body of /api/chat. `truncate` and `shift` are off: what does not fit is refused, never cut silently."""
     options: dict[str, Any] = {
         "num_ctx": window,
@@ -71,6 +92,10 @@ def chat_body(request: ChatRequest, window: int, *, think: bool) -> dict[str, An
         body["format"] = request.schema
     if request.tools:
         body["tools"] = list(request.tools)
+    if request.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.logprobs}
+    if keep_alive is not None:
+        body["keep_alive"] = keep_alive
     if think:  # any value, even false, is an error for a model without the capability
         body["think"] = request.schema is None  # thinking before a short structured answer would eat its token limit
     return body
@@ -118,6 +143,7 @@ def chat_chunk(line: Mapping[str, Any], calls_before: int) -> Chunk:
         text=replace_surrogates(text_field(message, "content")),
         thinking=replace_surrogates(text_field(message, "thinking")),
         tool_calls=tuple(_tool_call(call, calls_before + n) for n, call in enumerate(calls, start=1)),
+        logprobs=logprobs_of(list_field(line, "logprobs")),
     )
 
 
@@ -154,6 +180,7 @@ def done_of(line: Mapping[str, Any], calls: int) -> Done:
         completion_tokens=count_field(line, "eval_count"),
         prompt_ms=milliseconds(line.get("prompt_eval_duration"), _NANOSECONDS),
         eval_ms=milliseconds(line.get("eval_duration"), _NANOSECONDS),
+        load_ms=milliseconds(line.get("load_duration"), _NANOSECONDS),
     )
 
 

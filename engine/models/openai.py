@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass
+from engine.models import openai_models as told
 from engine.models import openai_wire as wire
 from engine.models.address import normalise_base_url
 from engine.models.answer import check_prompt_fitted
@@ -101,7 +102,20 @@ class OpenAIBackend:
     async def models(self) -> list[ModelInfo]:
         """The models that the server offers."""
         data = await self._json("GET", f"{self._base}/models")
-        return wire.models(data, await self._props(), self._server)
+        props = await self._props()
+        facts = {} if props else told.facts_of(await self._optional("GET", "/api/v0/models"))
+        return told.models(data, props, self._server, facts)
+
+    async def count_prompt(self, request: ChatRequest) -> int | None:
+        """Tokens of a request's prompt by the server's own tokenizer and template; None where it has none to ask.
+
+        llama.cpp fills the template (/apply-template) and counts a text (/tokenize); vLLM's /tokenize takes messages.
+        """
+        body = wire.template_body(request)
+        filled = await self._optional("POST", "/apply-template", body)
+        if isinstance(filled, dict) and isinstance(filled.get("prompt"), str):
+            body = {"content": filled["prompt"], "add_special": True, "parse_special": True}
+        return told.tokens_of(await self._optional("POST", "/tokenize", body))
 
     async def show(self, model: str) -> ModelInfo:
         """One model with its window, where the server tells it."""
@@ -124,19 +138,29 @@ class OpenAIBackend:
             remedy="Start that server with the model, or use Ollama.",
         )
 
+    async def delete(self, model: str) -> None:
+        """Not part of the protocol: always refused."""
+        raise ConfigurationError(
+            "delete_unsupported",
+            f"{self._server} cannot remove models, so not {model!r} either.",
+            remedy="Remove its file where that server runs.",
+        )
+
     async def health(self) -> Health:
-        """Whether the server answers and has a model."""
+        """Whether the server answers and has a model; how many of its slots are busy where it tells."""
         try:
             answer = await self._http.call("GET", f"{self._root}/health")
             if answer.status == 503:  # llama.cpp while it loads its model
                 return Health(ok=False, detail=f"{self._server} is still loading.", remedy="Wait a moment.")
-            listed = wire.models(await self._json("GET", f"{self._base}/models"), {}, self._server)
+            listed = told.models(await self._json("GET", f"{self._base}/models"), {}, self._server)
         except EngineError as exc:
             return Health(ok=False, detail=exc.message, remedy=exc.remedy)
         if not listed:
             return Health(ok=False, detail=f"{self._server} has no model.", remedy="Start it with one.")
         names = ", ".join(info.name for info in listed[:3])
-        return Health(ok=True, detail=f"OpenAI-compatible server at {self._base} with {names}.")
+        slots = told.busy_slots(await self._optional("GET", "/slots"))
+        busy = f" {slots[0]} of {slots[1]} slots are busy." if slots else ""
+        return Health(ok=True, detail=f"OpenAI-compatible server at {self._base} with {names}.{busy}")
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -161,9 +185,16 @@ class OpenAIBackend:
 
     async def _props(self) -> dict[str, Any]:
         """llama.cpp's properties; empty where the server has none."""
-        answer = await self._http.call("GET", f"{self._root}/props")
-        data = answer.json() if answer.status == 200 else None
+        data = await self._optional("GET", "/props")
         return data if isinstance(data, dict) else {}
+
+    async def _optional(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The JSON at a path that only some servers have; None where it is not there, or does not answer."""
+        try:
+            answer = await self._http.call(method, self._root + path, body)
+        except EngineError:
+            return None
+        return answer.json() if answer.status == 200 else None
 
     async def _expect_events(self, stream: Stream, model: str) -> None:
         """Raise unless the answer is a stream of events."""

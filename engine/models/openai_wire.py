@@ -15,14 +15,14 @@ from engine.errors import EngineError, ErrorClass, class_of_status
 from engine.events import FinishReason
 from engine.message import replace_surrogates
 from engine.models.answer import MAX_ANSWER_BYTES, answer_too_long
-from engine.models.naming import looks_like_embedder, parameters_in_name
-from engine.models.protocol import Capability, ChatMessage, ChatRequest, Chunk, Done, ModelInfo, ToolCall
+from engine.models.protocol import ChatMessage, ChatRequest, Chunk, Done, ToolCall
 from engine.models.transport import (
     LINE_LIMIT,
     Answer,
     count,
     count_field,
     list_field,
+    logprobs_of,
     milliseconds,
     object_field,
     refusal,
@@ -58,6 +58,16 @@ def chat_body(request: ChatRequest) -> dict[str, Any]:
             "type": "json_schema",
             "json_schema": {"name": "answer", "strict": True, "schema": request.schema},
         }
+    if request.tools:
+        body["tools"] = list(request.tools)
+    if request.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.logprobs}
+    return body
+
+
+def template_body(request: ChatRequest) -> dict[str, Any]:
+    """What of a request stands in the prompt: for llama.cpp's /apply-template and vLLM's /tokenize."""
+    body: dict[str, Any] = {"model": request.model, "messages": [_message(message) for message in request.messages]}
     if request.tools:
         body["tools"] = list(request.tools)
     return body
@@ -146,7 +156,11 @@ class ChatStream:
         for position, call in enumerate(list_field(delta, "tool_calls")):
             self._call_delta(call, position)
         thinking = text_field(delta, "reasoning_content") or text_field(delta, "reasoning")
-        return Chunk(replace_surrogates(text_field(delta, "content")), replace_surrogates(thinking))
+        return Chunk(
+            replace_surrogates(text_field(delta, "content")),
+            replace_surrogates(thinking),
+            logprobs=logprobs_of(list_field(object_field(choice, "logprobs"), "content")),
+        )
 
     def end(self) -> Chunk:
         """The last chunk of a complete stream.
@@ -205,60 +219,6 @@ class ChatStream:
 def is_chat_event(event: Mapping[str, Any]) -> bool:
     """Whether an event has any field of a chat chunk; what has none is another service's."""
     return bool(event.keys() & {"choices", "usage"}) or event.get("object") == "chat.completion.chunk"
-
-
-# -- models -----------------------------------------------------------------------------------------------------------
-
-
-def models(data: Mapping[str, Any], props: Mapping[str, Any], server: str) -> list[ModelInfo]:
-    """The models of /v1/models, with what /props (llama.cpp) adds where there is but one."""
-    listed = data.get("data")
-    if not isinstance(listed, list):
-        raise wrong_endpoint(server)
-    usable = [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
-    told = {
-        entry.get("name"): entry.get("capabilities")
-        for entry in data.get("models") or []  # llama.cpp lists models in Ollama's form too
-        if isinstance(entry, dict) and isinstance(entry.get("name"), str)
-    }
-    single = props if len(usable) == 1 else {}
-    return [_model(entry, single, told.get(entry["id"])) for entry in usable]
-
-
-def _model(entry: Mapping[str, Any], props: Mapping[str, Any], told: Any) -> ModelInfo:
-    name = replace_surrogates(entry["id"])[:300]
-    meta = entry.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
-    parameters = count(meta.get("n_params"))
-    return ModelInfo(
-        name,
-        size_bytes=count(meta.get("size")),
-        parameters_b=round(parameters / 1e9, 6) if parameters else parameters_in_name(name),
-        quantization=_text(meta.get("ftype"))[:40],
-        window=_window(entry, meta, props),
-        capabilities=_capabilities(name, told, props),
-        loaded=bool(meta),
-    )
-
-
-def _window(entry: Mapping[str, Any], meta: Mapping[str, Any], props: Mapping[str, Any]) -> int | None:
-    settings = props.get("default_generation_settings")
-    per_slot = settings.get("n_ctx") if isinstance(settings, dict) else None
-    # llama.cpp's own word first, then vLLM's, then LM Studio's
-    for value in (per_slot, meta.get("n_ctx"), entry.get("max_model_len"), entry.get("loaded_context_length")):
-        if window := count(value):
-            return window
-    return None
-
-
-def _capabilities(name: str, told: Any, props: Mapping[str, Any]) -> frozenset[Capability]:
-    if (isinstance(told, list) and "embedding" in told and "completion" not in told) or looks_like_embedder(name):
-        return frozenset({"embed"})
-    caps = props.get("chat_template_caps")
-    # a llama.cpp template without tool support drops `tools` silently; other servers refuse them, which is seen
-    tools = caps.get("supports_tools") is True if isinstance(caps, dict) else not props
-    found: set[Capability] = {"chat", "json_schema"}
-    return frozenset(found | {"tools"} if tools else found)
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------

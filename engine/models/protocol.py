@@ -43,6 +43,18 @@ class ChatRequest:
     schema: dict[str, Any] | None = None
     """JSON Schema that the answer must fulfil; enforced by the backend where it can."""
     tools: tuple[dict[str, Any], ...] = ()
+    logprobs: int | None = None
+    """Alternatives to tell per token, with their log-probabilities; None: no log-probabilities at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a token was, as a natural logarithm, and what else might have stood there."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+    """(token, log-probability), the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,8 @@ class Done:
     completion_tokens: int | None = None
     prompt_ms: float | None = None
     eval_ms: float | None = None
+    load_ms: float | None = None
+    """Of loading the model; next to nothing where it was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,8 @@ class Chunk:
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     done: Done | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the tokens of this piece, where they were asked for."""
 
 
 Capability = Literal["chat", "embed", "tools", "thinking", "json_schema", "vision"]
@@ -133,6 +149,10 @@ class ModelBackend(Protocol):
 
     def pull(self, model: str) -> AsyncIterator[PullProgress]:
         """Fetch a model."""
+        ...
+
+    async def delete(self, model: str) -> None:
+        """Remove a model from the disk."""
         ...
 
     async def health(self) -> Health:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass, class_of_status, classify
+from engine.models.protocol import TokenLogprob
 
 if TYPE_CHECKING:
     import httpx
@@ -283,6 +284,21 @@ def count_field(data: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type(name)
     return count(value)
+
+
+def logprobs_of(entries: list[Any]) -> tuple[TokenLogprob, ...]:
+    """Log-probabilities as Ollama and OpenAI send them; what is none is left out, for it is no part of the answer."""
+    return tuple(
+        TokenLogprob(
+            str(entry["token"]),
+            float(entry["logprob"]),
+            tuple((each.token, each.logprob) for each in logprobs_of(entry.get("top_logprobs") or [])),
+        )
+        for entry in entries
+        if isinstance(entry, dict)
+        and isinstance(entry.get("token"), str)
+        and type(entry.get("logprob")) in (int, float)
+    )
 
 
 def wrong_type(name: str) -> EngineError:

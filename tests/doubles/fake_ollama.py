@@ -179,6 +179,8 @@ class FakeOllama:
                 return self._embed(request.body)
             case "POST", "/api/pull":
                 return self._pull(request.body)
+            case "DELETE", "/api/delete":
+                return self._delete(request.body)
         return Response([b"404 page not found"], 404, "text/plain")
 
     def _find(self, body: dict[str, Any]) -> FakeModel | None:
@@ -237,9 +239,8 @@ class FakeOllama:
         reply = self._script.popleft() if self._script else self._answer(body)
         if reply.status != 200 or reply.body is not None:
             return _raw(reply)
-        return Response(
-            _stream(model, reply, min(tokens, window)), content_type=reply.content_type, cut=reply.end == "cut"
-        )
+        stream = _stream(model, reply, min(tokens, window), logprobs=bool(body.get("logprobs")))
+        return Response(stream, content_type=reply.content_type, cut=reply.end == "cut")
 
     def _embed(self, body: dict[str, Any]) -> Response:
         model = self._find(body)
@@ -248,6 +249,13 @@ class FakeOllama:
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         vectors = [[byte / 255 for byte in hashlib.sha256(text.encode()).digest()[:8]] for text in texts]
         return json_response({"model": model.name, "embeddings": vectors, "total_duration": 1_000_000})
+
+    def _delete(self, body: dict[str, Any]) -> Response:
+        model = self._find(body)
+        if model is None:
+            return _missing(body)
+        self.models.remove(model)
+        return Response([b""])
 
     def _pull(self, body: dict[str, Any]) -> Response:
         model = model_named(body["model"])
@@ -262,6 +270,12 @@ class FakeOllama:
         ]
         self.models.append(model)
         return Response([_line(line) for line in lines], content_type="application/x-ndjson")
+
+
+def _logprobs(piece: str) -> list[dict[str, Any]]:
+    """As in `examples/chat-logprobs.py` of Ollama's Python client."""
+    top = [{"token": piece, "logprob": -0.1}, {"token": "other", "logprob": -2.5}]
+    return [{"token": piece, "logprob": -0.1, "bytes": list(piece.encode()), "top_logprobs": top}]
 
 
 def model_named(name: str) -> FakeModel:
@@ -288,7 +302,7 @@ def _line(data: dict[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False).encode() + b"\n"
 
 
-def _stream(model: FakeModel, reply: Reply, tokens: int) -> Iterator[bytes]:
+def _stream(model: FakeModel, reply: Reply, tokens: int, *, logprobs: bool) -> Iterator[bytes]:
     def line(message: dict[str, Any], **rest: Any) -> bytes:
         head = {"model": model.name, "created_at": _STAMP}
         return _line({**head, "message": {"role": "assistant", "content": "", **message}, "done": False, **rest})
@@ -299,7 +313,7 @@ def _stream(model: FakeModel, reply: Reply, tokens: int) -> Iterator[bytes]:
     for piece in pieces:
         if reply.delay_s:
             time.sleep(reply.delay_s)
-        yield line({"content": piece})
+        yield line({"content": piece}, **({"logprobs": _logprobs(piece)} if logprobs else {}))
     if reply.tool_calls:
         yield line({"tool_calls": list(reply.tool_calls)})
     if reply.hold is not None:

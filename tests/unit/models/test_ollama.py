@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from engine.errors import EngineError, ErrorClass
+from engine.events import BackendChanged, Body
 from engine.models.ollama import OllamaBackend
-from engine.models.protocol import ChatMessage, ModelBackend, ToolCall
+from engine.models.protocol import ChatMessage, ModelBackend, TokenLogprob, ToolCall
 from tests.doubles.fake_ollama import OMIT, FakeModel, FakeOllama, Reply
 from tests.unit.models.asking import ask, question, text_of
 
@@ -43,6 +44,7 @@ async def test_an_answer_streams_piece_by_piece_and_ends_with_the_counts(fake_ol
     assert (done.finish, done.prompt_tokens, done.completion_tokens) == ("stop", 26, 4)
     assert done.prompt_ms == pytest.approx(13.07, abs=0.01)  # from nanoseconds
     assert done.eval_ms == pytest.approx(52.48, abs=0.01)
+    assert done.load_ms == pytest.approx(101.4, abs=0.01)
 
 
 async def test_missing_counts_are_unknown_not_zero(fake_ollama, backend) -> None:
@@ -173,6 +175,28 @@ async def test_a_server_that_allocates_less_than_asked_is_believed(fake_ollama, 
     assert fake_ollama.chats[1]["options"]["num_ctx"] == 4096
 
 
+async def test_less_context_than_asked_for_is_said_once_and_in_the_health() -> None:
+    said: list[Body] = []
+    with FakeOllama() as server:
+        server.allocate_at_most = 4096
+        backend = OllamaBackend(server.address, emit=said.append)
+        await ask(backend, question())
+        await ask(backend, question())
+        health = await backend.health()
+        await backend.aclose()
+    (event,) = said
+    assert isinstance(event, BackendChanged)
+    assert "4096 tokens where 8192" in event.detail
+    assert (health.ok, event.detail in health.detail) == (True, True)
+    assert "`window`" in health.remedy
+
+
+async def test_an_answer_does_not_wait_for_a_server_that_does_not_say_what_it_allocated(fake_ollama, backend) -> None:
+    fake_ollama.faults["/api/ps"] = Reply(status=500, body=b'{"error": "broken"}')
+    assert (await ask(backend, question()))[-1].done is not None
+    assert (await backend.show("qwen2.5:3b")).window == 8192
+
+
 async def test_a_schema_is_sent_as_format_and_in_the_prompt(fake_ollama, backend) -> None:
     schema = {"type": "object", "properties": {"route": {"enum": ["code", "math"]}}}
     chunks = await ask(backend, question(schema=schema))
@@ -234,6 +258,33 @@ async def test_the_key_travels_as_a_bearer_token(fake_ollama) -> None:
     await backend.health()
     await backend.aclose()
     assert fake_ollama.requests[0].headers["authorization"] == "Bearer secret"
+
+
+async def test_log_probabilities_come_where_they_are_asked_for(fake_ollama, backend) -> None:
+    fake_ollama.script(Reply("Yes."), Reply("Yes."))
+    assert not any(chunk.logprobs for chunk in await ask(backend, question()))
+    chunks = await ask(backend, question(logprobs=2))
+    assert [chunk.logprobs for chunk in chunks if chunk.text] == [
+        (TokenLogprob("Yes.", -0.1, (("Yes.", -0.1), ("other", -2.5))),)
+    ]
+    asked = [(chat.get("logprobs"), chat.get("top_logprobs")) for chat in fake_ollama.chats]
+    assert asked == [(None, None), (True, 2)]
+
+
+@pytest.mark.parametrize(("text", "sent"), [("10m", "10m"), (" 1h30m ", "1h30m"), ("-1", -1), ("0", 0), ("300", 300)])
+async def test_keep_alive_goes_with_chats_and_embeddings(fake_ollama, text, sent) -> None:
+    backend = OllamaBackend(fake_ollama.address, keep_alive=text)
+    await ask(backend, question())
+    await backend.embed("qwen2.5:3b", ["a"])
+    await backend.aclose()
+    assert [r.body["keep_alive"] for r in fake_ollama.requests if r.path in {"/api/chat", "/api/embed"}] == [sent, sent]
+
+
+@pytest.mark.parametrize("text", ["ten minutes", "5 m", "m", "1.5"])
+def test_a_keep_alive_that_ollama_would_refuse_is_refused_before(text) -> None:
+    with pytest.raises(EngineError) as caught:
+        OllamaBackend("", keep_alive=text)
+    assert (caught.value.error_class, "10m" in caught.value.remedy) == (ErrorClass.CONFIGURATION, True)
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------
@@ -417,6 +468,16 @@ async def test_a_pull_reports_its_progress_and_installs_the_model(backend) -> No
     assert [(step.completed, step.total) for step in steps if step.total] == [(0, 1000), (400, 1000), (1000, 1000)]
     assert steps[-1].status == "success"
     assert (await backend.show("llama3.2:1b")).parameters_b == 1.0
+
+
+async def test_a_deleted_model_is_gone_and_a_missing_one_is_said_to_be(backend) -> None:
+    await ask(backend, question())
+    await backend.delete("qwen2.5:3b")
+    assert await backend.models() == []
+    with pytest.raises(EngineError) as caught:
+        await backend.delete("qwen2.5:3b")
+    assert caught.value.error_class is ErrorClass.NOT_FOUND
+    assert (await failure(backend)).error_class is ErrorClass.NOT_FOUND  # what was known of it is forgotten
 
 
 @pytest.mark.parametrize(

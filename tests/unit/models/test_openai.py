@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import EngineError, ErrorClass
 from engine.models.openai import OpenAIBackend
-from engine.models.protocol import ChatMessage, ModelBackend, ToolCall
+from engine.models.protocol import ChatMessage, ModelBackend, TokenLogprob, ToolCall
 from tests.doubles.fake_openai import DONE, FakeOpenAI, chunk, usage
 from tests.doubles.loopback import Response, json_response
 from tests.unit.models.asking import ask, question, text_of
@@ -70,6 +70,22 @@ async def test_reasoning_is_thinking(fake_openai, backend) -> None:
     fake_openai.chat = [chunk({"reasoning_content": "hm"}), chunk({"content": "42"}, "stop"), DONE]
     chunks = await ask(backend, q())
     assert (chunks[0].thinking, text_of(chunks)) == ("hm", "42")
+
+
+async def test_reasoning_by_its_other_name_is_thinking_too(fake_openai, backend) -> None:
+    fake_openai.chat = [chunk({"reasoning": "hm"}), chunk({"content": "42"}, "stop"), DONE]
+    assert (await ask(backend, q()))[0].thinking == "hm"
+
+
+async def test_log_probabilities_come_where_they_are_asked_for(fake_openai, backend) -> None:
+    top = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5}]
+    entry = {"token": "Yes", "logprob": -0.1, "bytes": [89], "top_logprobs": top}
+    choice = {"index": 0, "delta": {"content": "Yes"}, "logprobs": {"content": [entry]}, "finish_reason": "stop"}
+    fake_openai.chat = [chunk(choices=[choice]), DONE]
+    chunks = await ask(backend, q(logprobs=2))
+    assert chunks[0].logprobs == (TokenLogprob("Yes", -0.1, (("Yes", -0.1), ("No", -2.5))),)
+    body = fake_openai.requests[-1].body
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
 
 
 async def test_a_finish_without_done_is_complete(fake_openai, backend) -> None:
@@ -273,6 +289,64 @@ async def test_a_server_without_properties_tells_its_window_in_the_list(fake_ope
     assert (caught.value.error_class, "qwen-7b" in caught.value.remedy) == (ErrorClass.NOT_FOUND, True)
 
 
+async def test_lm_studio_tells_types_windows_and_tools_in_its_own_list(fake_openai, backend) -> None:
+    # https://lmstudio.ai/docs/developer/rest/endpoints
+    fake_openai.answers["/v1/models"] = json_response({"data": [{"id": "chat"}, {"id": "see"}, {"id": "vectors"}]})
+    own = [
+        {
+            "id": "chat",
+            "object": "model",
+            "type": "llm",
+            "arch": "qwen2",
+            "quantization": "4bit",
+            "state": "loaded",
+            "max_context_length": 32768,
+            "loaded_context_length": 4096,
+            "capabilities": ["tool_use"],
+        },
+        {"id": "see", "type": "vlm", "state": "not-loaded", "max_context_length": 8192, "capabilities": []},
+        {"id": "vectors", "type": "embeddings", "state": "not-loaded", "max_context_length": 2048},
+    ]
+    fake_openai.answers["/api/v0/models"] = json_response({"object": "list", "data": own})
+    chat, see, vectors = await backend.models()
+    assert (chat.window, chat.loaded, chat.family, chat.quantization) == (4096, True, "qwen2", "4bit")
+    assert chat.capabilities == {"chat", "json_schema", "tools"}
+    assert (see.window, see.loaded, see.capabilities) == (8192, False, {"chat", "json_schema", "vision"})
+    assert vectors.capabilities == {"embed"}
+
+
+async def test_llama_cpp_tells_what_its_template_can(fake_openai, backend) -> None:
+    caps = {"supports_tools": True, "supports_thinking": True}
+    fake_openai.answers["/props"] = json_response({"chat_template_caps": caps, "modalities": {"vision": True}})
+    assert (await backend.show("m")).capabilities == {"chat", "json_schema", "tools", "thinking", "vision"}
+
+
+async def test_prompts_are_counted_where_llama_cpp_fills_its_template(fake_openai, backend) -> None:
+    fake_openai.answers["/apply-template"] = json_response({"prompt": "<|im_start|>user\nHi<|im_end|>"})
+    fake_openai.answers["/tokenize"] = json_response({"tokens": [1, 4093, 198, 19556, 2]})
+    assert await backend.count_prompt(q()) == 5
+    assert fake_openai.requests[0].body["messages"][1] == {"role": "user", "content": "Hello?"}
+    body = fake_openai.requests[1].body
+    assert (body["content"], body["parse_special"]) == ("<|im_start|>user\nHi<|im_end|>", True)
+
+
+async def test_prompts_are_counted_where_vllm_takes_messages(fake_openai, backend) -> None:
+    fake_openai.answers["/tokenize"] = json_response({"count": 33, "max_model_len": 4096, "tokens": [1] * 33})
+    assert await backend.count_prompt(q()) == 33
+    assert fake_openai.requests[-1].body["messages"]
+
+
+async def test_a_server_without_a_tokenizer_counts_nothing(fake_openai, backend) -> None:
+    assert await backend.count_prompt(q()) is None
+
+
+async def test_health_tells_how_many_slots_are_busy_where_the_server_does(fake_openai, backend) -> None:
+    assert "slots" not in (await backend.health()).detail
+    slots = [{"id": 0, "n_ctx": 4096, "is_processing": True}, {"id": 1, "n_ctx": 4096, "is_processing": False}]
+    fake_openai.answers["/slots"] = json_response(slots)
+    assert "1 of 2 slots are busy" in (await backend.health()).detail
+
+
 async def test_health_tells_loading_missing_models_and_strangers_apart(fake_openai, backend) -> None:
     assert (await backend.health()).ok
     fake_openai.answers["/v1/models"] = json_response({"data": []})
@@ -288,6 +362,12 @@ async def test_embeddings_follow_the_order_of_the_texts(fake_openai, backend) ->
     fake_openai.answers["/v1/embeddings"] = json_response({"data": rows})
     assert await backend.embed("m", ["a", "b"]) == [[1.0], [2.0]]
     assert await backend.embed("m", []) == []
+
+
+async def test_a_removal_is_refused_with_a_remedy(backend) -> None:
+    with pytest.raises(EngineError) as caught:
+        await backend.delete("x")
+    assert caught.value.remedy
 
 
 async def test_a_pull_is_refused_with_a_remedy(backend) -> None:
