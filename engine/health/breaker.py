@@ -68,7 +68,7 @@ class CircuitBreaker:
         config: thresholds and times.
         now: monotonic seconds; decides.
         wall_ms: Unix time in milliseconds; for display and across restarts.
-        emit: takes a `BreakerChanged` after every change of the state or of a count.
+        emit: takes a `BreakerChanged` after every change of the state, of a count or of what the last calls tell.
     """
 
     __slots__ = (
@@ -196,10 +196,11 @@ class CircuitBreaker:
     def _succeeded(self, permit: Permit, generation: int) -> None:
         if generation != self._generation:
             return
+        among_failures = "x" in self._recent
         self._recent.append(".")
         if self._state == "closed":
-            if self._failures:
-                self._failures = 0
+            self._failures = 0
+            if among_failures:  # good calls are many, and say nothing new while all of the last ones were good
                 self._changed("closed")
         elif self._state == "half_open":
             self._release(permit)

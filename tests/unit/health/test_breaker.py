@@ -287,7 +287,15 @@ def test_forced_closed_ends_a_cooldown_at_once(rig: Rig) -> None:
     rig.open()
     rig.breaker.force("closed")
     rig.breaker.acquire().success()
-    assert rig.steps()[-1] == ("open", "closed")
+    assert rig.steps()[-2:] == [("open", "closed"), ("closed", "closed")]
+
+
+def test_a_good_call_is_told_while_one_of_the_last_twenty_was_bad(rig: Rig) -> None:
+    rig.fail()
+    for _ in range(25):
+        rig.breaker.acquire().success()
+    told = [event.breaker.recent for event in rig.events]
+    assert told == ["x" + "." * n for n in range(20)] + ["." * 20]
 
 
 def test_recent_keeps_the_last_twenty_calls(rig: Rig) -> None:
