@@ -18,7 +18,7 @@ import aiosqlite
 from engine.errors import EngineError, ErrorClass
 from engine.store.backup import back_up
 from engine.store.creation import create, migration_script
-from engine.store.files import PARTS, make_private, move_aside
+from engine.store.files import PARTS, force_names_to_disk, make_private, move_aside
 from engine.store.ownership import Ownership
 from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
 from engine.store.sqlite_errors import SQLITE_ERRORS, is_damage, words
@@ -342,6 +342,7 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list
         OSError: the folder or the file cannot be used.
         StoreError: another process is just making it.
     """
+    missing = [each for each in folder.parents if not each.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owned = ownership.acquire()
     notices = []
@@ -354,6 +355,7 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list
     if not path.exists():
         if not owned:
             raise StoreError("database_busy", f"{path} is just being made by {ownership.owner()}.", "Try again.")
+        force_names_to_disk([folder, *missing])
         create(path)
     return owned, notices
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -75,3 +77,14 @@ def force_to_disk(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def force_names_to_disk(paths: Iterable[Path]) -> None:
+    """Wait until the names of files or folders are on the disk, as far as the folders that hold them can be opened.
+
+    Raises:
+        OSError: the disk does not take them.
+    """
+    for path in paths:
+        with contextlib.suppress(PermissionError):  # a folder that may be entered, and not be listed
+            force_to_disk(path.absolute().parent)

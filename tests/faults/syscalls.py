@@ -111,10 +111,17 @@ def attach(pid: int, folder: Path, injected: Sequence[str]) -> subprocess.Popen[
     Raises:
         RuntimeError: it may not.
     """
-    names = ",".join(f"?{call}" for call in CALLS)
-    command = ["strace", "-f", "-qq", "-p", f"{pid}", "-o", f"{folder / 'trace'}", "-e", f"trace={names}"]
-    for each in injected:
-        command += ["-e", each]
+    return strace(pid, folder / "trace", CALLS, ["-e" + each for each in injected])
+
+
+def strace(pid: int, output: Path, calls: Sequence[str], options: Sequence[str]) -> subprocess.Popen[str]:
+    """Let strace write down these calls of a process and all its threads from now on.
+
+    Raises:
+        RuntimeError: it may not.
+    """
+    names = ",".join(f"?{call}" for call in calls)
+    command = ["strace", "-f", "-qq", "-p", f"{pid}", "-o", f"{output}", "-e", f"trace={names}", *options]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     status = Path(f"/proc/{pid}/status")
     deadline = time.monotonic() + PATIENCE_S

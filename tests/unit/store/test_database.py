@@ -47,6 +47,15 @@ async def test_a_new_database_is_private_and_ours(tmp_path: Path) -> None:
     assert read(folder / FILE, "PRAGMA user_version") == [(VERSION,)]
 
 
+async def test_the_names_of_new_folders_are_on_the_disk_before_the_database_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[Path] = []
+    monkeypatch.setattr("engine.store.files.force_to_disk", forced.append)
+    async with open_store(tmp_path / "new" / "data"):
+        assert {tmp_path, tmp_path / "new"} <= set(forced)
+
+
 async def test_a_database_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
     await fill(tmp_path)
     (tmp_path / FILE).chmod(0o644)
