@@ -6,8 +6,10 @@ waits for the end of stdin: so it ends with its parent, however that ends.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -49,8 +51,16 @@ def _embed(params: Any, settings: dict[str, Any]) -> None:
         params.n_batch = params.n_ubatch = settings["window"]
 
 
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends, where it can: a process that hangs in native code does not
+    see the end of stdin. Source: prctl(2), PR_SET_PDEATHSIG."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve until stdin ends."""
+    _end_with_parent()
     # native code prints where it likes: what it prints to stdout goes to stderr, so that stdout is ours alone
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
