@@ -84,6 +84,11 @@ class Snapshots:
             if place.exists():
                 shutil.copytree(place, self._folder / f"{event.seq}" / place.name)
 
+    def changed(self, world: int) -> bool:
+        """Whether files of the workspace changed between an event and the next."""
+        before, after = (self._folder / f"{number}" / self._workspace.name for number in (world, world + 1))
+        return _contents(before) != _contents(after)
+
     async def restore(self, cut: int, world: int) -> None:
         """A data folder with the log as it was after `cut` events, and the files as they were after `world`."""
         self.data = self._workspace.parent / f"data_{cut}_{world}"
@@ -93,3 +98,7 @@ class Snapshots:
         if undo.exists():
             shutil.copytree(undo, self.data / self._undo.name)
         await leave(self.log.events[:cut], self.data)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
