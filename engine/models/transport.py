@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass, class_of_status, classify
@@ -60,14 +60,18 @@ class Stream:
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """The lines of the body without their line ends; split at `\\n` alone, never at U+0085 or U+2028."""
         # closed here: a generator left to the garbage collector closes its connection later, in a task of its own
-        async with aclosing(self._response.aiter_bytes()) as blocks, aclosing(split_lines(blocks)) as lines:
+        async with aclosing(self._blocks()) as blocks, aclosing(split_lines(blocks)) as lines:
             async for line in lines:
                 yield line
+
+    def _blocks(self) -> AsyncGenerator[bytes, None]:
+        # declared as an iterator, and a generator all the same
+        return cast("AsyncGenerator[bytes, None]", self._response.aiter_bytes())
 
     async def answer(self, limit: int = ERROR_LIMIT) -> Answer:
         """The body as a whole, cut at `limit` bytes."""
         body = bytearray()
-        async with aclosing(self._response.aiter_bytes()) as blocks:
+        async with aclosing(self._blocks()) as blocks:
             async for block in blocks:
                 body += block
                 if len(body) >= limit:

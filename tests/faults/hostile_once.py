@@ -77,7 +77,7 @@ async def _play(eng: Engine, server: HostileServer, say: Dialect, case: Once, la
     graph = one_model(**({"output_schema": case.schema} if case.schema else {}))
     session = (await eng.create_session("a")).id
     server.script = [good(say)]
-    for question in QUESTIONS:
+    for question in QUESTIONS if case.error is ErrorClass.CONTEXT_OVERFLOW else ():
         await run_in(eng, one_model(), question, session=session)
     server.requests.clear()
     server.script = [case.first] if lasts else [case.first, case.second]
