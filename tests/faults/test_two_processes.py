@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,9 @@ async def some_runs(folder: Path) -> None:
         eng._log.append(ev.BackendChanged("e", "b", "ready"))
 
 
-async def test_our_readers_never_keep_the_write_ahead_log_from_being_reset(tmp_path: Path) -> None:
+async def test_our_readers_never_keep_the_write_ahead_log_from_being_reset(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     await some_runs(tmp_path)
     async with engine.open(tmp_path) as eng, contextlib.AsyncExitStack() as stack:
         readers = [await stack.enter_async_context(program(READER, str(tmp_path))) for _ in range(2)]
@@ -173,15 +175,20 @@ async def test_our_readers_never_keep_the_write_ahead_log_from_being_reset(tmp_p
             assert await asyncio.to_thread(reader.stdout.readline) == "reading\n"
         largest = await largest_log(eng)
         assert all(reader.poll() is None for reader in readers)
+    record_property("largest write-ahead log with two of our readers, bytes", largest)
     assert largest < RESET
 
 
-async def test_a_foreign_reader_that_keeps_its_snapshot_does_and_is_named(tmp_path: Path) -> None:
+async def test_a_foreign_reader_that_keeps_its_snapshot_does_and_is_named(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     await some_runs(tmp_path)
     async with program(HOLDER, str(tmp_path)) as holder:
         assert holder.stdout is not None
         assert await asyncio.to_thread(holder.stdout.readline) == "holding\n"
         async with engine.open(tmp_path) as eng:
-            assert await largest_log(eng) > RESET
+            largest = await largest_log(eng)
+            assert largest > RESET
+        record_property("largest write-ahead log with a foreign reader that stays, bytes", largest)
         report = await asyncio.to_thread(examine, tmp_path / "tinyllm.db")
         assert report.long_readers in ((holder.pid,), None)
