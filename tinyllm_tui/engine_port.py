@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine.bus import EventBus
 from engine.config import Priority
@@ -112,6 +112,10 @@ class CockpitEngine(Protocol):
     async def models(self) -> list[ModelInfo]: ...
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]: ...
+
+    def force_breaker(self, key: str, mode: Literal["open", "closed", "disabled", "auto"]) -> None:
+        """Set a breaker by hand; says so in an event."""
+        ...
 
 
 OpenEngine = Callable[[], AbstractAsyncContextManager[CockpitEngine]]

@@ -10,7 +10,18 @@ from typing import Any, Literal
 from textual.binding import Binding
 
 Scope = Literal[
-    "app", "everywhere", "cockpit", "prompt", "panes", "replay", "transactions", "approval", "graph", "node", "fork"
+    "app",
+    "everywhere",
+    "cockpit",
+    "prompt",
+    "panes",
+    "replay",
+    "transactions",
+    "approval",
+    "graph",
+    "node",
+    "fork",
+    "breakers",
 ]
 
 
@@ -94,6 +105,14 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         ),
         Key("graph.open", "enter", "open_node", "what the selected node did (also: a click)", "details", shown="enter"),
     ),
+    "breakers": (
+        Key("breakers.up", "up", "select(-1)", "select the breaker above"),
+        Key("breakers.down", "down", "select(1)", "select the breaker below (also: a click)"),
+        Key("breakers.open", "x", "force('open')", "open it by hand: its calls fail at once", "open"),
+        Key("breakers.close", "c", "force('closed')", "close it: begin afresh", "close"),
+        Key("breakers.disable", "d", "force('disabled')", "disable it: every call passes", "disable"),
+        Key("breakers.auto", "a", "force('auto')", "leave it to itself again", "automatic"),
+    ),
     "node": (
         Key("node.leave", "escape,q", "leave", "close the details of a node", "close", shown="esc"),
     ),
@@ -136,6 +155,7 @@ TITLES: dict[Scope, str] = {
     "cockpit": "Cockpit",
     "panes": "Panes",
     "graph": "In the graph",
+    "breakers": "In the breakers",
     "node": "Details of a node",
     "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",

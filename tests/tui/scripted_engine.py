@@ -7,11 +7,12 @@ something breaks.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine import events as ev
 from engine.bus import EventBus
@@ -386,3 +387,9 @@ class ScriptedEngine:
 
     def breakers(self) -> tuple[ev.BreakerSnapshot, ...]:
         return tuple(self.all_breakers.values())
+
+    def force_breaker(self, key: str, mode: Literal["open", "closed", "disabled", "auto"]) -> None:
+        states: dict[str, ev.BreakerStateName] = {"open": "forced_open", "disabled": "disabled"}
+        now = self.all_breakers[key]
+        changed = dataclasses.replace(now, state=states.get(mode, "closed"), failures=0, until_ms=None)
+        self.breaker(changed, now.state)

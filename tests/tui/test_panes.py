@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 from engine import events as ev
-from engine.store.rows import TransactionRow
+from engine.store.rows import ParentRow, TransactionRow
 from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView, apply
 from tinyllm_tui.graph_layout import shape_of
 from tinyllm_tui.keymap import KEYS
 from tinyllm_tui.node_paths import innermost, short_path
 from tinyllm_tui.screens.transactions import matches, row_content
-from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary
+from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary, shown_breakers
 from tinyllm_tui.widgets.chat.exchange import footer_lines
 from tinyllm_tui.widgets.graph_view import lit
 from tinyllm_tui.widgets.memory import memory_lines
@@ -34,33 +35,48 @@ def open_breaker(**changes: object) -> ev.BreakerSnapshot:
 
 
 def test_the_countdown_of_an_open_breaker_is_a_function_of_now() -> None:
-    breakers = {"b": open_breaker()}
+    breakers = [open_breaker()]
     assert "OPEN 1m00s left" in plain(breaker_lines(breakers, 1_000, 60)[0])
     assert "OPEN 11.0s left" in plain(breaker_lines(breakers, 50_000, 60)[0])
     assert "next call is a trial" in plain(breaker_lines(breakers, 61_000, 60)[0])
 
 
 def test_a_breaker_shows_its_last_calls_and_error_without_escape_sequences() -> None:
-    lines = [plain(line) for line in breaker_lines({"b": open_breaker()}, 0, 60)]
+    lines = [plain(line) for line in breaker_lines([open_breaker()], 0, 60)]
     assert "▮▮✗▮✗✗✗" in lines[1]
     assert lines[2].strip() == "it broke"
 
 
 def test_the_worst_breaker_comes_first() -> None:
     closed = open_breaker(key="a", state="closed", until_ms=None, failures=0)
-    lines = [plain(line) for line in breaker_lines({"a": closed, "b": open_breaker(key="b")}, 0, 60)]
-    assert "OPEN" in lines[0]
-    assert breakers_summary({"a": closed, "b": open_breaker(key="b")}) == "1 of 2 not closed"
+    breakers = {"a": closed, "b": open_breaker(key="b")}
+    assert [breaker.key for breaker in shown_breakers(breakers)] == ["b", "a"]
+    assert breakers_summary(breakers) == "1 of 2 not closed"
+
+
+def test_nodes_of_other_graphs_are_shown_only_while_they_are_not_well() -> None:
+    well = open_breaker(state="closed", until_ms=None, failures=0)
+    every = [
+        open_breaker(key="graph.other/solver", scope="node"),
+        dataclasses.replace(well, key="embedded tiny"),
+        dataclasses.replace(well, key="graph.mine/writer", scope="node"),
+        dataclasses.replace(well, key="graph.other/writer", scope="node"),
+    ]
+    breakers = {breaker.key: breaker for breaker in every}
+    shown = shown_breakers(breakers, "graph.mine")
+    assert [breaker.key for breaker in shown] == ["graph.other/solver", "embedded tiny", "graph.mine/writer"]
+    assert shown_breakers(breakers) == [*shown, every[3]]
+    assert "1 of other graphs" in plain(breaker_lines(shown, 0, 60, others=1)[-1])
 
 
 def test_without_breakers_the_pane_says_what_they_are() -> None:
-    assert EMPTY[0] in plain(breaker_lines({}, 0, 60)[0])
+    assert EMPTY[0] in plain(breaker_lines([], 0, 60)[0])
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "half_open", "forced_open", "disabled"])
 def test_every_breaker_state_is_told_by_a_sign_and_a_word_too(state: str) -> None:
     for signs in (UNICODE, ASCII):
-        text = plain(breaker_lines({"b": open_breaker(state=state)}, 0, 60, signs)[0])
+        text = plain(breaker_lines([open_breaker(state=state)], 0, 60, signs)[0])
         assert text.startswith(signs.breakers[state])
         assert state.replace("_", " ").split()[0] in text.lower().replace("-", " ")
 
@@ -114,8 +130,8 @@ def test_reported_tokens_count_more_than_estimated_ones() -> None:
 def test_no_pane_is_wider_than_it_may_be(width: int) -> None:
     entry = TimelineEntry(1, 1, 1_000_000, "error", "k", "a_rather_long_node_name", "x" * 300)
     lines = [
-        *breaker_lines({"b": open_breaker(last_error="y" * 300)}, 0, width),
-        *breaker_lines({}, 0, width),
+        *breaker_lines([open_breaker(last_error="y" * 300)], 0, width, selected="embedded smollm2:135m", others=3),
+        *breaker_lines([], 0, width),
         *memory_lines({"m": full_memory()}, width),
         *memory_lines({}, width),
     ]
@@ -234,6 +250,20 @@ def test_a_partial_answer_is_marked_in_the_list_at_every_width_and_found_by_its_
     assert "committed, fallback" in row_content(partial, 70, signs).plain
     assert [matches(partial, words) for words in ("committed", "fallback", "success")] == [True, True, False]
     assert not matches(whole, "fallback")
+
+
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_where_a_run_comes_from_is_said_with_a_sign_at_every_width_and_no_row_is_too_long(signs: Glyphs) -> None:
+    fork = row(parent=ParentRow("p", 12, 31, kept=True), origin="imported", question="Why is it so? " * 20)
+    for width in (37, 77, 117, 160):
+        plain = row_content(fork, width, signs).plain
+        assert f"{signs.marks['fork']} " in plain
+        assert signs.marks["imported"] in plain
+        assert "#12" in plain
+        assert len(plain) <= width
+    assert "imported" in row_content(fork, 160, signs).plain
+    assert "fork of #12 at step 31" in row_content(fork, 160, signs).plain
+    assert matches(fork, "imported fork #12")
 
 
 def test_inner_nodes_are_named_readably() -> None:

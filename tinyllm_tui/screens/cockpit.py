@@ -9,10 +9,13 @@ from textual.binding import BindingType
 from textual.events import ScreenResume
 from textual.widgets import Footer
 
+from engine.errors import EngineError
 from tinyllm_tui.commands import slash_command
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.board_screen import BoardScreen
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.breakers import BreakersPane
 from tinyllm_tui.widgets.chat.pane import Remark
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.status import Banner, StatusLine
@@ -81,6 +84,16 @@ class CockpitScreen(BoardScreen):
 
     def on_remark_opened(self, event: Remark.Opened) -> None:
         self.cockpit.past.open(event.tx)
+
+    def on_breakers_pane_forced(self, event: BreakersPane.Forced) -> None:
+        """Set a breaker as the person says; the pane shows what came of it, as of every change."""
+        engine = self.cockpit.engine
+        if engine is None:
+            return
+        try:
+            engine.force_breaker(event.key, event.mode)
+        except EngineError as error:
+            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
 
     def action_leave(self) -> None:
         """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work.

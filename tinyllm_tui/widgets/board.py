@@ -19,7 +19,7 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.breakers import BreakersPane, breakers_summary
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.chat.prompt import Prompt
-from tinyllm_tui.widgets.graph_view import GraphPane
+from tinyllm_tui.widgets.graph_view import GraphPane, drawn
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.memory import MemoryPane, memory_summary
 from tinyllm_tui.widgets.timeline import TimelinePane
@@ -121,7 +121,7 @@ class Board(Container):
         self.current = 1
         self.chat = ChatPane(id="chat", signs=signs, welcomes=prompt)
         self.graph = GraphPane(id="graph", ascii_only=ascii_only)
-        self.breakers = BreakersPane(id="breakers")
+        self.breakers = BreakersPane(id="breakers", by_hand=prompt)
         self.memory = MemoryPane(id="memory")
         self.timeline = TimelinePane(id="timeline")
         self.prompt = Prompt(id="prompt", placeholder="Ask a question") if prompt else None
@@ -165,7 +165,7 @@ class Board(Container):
         """Bring the panes up to `moment`; `conversation`: the chat too (a replay's)."""
         view = moment.view
         self.graph.show(view, moment.elapsed_ms, self.signs, moment.upcoming)
-        self.breakers.show(moment.breakers, moment.wall_ms, self.signs)
+        self.breakers.show(moment.breakers, moment.wall_ms, self.signs, _graph_id(moment))
         self.memory.show(view.memory, self.signs)
         self.timeline.show(view, self.signs)
         if conversation:
@@ -175,6 +175,12 @@ class Board(Container):
         breakers.summarise(breakers_summary(moment.breakers))
         memory.summarise(memory_summary(view.memory))
         timeline.summarise(f"{len(view.timeline)} entries" if view.timeline else "")
+
+
+def _graph_id(moment: Moment) -> str:
+    """Id of the graph that is drawn; empty where none is."""
+    view = drawn(moment.view, moment.upcoming)
+    return str(view.graph.get("id", ""))
 
 
 def _graph_summary(view: View) -> str:

@@ -1,14 +1,24 @@
-"""The breakers pane: a function of the breakers and the moment."""
+"""The breakers pane: a function of the breakers and the moment; in the live cockpit a person can set them by hand."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from textual.binding import BindingType
+from textual.events import Click
+from textual.geometry import Region
+from textual.message import Message
 
 from engine.events import BreakerSnapshot
+from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut, duration, wrapped
+
+Mode = Literal["open", "closed", "disabled", "auto"]
+"""What a person can set a breaker to; `auto` ends what was set by hand."""
 
 _WORDS = {
     "closed": "closed",
@@ -30,36 +40,69 @@ EMPTY = (
     "All closed: no call has failed.",
     "Three failures in a row open a breaker: its calls fail at once, for 60 s and until two trials succeed.",
 )
+KEYS_LINE = "x opens, c closes, d disables, a leaves it to itself"
+
+
+def shown_breakers(breakers: Mapping[str, BreakerSnapshot], graph: str = "") -> list[BreakerSnapshot]:
+    """Those that the pane shows, the worst first: endpoints, nodes of the graph, and others that are not well.
+
+    Args:
+        breakers: all, by key.
+        graph: id of the graph whose nodes belong here; empty: those of every graph do.
+    """
+    ours = [
+        breaker
+        for breaker in breakers.values()
+        if not graph
+        or breaker.scope == "endpoint"
+        or breaker.key.startswith(f"{graph}/")
+        or breaker.state != "closed"
+        or breaker.failures
+    ]
+    return sorted(ours, key=lambda b: (_ORDER[b.state], b.scope != "endpoint", b.key))
 
 
 def breaker_lines(
-    breakers: Mapping[str, BreakerSnapshot], now_ms: int, width: int, signs: Glyphs = UNICODE
+    breakers: Sequence[BreakerSnapshot],
+    now_ms: int,
+    width: int,
+    signs: Glyphs = UNICODE,
+    *,
+    selected: str = "",
+    others: int = 0,
 ) -> list[Line]:
-    """One block for each breaker, the worst first; `now_ms` is Unix time and moves the countdown."""
+    """One block for each breaker, in order.
+
+    Args:
+        breakers: what is shown.
+        now_ms: Unix time; it moves the countdown.
+        width: columns.
+        signs: the characters to draw with.
+        selected: key of the breaker that the keys act on.
+        others: breakers of other graphs, all closed, that are not shown.
+    """
+    lines: list[Line] = []
+    for breaker in breakers:
+        lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected)
     if not breakers:
         lines = wrapped(((f"{signs.breakers['closed']} ", "ok"), (EMPTY[0], "dim")), width)
         lines += [((row, "faint"),) for row in textwrap.wrap(EMPTY[1], max(width, 20))]
-        return lines
-    result: list[Line] = []
-    for breaker in sorted(breakers.values(), key=lambda b: (_ORDER[b.state], b.key)):
-        result += _block(breaker, now_ms, width, signs)
-    return result
+    if others:
+        words = f"{others} of other graphs, closed"
+        lines.append(((cut(f"{signs.breakers['closed']} {words}", width, signs.ellipsis), "faint"),))
+    return lines
 
 
-def _block(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs) -> list[Line]:
+def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *, selected: bool = False) -> list[Line]:
+    """A breaker's lines: what it is and how long, its last calls, its last error, and the keys where it is selected."""
     tone = _TONES[breaker.state]
-    words = _WORDS[breaker.state]
-    if breaker.state == "open" and breaker.until_ms is not None:
-        left = breaker.until_ms - now_ms
-        words += f" {duration(left)} left" if left > 0 else " · next call is a trial"
-    elif breaker.state == "half_open":
-        words += f" {breaker.successes}/2 trials"
-    elif breaker.failures:
-        words += f" {breaker.failures} failed in a row"
+    words = state_words(breaker, now_ms)
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
     words = cut(words, width - len(key) - 3, signs.ellipsis)
     pad = " " * max(width - len(key) - len(words) - 2, 1)
-    block: list[Line] = [((f"{signs.breakers[breaker.state]} ", tone), (key, "strong"), (pad, "text"), (words, tone))]
+    mark = signs.prompt if selected else signs.breakers[breaker.state]
+    head: Tone = "title" if selected else "strong"
+    block: list[Line] = [((f"{mark} ", head if selected else tone), (key, head), (pad, "text"), (words, tone))]
     recent = breaker.recent[-20:]
     if recent:
         spans: list[Span] = [("  ", "text")]
@@ -68,7 +111,20 @@ def _block(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs) -> 
         block.append(tuple(spans))
     if breaker.last_error:
         block.append((("  ", "text"), (cut(one_line(breaker.last_error), max(width - 2, 8), signs.ellipsis), "dim")))
+    if selected:
+        block.append((("  ", "text"), (cut(KEYS_LINE, max(width - 2, 8), signs.ellipsis), "faint")))
     return block
+
+
+def state_words(breaker: BreakerSnapshot, now_ms: int) -> str:
+    """Its state, with what is left of a cooldown, the trials or the failures so far."""
+    words = _WORDS[breaker.state]
+    if breaker.state == "open" and breaker.until_ms is not None:
+        left = breaker.until_ms - now_ms
+        return f"{words} {duration(left)} left" if left > 0 else f"{words} · next call is a trial"
+    if breaker.state == "half_open":
+        return f"{words} {breaker.successes}/2 trials"
+    return f"{words} {breaker.failures} failed in a row" if breaker.failures else words
 
 
 def breakers_summary(breakers: Mapping[str, BreakerSnapshot]) -> str:
@@ -80,7 +136,78 @@ def breakers_summary(breakers: Mapping[str, BreakerSnapshot]) -> str:
 
 
 class BreakersPane(LineView):
-    """Circuit breakers with their countdowns."""
+    """Circuit breakers with their countdowns.
 
-    def show(self, breakers: Mapping[str, BreakerSnapshot], now_ms: int, signs: Glyphs) -> None:
-        self.make_lines(lambda width: breaker_lines(breakers, now_ms, width, signs))
+    Args:
+        by_hand: whether a person can set them here; what was, in a replay, cannot be set.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("breakers"))
+
+    class Forced(Message):
+        """A person sets a breaker."""
+
+        def __init__(self, key: str, mode: Mode) -> None:
+            super().__init__()
+            self.key = key
+            self.mode: Mode = mode
+
+    def __init__(self, *, id: str | None = None, by_hand: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._by_hand = by_hand
+        self._shown: list[BreakerSnapshot] = []
+        self._make: Callable[[], None] = lambda: None
+        self._tops: list[int] = []
+        """First line of each block."""
+        self.selected = ""
+        """Key of the selected breaker; empty where none is."""
+
+    def show(self, breakers: Mapping[str, BreakerSnapshot], now_ms: int, signs: Glyphs, graph: str = "") -> None:
+        """Show `breakers` at `now_ms` (Unix time); `graph` is the id of the graph that is looked at."""
+        self._shown = shown_breakers(breakers, graph)
+        others = len(breakers) - len(self._shown)
+
+        def make(width: int) -> list[Line]:
+            self._tops, top = [], 0
+            for breaker in self._shown:
+                self._tops.append(top)
+                top += len(block_of(breaker, now_ms, width, signs, selected=breaker.key == self.selected))
+            return breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others)
+
+        self._make = lambda: self.make_lines(make)
+        self._make()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be set in a replay, nor while nothing is selected."""
+        if action == "force":
+            return self._by_hand and self._index() is not None
+        if action == "select":
+            return self._by_hand and bool(self._shown)
+        return super().check_action(action, parameters)
+
+    def _index(self) -> int | None:
+        return next((index for index, breaker in enumerate(self._shown) if breaker.key == self.selected), None)
+
+    def action_select(self, step: int) -> None:
+        """Select the next breaker, or the one before; the first key selects the first."""
+        index = self._index()
+        self._select(0 if index is None else min(max(index + step, 0), len(self._shown) - 1))
+
+    def action_force(self, mode: Mode) -> None:
+        """Set the selected breaker."""
+        self.post_message(self.Forced(self.selected, mode))
+
+    def on_click(self, event: Click) -> None:
+        if not self._by_hand:
+            return
+        y = event.y + self.scroll_offset.y
+        index = max((index for index, top in enumerate(self._tops) if top <= y), default=None)
+        if index is not None and y < self.count():
+            self._select(index)
+
+    def _select(self, index: int) -> None:
+        self.selected = self._shown[index].key
+        self._make()
+        self.refresh_bindings()
+        if index < len(self._tops):
+            self.scroll_to_region(Region(0, self._tops[index], 1, 4), animate=False)
