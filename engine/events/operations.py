@@ -148,6 +148,12 @@ class ModelFinished(Body):
     """Those that the backend understood; what a model printed as text is in the text."""
     cached: bool = False
     """Nothing was generated: the same request had been answered before. The counts are of that time."""
+    load_ms: int | None = None
+    """Of loading the model, as the backend measured it; None where it does not tell, as for the next two."""
+    prompt_ms: int | None = None
+    """Of reading the prompt."""
+    eval_ms: int | None = None
+    """Of writing the answer; with `completion_tokens` the model's own speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,8 @@ class AttemptFailed(Body):
     """None: there is no further attempt with this model."""
     fallback: str = ""
     """The model that is tried instead."""
+    escalates: bool = False
+    """Whether that is a better one, to which the role is raised."""
     partial: str = ""
     """Text received before the failure."""
 

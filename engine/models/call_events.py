@@ -103,6 +103,9 @@ class CallEvents:
                 first_token_ms=answer.ms(now if answer.first_at is None else answer.first_at),
                 thinking=thinking,
                 tool_calls=tools_asked(answer.tool_calls),
+                load_ms=_whole(done.load_ms),
+                prompt_ms=_whole(done.prompt_ms),
+                eval_ms=_whole(done.eval_ms),
             )
         )
         return result
@@ -129,7 +132,16 @@ class CallEvents:
         )
         return replace(kept, attempts=self.attempt, duration_ms=0)
 
-    def failed(self, model: str, error: EngineError, *, wait_s: float | None, fallback: str, partial: str) -> None:
+    def failed(
+        self,
+        model: str,
+        error: EngineError,
+        *,
+        wait_s: float | None,
+        fallback: str,
+        partial: str,
+        escalates: bool = False,
+    ) -> None:
         """An attempt has failed; `fallback` is the model that is asked next, `wait_s` when the same one is."""
         site = self.site
         self.emit(
@@ -142,6 +154,11 @@ class CallEvents:
                 error=error.info(node=site.path, attempt=self.attempt),
                 retry_in_ms=None if wait_s is None else round(wait_s * 1000),
                 fallback=fallback,
+                escalates=escalates,
                 partial=partial,
             )
         )
+
+
+def _whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)

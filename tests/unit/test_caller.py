@@ -113,6 +113,16 @@ async def test_counts_that_the_backend_does_not_give_are_estimated_and_said_to_b
     assert rig.of(ModelFinished)[0].exact is False
 
 
+async def test_the_times_that_the_backend_measured_are_kept(rig: Rig) -> None:
+    done = Done("stop", prompt_tokens=7, completion_tokens=5, load_ms=101.4, prompt_ms=13.07, eval_ms=52.48)
+    rig.script([Chunk(text="4"), Chunk(done=done)], says("4"))
+    await rig.call()
+    await rig.call()
+    told, silent = rig.of(ModelFinished)
+    assert (told.load_ms, told.prompt_ms, told.eval_ms) == (101, 13, 52)
+    assert (silent.load_ms, silent.prompt_ms, silent.eval_ms) == (None, None, None)
+
+
 async def test_half_of_the_counts_is_not_exact(rig: Rig) -> None:
     rig.script(says("4", completion=None))
     result = await rig.call()
