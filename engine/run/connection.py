@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.config import EngineConfig
 from engine.events import BackendChanged, Body
@@ -59,6 +59,11 @@ class Connection:
                 caller = ModelCaller(pool, self._config.retry, cache=cache)
                 self._connected = Connected(pool, ModelDirectory(pool), caller)
             return self._connected
+
+    def forget_models(self) -> None:
+        """Ask for the installed models anew: one came or went."""
+        if self._connected is not None:
+            self._connected = replace(self._connected, directory=ModelDirectory(self._connected.pool))
 
     def _heard(self, body: Body) -> None:
         """What the search says goes to everybody; a backend that was passed over also to the person."""

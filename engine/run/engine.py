@@ -26,6 +26,7 @@ from engine.nodes.json_values import plain_json
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
+from engine.run.model_library import ModelLibrary
 from engine.run.plan import Plan, make_plan
 from engine.run.records import Records
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
@@ -208,6 +209,11 @@ class Engine(Records):
             EngineError: there is no backend, or it cannot be asked.
         """
         return await (await self._connection.get()).directory.installed()
+
+    @property
+    def library(self) -> ModelLibrary:
+        """To fetch and remove models; no backend is needed to fetch a file."""
+        return ModelLibrary(self.config, self._connection)
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]:
         """All circuit breakers, by key."""

@@ -21,7 +21,7 @@ START_S = 120.0
 
 async def examine_models(loaded: Loaded) -> list[Finding]:
     """Every backend that could be used, the one that is, and the model for every role."""
-    config = loaded.settings.engine_config()
+    config = _config(loaded)
     findings = []
     if config.backend in ("auto", "ollama"):
         findings.append(await _ollama(config))
@@ -41,13 +41,19 @@ async def examine_models(loaded: Loaded) -> list[Finding]:
         await backend.aclose()
 
 
+def _config(loaded: Loaded) -> EngineConfig:
+    from engine.config import with_models_folder
+
+    return with_models_folder(loaded.settings.engine_config(), loaded.settings.data_folder)
+
+
 async def _answering(backend: ModelBackend, loaded: Loaded) -> list[Finding]:
     """The chosen backend: that it answers, and which model it has for every role."""
     config = loaded.settings.engine_config()
     installed = await backend.models()
     findings = [Finding("backend", "ok", f"{backend.kind} answers (backend: {config.backend})")]
     if backend.kind == "embedded":
-        findings = [await _started(backend, installed[0])]
+        findings = [await _started(backend, installed[0]), *await _memory(backend)]
     return [*findings, *_roles(installed, loaded)]
 
 
@@ -66,6 +72,24 @@ async def _started(backend: ModelBackend, model: ModelInfo) -> Finding:
     return Finding(
         "backend", "ok", f"embedded answers: {shown.name} started in {took:.1f} s, window {shown.window} tokens"
     )
+
+
+async def _memory(backend: ModelBackend) -> list[Finding]:
+    """What the embedded model takes, measured where the system tells."""
+    from engine.models.embedded import EmbeddedBackend
+
+    if not isinstance(backend, EmbeddedBackend):
+        return []
+    use = await backend.memory()
+    words = []
+    for child in use.children:
+        resident = "unknown" if child.resident_bytes is None else f"{child.resident_bytes / 1e6:.0f} MB"
+        words.append(
+            f"{child.model} ({child.purpose}) takes {resident}, estimated {child.estimated_bytes / 1e6:.0f} MB"
+        )
+    return [
+        Finding("memory", "ok", f"{'; '.join(words) or 'no model is loaded'}; at most {use.bound_bytes / 1e6:.0f} MB")
+    ]
 
 
 def _roles(installed: list[ModelInfo], loaded: Loaded) -> list[Finding]:

@@ -183,6 +183,7 @@ def test_with_the_embedded_model_all_is_well_and_every_role_has_a_model(call: Ca
     status, found = checks(call)
     assert status == 0
     assert "started in" in found["backend"]["detail"]
+    assert "smollm2:135m (chat) takes" in found["memory"]["detail"]
     for role in ("router", "code", "math", "general", "worker", "judge"):
         assert found[f"role @{role}"]["detail"].startswith("smollm2:135m")
     assert found["ollama"]["status"] == "info"

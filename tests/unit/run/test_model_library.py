@@ -1,0 +1,59 @@
+"""An engine fetches model files whichever backend answers, and hands all else to its backend."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.config import EmbeddedConfig, EngineConfig
+from engine.errors import EngineError
+from engine.models.protocol import ModelInfo
+from tests.doubles.fake_ollama import FakeOllama
+from tests.doubles.file_server import FileServer
+from tests.unit.models.test_gguf import PAIRS, gguf
+
+
+async def test_a_file_is_fetched_into_the_data_folder_without_any_backend(tmp_path: Path) -> None:
+    server = FileServer(gguf(*PAIRS) + bytes(100_000))
+    config = EngineConfig(backend="openai", embedded=EmbeddedConfig(hub=server.address))  # which has no address
+    try:
+        async with engine.open(tmp_path, config=config) as eng:
+            steps = [step async for step in eng.library.pull("hf:o/r/new.gguf")]
+            assert steps[-1].status == "done, checksum right"
+        assert await asyncio.to_thread((tmp_path / "models" / "new.gguf").read_bytes) == server.content
+    finally:
+        server.close()
+
+
+@pytest.mark.embedded
+async def test_a_fetched_model_is_listed_at_once_and_gone_at_once(tmp_path: Path) -> None:
+    server = FileServer(gguf(*PAIRS) + bytes(100_000))
+    config = EngineConfig(backend="embedded", embedded=EmbeddedConfig(hub=server.address))
+
+    def names(models: list[ModelInfo]) -> list[str]:
+        return [info.name for info in models]
+
+    try:
+        async with engine.open(tmp_path, config=config) as eng:
+            assert names(await eng.models()) == ["smollm2:135m"]
+            async for _ in eng.library.pull("hf:o/r/new.gguf"):
+                pass
+            assert names(await eng.models()) == ["smollm2:135m", "new"]
+            await eng.library.delete("new")
+            assert names(await eng.models()) == ["smollm2:135m"]
+            with pytest.raises(EngineError) as caught:
+                await eng.library.delete("smollm2:135m")
+            assert caught.value.code == "model_not_removable"
+    finally:
+        server.close()
+
+
+async def test_a_name_is_fetched_by_the_backend(tmp_path: Path) -> None:
+    with FakeOllama(["qwen2.5:3b"]) as server:
+        async with engine.open(tmp_path, config=EngineConfig(backend="ollama", ollama_host=server.address)) as eng:
+            steps = [step async for step in eng.library.pull("qwen2.5:1.5b")]
+    assert steps[-1].status == "success"
+    assert not (tmp_path / "models").exists()
