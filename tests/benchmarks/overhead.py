@@ -83,6 +83,7 @@ async def _figures(rounds: int, tokens: int) -> list[Figure]:
             spent[eng].append(time.process_time() - before)
             return seconds
 
+        await take(off)  # what the child does once only is on nobody's account
         with_store, without = await alternate_async(rounds, lambda: take(on), lambda: take(off))
     how = (
         f"two answers of {tokens} tokens each to the same two requests, temperature 0; one child process serves both "

@@ -79,7 +79,10 @@ bare program, in turns on the same machine), with its first and third quartile a
 measured / baseline. CPU time is used wherever the budget is one of work, wall time where it is one of waiting. Figures
 without a budget explain the one above them. Side by side means: the same graph in another library, in turns with this
 engine in the same process; each library's graph is compiled before the clock starts, nothing is persisted or traced,
-and the baseline is this engine (every step an event, checkpoints taken) with nodes of the same kind.
+and the baseline is this engine (every step an event, checkpoints taken) with nodes of the same kind. Durable, side by
+side, means: the same steps on an ordinary file, with the store that each library brings and the settings that it leaves
+(the rows of syncs name them); the baseline is this engine with the promise that is nearest. None of ours waits for the
+disk between two nodes that change nothing outside: `strict` keeps what is not on disk from being shown.
 
 Machine: {machine()}.
 

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "durable",
     "growth",
     "overhead",
+    "durable_peers",
     "bus",
     "context",
     "breaker",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -11,20 +14,26 @@ import engine
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
 from engine.run.plan import make_plan
-from tests.benchmarks import cancellation, peers, report
+from tests.benchmarks import cancellation, durable_peers, peers, report
 from tests.benchmarks.chains import chain, with_tasks
 from tests.benchmarks.measure import Figure, alternate, spread
 from tests.benchmarks.suite import BENCHMARKS, load
+from tests.benchmarks.write_ahead_log import commits_in
+
+SIDE_BY_SIDE = {"peers", "durable_peers"}
+"""Without budgets; those that are not installed are not measured."""
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.embedded] * (name == "overhead")) for name in BENCHMARKS]
+)
 def test_benchmark_comes_to_figures(name: str) -> None:
     figures = load(name)(True)
-    assert name == "peers" or any(figure.budget is not None for figure in figures)
+    assert name in SIDE_BY_SIDE or any(figure.budget is not None for figure in figures)
     for figure in figures:
         assert figure.how
         if figure.measured is None:
-            assert name == "peers"
+            assert name in SIDE_BY_SIDE
             continue
         assert figure.measured.count >= 1
         assert figure.value is not None
@@ -46,6 +55,36 @@ def test_every_peer_has_its_rows_or_one_that_says_that_it_is_not_installed(monke
     assert "| side by side: Burr |  | not measured |" in page
     assert "not installed; `uv run --group peers" in page
     assert "side by side: Burr: not measured" in "\n".join(report.lines([missing]))
+
+
+def test_peers_with_stores_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable_peers, "_look", lambda: ({}, ["LangGraph", "Burr"]))
+    monkeypatch.setattr(durable_peers, "syncs_per_step", lambda _contender, _steps: 0.5)
+    figures = durable_peers.run(True)
+    missing = [figure.what for figure in figures if figure.measured is None]
+    assert missing == ["durable, side by side: LangGraph", "durable, side by side: Burr"]
+    settings = [figure.how for figure in figures if "syncs per node" in figure.what]
+    assert len(settings) == 2
+    assert all("journal_mode=WAL, synchronous=FULL" in how for how in settings)
+
+
+def test_commits_are_counted_in_the_write_ahead_log(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    log = tmp_path / "a.db-wal"
+    assert commits_in(log) == 0
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+        for count in range(2, 9):
+            connection.execute("INSERT INTO t VALUES (zeroblob(9000))")  # several pages, one commit
+            assert commits_in(log) == count
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(100)])
+        connection.execute("COMMIT")
+        assert commits_in(log) == 9
+        connection.execute("PRAGMA wal_checkpoint")
+        connection.execute("INSERT INTO t VALUES (1)")  # begins again at the head of the file, others stand behind it
+        assert commits_in(log) == 1
 
 
 @pytest.mark.parametrize("shape", ["chain", "fan-out"])

@@ -159,8 +159,10 @@ def _rows(record: Record, says: Mapping[str, str]) -> list[tuple[str, str, str]]
         if name == "problems":
             rows.append(("violations", f"{len(value)}", "What was found that must never happen."))
         elif isinstance(value, dict):
-            what = says.get(name, "")
-            rows += [(f"{name.replace('_', ' ')}: {key}", _value(each), what) for key, each in sorted(value.items())]
+            explained = says.get(name, "")
+            for key, each in sorted(value.items()):
+                rows.append((f"{name.replace('_', ' ')}: {key}", _value(each), explained))
+                explained = ""  # once is enough
         else:
             rows.append((name.replace("_", " "), _value(value), says.get(name, "")))
     return rows
