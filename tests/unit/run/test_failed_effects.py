@@ -15,6 +15,7 @@ from engine.config import EngineConfig
 from engine.errors import ErrorClass
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ChatRequest
+from engine.run.state import RunState, apply
 from tests.approvers import Person, yes
 from tests.graphs import Node, chain, make_graph, node
 from tests.interruption import Snapshots
@@ -234,6 +235,18 @@ async def test_there_is_no_next_attempt_where_it_cannot_be_taken_back(
     assert ran.result.error is not None
     assert (ran.result.error.code, content(workspace)) == ("not_taken_back", "mine now\n")
     assert len(ran.all(ev.EffectIntended)) == 2
+
+
+async def test_a_sub_graph_begins_anew_when_it_is_interrupted_while_it_is_taken_back(
+    workspace: Path, models: Models
+) -> None:
+    ran = await ask(with_edge("a sub-graph"), workspace)
+    state, stale = RunState(), []
+    for event in ran.events:
+        apply(state, event)
+        if isinstance(event.body, ev.OpFinished | ev.Compensating):
+            stale.append(state.frames["x#1/"].stale)
+    assert stale == [False, False, True, True]
 
 
 @pytest.mark.parametrize("mended", [False, True])
