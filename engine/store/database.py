@@ -18,7 +18,7 @@ import aiosqlite
 from engine.errors import EngineError, ErrorClass
 from engine.store.backup import back_up
 from engine.store.creation import create, migration_script
-from engine.store.files import PARTS, force_names_to_disk, make_private, move_aside
+from engine.store.files import PARTS, force_names_to_disk, force_to_disk, make_private, move_aside
 from engine.store.ownership import Ownership
 from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
 from engine.store.sqlite_errors import SQLITE_ERRORS, is_damage, words
@@ -357,6 +357,10 @@ def _prepare(folder: Path, path: Path, ownership: Ownership) -> tuple[bool, list
             raise StoreError("database_busy", f"{path} is just being made by {ownership.owner()}.", "Try again.")
         force_names_to_disk([folder, *missing])
         create(path)
+    elif owned and (log := path.with_name(path.name + "-wal")).exists():
+        # a process that was killed between writing and syncing left what is read here, told and built upon: the power
+        # may not take it away any more
+        force_to_disk(log)
     return owned, notices
 
 

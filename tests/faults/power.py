@@ -75,7 +75,7 @@ class Figures:
     after_acknowledgement: int = 0
     """Right after something had been told."""
     during_recovery: int = 0
-    """While a later process took over what a killed one had left."""
+    """While a later process began, until the first events of its own were durable."""
     during_removal: int = 0
     """While old runs were removed."""
     torn_writes: int = 0
@@ -219,8 +219,10 @@ def places(steps: Sequence[Step]) -> dict[str, list[int]]:
         if step.do is not None:
             step.do(disk)
         match step.told and step.told["kind"]:
+            case "durable":
+                opening = False
             case "open":
-                opening, lives_begun = False, lives_begun + 1
+                lives_begun += 1
             case "pruning" | "pruned" as kind:
                 removing = kind == "pruning"
         opening = opening or step.first

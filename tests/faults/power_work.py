@@ -65,9 +65,9 @@ def lives(dice: random.Random) -> list[Life]:
     """The first one makes the database; two are killed between a write and its sync."""
     return [
         Life("0", 5),
-        Life("1", 12, killed_at=dice.randint(5, 45)),
+        Life("1", 12, killed_at_end=dice.randint(1, 5)),
         Life("2", 2),
-        Life("3", 12, killed_at_end=dice.randint(1, 4)),
+        Life("3", 12, killed_at=dice.randint(3, 40)),
         Life("4", 3, recovery="roll_back"),
         Life("5", 4, prunes=True),
         Life("6", 3),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -54,6 +55,22 @@ async def test_the_names_of_new_folders_are_on_the_disk_before_the_database_is_u
     monkeypatch.setattr("engine.store.files.force_to_disk", forced.append)
     async with open_store(tmp_path / "new" / "data"):
         assert {tmp_path, tmp_path / "new"} <= set(forced)
+
+
+async def test_what_a_killed_process_left_unsynced_is_on_the_disk_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(tmp_path / "killed") as store:
+        store.log.append(note())
+        await store.log.flush()
+        shutil.copytree(tmp_path / "killed", tmp_path / "data")
+    forced: list[Path] = []
+    monkeypatch.setattr("engine.store.database.force_to_disk", forced.append)
+    monkeypatch.setattr("engine.store.database._connect", lambda path: pytest.fail(f"read {path} before {forced}"))
+    log = tmp_path / "data" / f"{FILE}-wal"
+    assert log.stat().st_size
+    with pytest.raises(pytest.fail.Exception, match=re.escape(f"before {[log]}")):
+        await Database.open(tmp_path / "data")
 
 
 async def test_a_database_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
