@@ -37,7 +37,8 @@ def _op_finished(view: View, event: ev.Event, body: ev.OpFinished) -> None:
 
 
 def _effect_intended(view: View, event: ev.Event, body: ev.EffectIntended) -> None:
-    line(view, event, "info", body.path, f"{body.tool}: what it changes can be taken back")
+    word = "cannot" if body.effect == "irreversible" else "can"
+    line(view, event, "info", body.path, f"{body.tool}: what it changes {word} be taken back")
 
 
 def _compensated(view: View, event: ev.Event, body: ev.Compensated) -> None:
