@@ -1,6 +1,6 @@
 """A ledger that another process keeps: a tool whose effect is a line in a pipe, so that a repeated one can be seen.
 
-Its undo is a line as well. (Graphs may not call irreversible tools, so there is none that cannot be undone.)
+Its undo is a line as well.
 """
 
 from __future__ import annotations
