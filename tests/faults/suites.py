@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from tests.faults import syscalls
-
 
 @dataclass(frozen=True, slots=True)
 class Suite:
@@ -34,8 +32,9 @@ class Suite:
     module: str = ""
     """Where another one than `name` measures it."""
     seeded: bool = True
-    """Whether there is anything random in it."""
-    needs_strace: bool = False
+    """Whether there is anything random in it: its function then takes a seed."""
+    needs: str = ""
+    """Module here whose `why_not()` says why it cannot be measured on this machine."""
 
     @property
     def measure(self) -> Callable[..., Any]:
@@ -51,7 +50,7 @@ class Suite:
     @property
     def why_not(self) -> str:
         """Why it cannot be measured here; empty where it can."""
-        return syscalls.why_not() if self.needs_strace else ""
+        return import_module(f"tests.faults.{self.needs}").why_not() if self.needs else ""
 
     def run(self, arguments: Mapping[str, Any], seed: int) -> Any:
         """Its figures.
@@ -59,7 +58,7 @@ class Suite:
         Raises:
             RuntimeError: one of its programs broke.
         """
-        found = self.measure(**arguments, seed=seed)
+        found = self.measure(**arguments, **({"seed": seed} if self.seeded else {}))
         return asyncio.run(found) if inspect.isawaitable(found) else found
 
     @property
@@ -94,7 +93,7 @@ SUITES = (
         {"cuts": 200},
         {"cuts": 2000},
         ("lost", "corrupt", "torn", "astray"),
-        needs_strace=True,
+        needs="syscalls",
     ),
     Suite(
         "syscalls",
@@ -105,7 +104,7 @@ SUITES = (
         {"cases": 60},
         {"cases": None},
         ("lost", "torn", "twice", "astray", "unclear"),
-        needs_strace=True,
+        needs="syscalls",
     ),
     Suite(
         "damaged",

@@ -30,9 +30,12 @@ class Figures:
     problems: list[str] = field(default_factory=list)
 
 
-def measure(*, files: Iterable[str], seed: int = 0) -> Figures:
-    """Run test files of this folder, named without their endings. They have no random part, so no use for the seed."""
-    del seed
+def measure(files: Iterable[str]) -> Figures:
+    """Run test files of this folder, named without their endings.
+
+    Raises:
+        RuntimeError: they could not be run.
+    """
     began = time.monotonic()
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
