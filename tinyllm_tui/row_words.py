@@ -39,7 +39,7 @@ def parent_words(parent: ParentRow | None, *, imported: bool = False) -> str:
     """
     if parent is None:
         return ""
-    gone = "" if parent.kept else ", which is not here" if imported else ", pruned since"
+    gone = "" if parent.kept else " (not here)" if imported else " (pruned)"
     return f"fork of #{parent.number}{gone} at step {parent.step}"
 
 

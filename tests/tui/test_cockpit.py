@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Markdown
+from textual.widgets._toast import Toast
 
 from engine import events as ev
 from engine.errors import ConfigurationError, EngineError, ErrorClass
@@ -665,17 +666,30 @@ async def test_ascii_only_draws_no_character_beyond_ascii(size: tuple[int, int],
         assert not beyond()
 
 
-async def test_toasts_leave_the_newest_lines_of_the_timeline_free(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_toasts_lie_on_the_end_of_the_chat_and_cover_neither_graph_nor_timeline_nor_prompt(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await ask(pilot)
-        await until(pilot, lambda: not app.conversation.busy and "committed (success)" in text_of(app))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.backend_state.status != "starting")
+        app.notify("look here " * 12)
+        await until(pilot, lambda: "look here" in text_of(app))
+        (toast,) = app.screen.query(Toast)
+        chat = app.chat.region
+        assert toast.region.right <= chat.right
+        assert chat.y < toast.region.y
+        assert toast.region.bottom <= app.query_one("#prompt-frame").region.y
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+async def test_in_a_small_terminal_toasts_leave_the_prompt_free(size: tuple[int, int], tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.backend_state.status != "starting")
         app.notify("look here")
         await until(pilot, lambda: "look here" in text_of(app))
-        rows = text_of(app).splitlines()
-        where = next(y for y, row in enumerate(rows) if "look here" in row)
-        assert 0 < where < 5
-        assert any("committed (success)" in row for row in rows[where + 1 :])
+        assert "Ask a question" in text_of(app)
 
 
 @pytest.mark.parametrize(

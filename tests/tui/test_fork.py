@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from textual.widgets import Input
 import engine as engine_package
 from engine import events as ev
 from engine.config import EngineConfig
+from engine.errors import ConfigurationError
 from engine.graph.spec import GraphSpec
 from engine.run.engine import Engine
-from engine.store.rows import TransactionRow
+from engine.store.rows import RevisionRow, TransactionRow
 from tests.graphs import make_graph, node
 from tests.tui.scripted_engine import ScriptedEngine, ScriptedRun
 from tests.tui.test_cockpit import SIZES, app_of, ask, flat, screen_text, spec, text_of, until
@@ -304,6 +306,94 @@ async def test_the_footer_of_a_replay_and_the_help_name_the_key(size: tuple[int,
         await answered(pilot, app)
         await replay_at(pilot, MATH)
         assert "f fork" in text_of(app)
+
+
+def revision(version: str) -> tuple[RevisionRow, GraphSpec]:
+    graph = spec().model_copy(update={"version": version})
+    return RevisionRow(graph.content_hash(), graph.id, version, "", 0, 0, 2), graph
+
+
+async def test_the_graph_is_chosen_from_those_that_ran_and_the_one_that_is_there_now(tmp_path: Path) -> None:
+    engine = ScriptedEngine(adds)
+    engine.revisions = [revision("0.1.0"), revision("1.0.0")]
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await answered(pilot, app)
+        assert app.upcoming is not None
+        app._watch.revision = replace(app.upcoming, graph=spec().model_copy(update={"version": "2.0.0"}))
+        await replay_at(pilot, MATH)
+        dialog = await offered(pilot)
+        await until(pilot, lambda: "as it is now" in text_of(app) and "version 0.1.0, 2 runs" in text_of(app))
+        assert [choice.kind for choice in dialog._graphs._choices] == ["recorded", "now", "revision"]
+        assert "● as recorded" in text_of(app), "the sign, not the colour, says which is chosen"
+        await pilot.press("tab", "tab", "tab", "down", "down")
+        await until(pilot, lambda: "● revision" in text_of(app) and "○ as recorded" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(engine.rows) == 2 and not app.conversation.busy)
+        assert engine.rows[1].graph.version == "0.1.0"
+
+
+async def test_a_revision_can_be_named_by_the_beginning_of_its_hash(tmp_path: Path) -> None:
+    engine = ScriptedEngine(adds)
+    row, graph = revision("0.1.0")
+    engine.revisions = [(row, graph)]
+
+    def load(name: str) -> GraphSpec:
+        if name != "multi_domain":
+            raise ConfigurationError("unknown_graph", f"There is no graph {name!r}.", remedy="See graph list.")
+        return spec()
+
+    app = app_of(engine, tmp_path, load_graph=load)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await replay_at(pilot, MATH)
+        dialog = await offered(pilot)
+        dialog._graph.value = "abc"
+        await pilot.press("enter")
+        await until(pilot, lambda: "There is no graph 'abc'." in text_of(app))
+        dialog._graph.value = row.hash[:6]
+        await pilot.press("enter")
+        await until(pilot, lambda: len(engine.rows) == 2 and not app.conversation.busy)
+        assert engine.rows[1].graph.version == "0.1.0"
+
+
+async def test_p_opens_the_parent_of_a_fork_at_the_step_where_it_began(tmp_path: Path) -> None:
+    engine = ScriptedEngine(adds)
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await replay_at(pilot, MATH)
+        await offered(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CockpitScreen) and not app.conversation.busy)
+        await until(pilot, lambda: "#2 ┣ fork of #1 at step 7 · committed" in text_of(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "┣ fork of #1 at step 7 · 1+1?" in text_of(app))
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #1 " in text_of(app))
+        assert isinstance(app.screen, ReplayScreen)
+        assert app.screen.playhead.position == MATH
+        await pilot.press("p")
+        await until(pilot, lambda: "#1 is no fork" in text_of(app))
+
+
+async def test_a_parent_that_was_pruned_is_said_and_not_opened(tmp_path: Path) -> None:
+    engine = ScriptedEngine(adds)
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await replay_at(pilot, MATH)
+        await offered(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CockpitScreen) and not app.conversation.busy)
+        engine.pruned.add(engine.rows[0].transaction)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "fork of #1 (pruned) at step 7" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #2 · fork of #1" in text_of(app))
+        await pilot.press("p")
+        await until(pilot, lambda: any("is not here: it was pruned" in each.message for each in app._notifications))
+        assert isinstance(app.screen, ReplayScreen)
 
 
 def plain_graph() -> GraphSpec:

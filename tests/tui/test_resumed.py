@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from engine import events as ev
-from engine.errors import EngineError, ErrorClass
+from engine.errors import EngineError, ErrorClass, ErrorInfo
+from engine.run.recovery import INTERRUPTED
 from engine.store.rows import TransactionRow
 from engine.view import View, fold
 from tests.tui.scripted_engine import MODEL, ScriptedEngine, ScriptedRun
 from tests.tui.test_cockpit import SIZES, app_of, flat, spec, text_of, until
 from tinyllm_tui.screens.playhead import Playhead
 from tinyllm_tui.screens.replay import ReplayScreen
+from tinyllm_tui.widgets.chat.pane import Remark
 
 AWAY_MS = 7_200_000
 """Two hours: a clock that counted them would show it."""
@@ -153,6 +155,59 @@ async def test_other_interrupted_runs_are_named_in_one_toast(tmp_path: Path) -> 
         await until(pilot, lambda: "left over 2?" in text_of(app))
         assert [toast.message for toast in app._notifications] == ["Runs #1, #2 were interrupted; they go on."]
         assert app.live.tx == engine.resumed[2].transaction
+
+
+async def test_the_end_of_a_run_that_went_on_in_the_background_is_told_and_it_can_be_opened(tmp_path: Path) -> None:
+    engine = Resuming(2)
+    app = resuming(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: "#1 was interrupted, and goes on in the background" in flat_chat(app))
+        assert "and ended" not in text_of(app)
+        assert engine.pace.hold is not None
+        engine.pace.hold.set()
+        await until(pilot, lambda: "#1 went on after an interruption, and ended: committed" in flat_chat(app))
+        assert any("ended: committed. /earlier opens it." in toast.message for toast in app._notifications)
+        await until(pilot, lambda: not app.conversation.busy)
+        await pilot.press(*"/earlier", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #1 " in text_of(app))
+
+
+async def test_runs_that_were_rolled_back_at_the_start_are_told_with_what_could_not_be_taken_back(
+    tmp_path: Path,
+) -> None:
+    engine = ScriptedEngine()
+    run = interrupted(engine)
+    error = ErrorInfo(ErrorClass.TOOL_REFUSED, "undo_conflict", "somebody else changed it")
+    run.emit(ev.Compensated("general", 1, "c1", "file_write", error))
+    run.emit(ev.RolledBack("interrupted", INTERRUPTED, uncompensated=("file_write: somebody else changed it",)))
+    engine.recovered = [await engine.transaction("1")]
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: "#1 was interrupted, and was rolled back at this start" in flat_chat(app))
+        await until(pilot, lambda: "could not be taken back: file_write: somebody else" in flat_chat(app))
+        await pilot.press("escape", "o")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "rolled back at the next" in text_of(app))
+        assert "✗" in text_of(app)
+        assert "CANNOT be taken back" in text_of(app)
+
+
+async def test_runs_that_wait_are_marked_in_the_list_of_those_that_this_start_found(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    for question in ("one?", "two?"):
+        interrupted(engine, question)
+    engine.left = [await engine.transaction("1"), await engine.transaction("2")]
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "#2 was interrupted, and waits for another start" in flat_chat(app))
+        await pilot.press("escape", "o")
+        await until(pilot, lambda: "Runs of an earlier session · 2" in text_of(app))
+        assert text_of(app).count("» interrupted") == 2
+
+
+def flat_chat(app: Any) -> str:
+    """What stands in the chat, without the places where lines were broken."""
+    remarks = (str(remark.render()) for remark in app.chat.query(Remark))
+    return flat(" ".join(remarks))
 
 
 async def test_one_interrupted_run_alone_needs_no_toast(tmp_path: Path) -> None:

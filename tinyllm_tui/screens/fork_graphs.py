@@ -118,9 +118,16 @@ class GraphChoices(OptionList):
 
     def watch_highlighted(self, highlighted: int | None) -> None:
         super().watch_highlighted(highlighted)
+        self._mark(highlighted or 0)
+
+    def on_resize(self) -> None:
+        self._mark(self.highlighted or 0)
+
+    def _mark(self, chosen: int) -> None:
         for n in range(min(self.option_count, len(self._choices))):
-            self.replace_option_prompt_at_index(n, self._line(self._choices[n], n == (highlighted or 0)))
+            self.replace_option_prompt_at_index(n, self._line(self._choices[n], n == chosen))
 
     def _line(self, choice: GraphChoice, chosen: bool) -> Content:
         sign = self._signs.breakers["closed" if chosen else "open"]
-        return Content(cut(f"{sign} {one_line(choice.words, 100)}", 76, self._signs.ellipsis))
+        width = max(self.scrollable_content_region.width - 2, 10)
+        return Content(cut(f"{sign} {one_line(choice.words, 100)}", width, self._signs.ellipsis))

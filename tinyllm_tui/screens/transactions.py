@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _LIMIT = 500
 
 
+_QUESTION = 15
+"""Columns that are kept for the question before there are words on where it comes from."""
+
+
 def _outcome(row: TransactionRow, width: int, signs: Glyphs) -> str:
     """How a run ended; where there is little room, its status or its sign alone."""
     if width < 60:
@@ -73,10 +77,11 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
             f"{cut(row.graph_id.removeprefix('graph.'), 14, signs.ellipsis):<15}" if width >= 100 else "",
             "$foreground 60%",
         ),
-        (_origin(row, width, signs), "$accent"),
     ]
-    used = sum(len(text) for text, _ in parts)
-    parts.append((cut(one_line(row.question), max(width - used, 8), signs.ellipsis), "$foreground"))
+    room = width - sum(len(text) for text, _ in parts)
+    origin = _origin(row, width if room >= _QUESTION + 25 else 0, signs)
+    parts.append((cut(origin, room, signs.ellipsis), "$accent"))
+    parts.append((cut(one_line(row.question), room - len(origin), signs.ellipsis), "$foreground"))
     return Content.assemble(*(part for part in parts if part[0]))
 
 

@@ -69,8 +69,8 @@ def test_words_say_how_a_transaction_ended_and_begin_with_the_status_of_json(
         ("", None, ""),
         ("imported", None, "imported"),
         ("", ParentRow("p", 12, 31, kept=True), "fork of #12 at step 31"),
-        ("", ParentRow("p", 12, 31, kept=False), "fork of #12, pruned since at step 31"),
-        ("imported", ParentRow("p", 12, 31, kept=False), "imported, fork of #12, which is not here at step 31"),
+        ("", ParentRow("p", 12, 31, kept=False), "fork of #12 (pruned) at step 31"),
+        ("imported", ParentRow("p", 12, 31, kept=False), "imported, fork of #12 (not here) at step 31"),
         ("imported", ParentRow("p", 2, 31, kept=True), "imported, fork of #2 at step 31"),
     ],
 )
@@ -153,3 +153,29 @@ def test_the_events_are_one_bounded_line_each_with_the_step_that_fork_takes_firs
     events = json.loads(call("tx", "events", "--json").out)
     assert [row.split()[:2] for row in rows] == [[str(e["seq"] or "-"), str(e["gseq"])] for e in events]
     assert events[0]["body"]["question"] == "Why? " * 2000
+
+
+def test_a_fork_names_its_parent_in_every_form_and_says_when_it_was_pruned(call: Call, ask: object) -> None:
+    assert callable(ask)
+    ask("Why?")
+    assert call("tx", "fork", "1").status == 0
+    assert "[fork of #1 at step " in call("tx", "list").out
+    fork, parent = json.loads(call("tx", "list", "--json").out)
+    assert (fork["parent"]["number"], fork["parent"]["kept"], parent["parent"]) == (1, True, None)
+    assert fork["parent"]["transaction"] == parent["transaction"]
+    assert f"fork         of #1 at step {fork['parent']['step']}" in call("tx", "show", "2").out
+    assert call("tx", "prune", "--keep", "1").status == 0
+    assert "[fork of #1 (pruned) at step " in call("tx", "list").out
+    assert json.loads(call("tx", "show", "2", "--json").out)["parent"] == {**fork["parent"], "kept": False}
+
+
+def test_an_imported_fork_does_not_take_another_run_for_its_parent(call: Call, ask: object, tmp_path: Path) -> None:
+    assert callable(ask)
+    ask("Why?")
+    assert call("tx", "fork", "1").status == 0
+    assert call("tx", "export", "2", str(tmp_path / "run")).status == 0
+    there = ("--data-dir", str(tmp_path / "there"))
+    assert call("tx", "import", str(tmp_path / "run"), *there).status == 0
+    assert "[imported, fork of #1 (not here) at step " in call("tx", "list", *there).out
+    (row,) = json.loads(call("tx", "list", "--json", *there).out)
+    assert (row["number"], row["origin"], row["parent"]["kept"]) == (1, "imported", False)
