@@ -11,6 +11,8 @@ BackendName = Literal["auto", "ollama", "openai", "embedded"]
 Durability = Literal["grouped", "strict"]
 Priority = Literal["interactive", "graph", "evaluation"]
 """Whose model calls go first: those that a person waits for, those of other runs, those of evaluations."""
+FallbackStrategy = Literal["sequential", "fastest", "load_balanced"]
+"""In which order a model and its fallbacks are asked."""
 
 
 class BreakerConfig(BaseModel):

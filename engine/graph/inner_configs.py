@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from engine.config import FallbackStrategy
 from engine.graph.fields import Identifier, NodeConfig, NodeId
 
 LoopMode = Literal["fixed_count", "until_success", "until_condition", "while_condition"]
@@ -100,7 +101,18 @@ class AgentConfig(NodeConfig):
     budget: int | None = Field(
         default=None, ge=1, description="tokens that it may use in all, prompts included; then it has to answer"
     )
-    fallback_models: list[str] = Field(default_factory=list, description="tried in order when the model fails")
+    fallback_models: list[str] = Field(default_factory=list, description="asked when the model fails")
+    fallback: FallbackStrategy = Field(
+        default="sequential",
+        description="in which order the model and `fallback_models` are asked. sequential: as they stand. fastest: by"
+        " the median time of their recent answers, one that has not answered yet first. load_balanced: the least busy"
+        " first",
+    )
+    escalate: bool = Field(
+        default=False,
+        description="true: when all of them fail, the next better models are asked, as a gate's `escalate` would: of a"
+        " role only",
+    )
     output_schema: dict[str, JsonValue] | None = Field(
         default=None, description="JSON Schema of the answer, enforced; default: the prompt's, where it has one"
     )

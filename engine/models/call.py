@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -71,6 +71,7 @@ class Call:
         policy: how failed attempts are repeated.
         priority: the class in which it queues.
         deadline: moment on the clock after which nothing is tried or awaited any more.
+        higher: those models that are asked because a role is raised to them.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Call:
         *,
         priority: Priority = "graph",
         deadline: float | None = None,
+        higher: Collection[str] = (),
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -89,6 +91,7 @@ class Call:
         self._policy = policy
         self._priority: Priority = priority
         self._deadline = math.inf if deadline is None else deadline
+        self._higher = frozenset(higher)
         self._answer: StreamedAnswer | None = None
         self._goes_on = False
         """Whether another model may be asked."""
@@ -303,6 +306,7 @@ class Call:
             error,
             wait_s=wait,
             fallback=asking.fallback if self._goes_on else "",
+            escalates=self._goes_on and asking.fallback in self._higher,
             partial=self._answer.text.text() if self._answer else "",
         )
 

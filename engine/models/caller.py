@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.config import Priority, RetryConfig
+from engine.config import FallbackStrategy, Priority, RetryConfig
 from engine.events import Body
 from engine.health.retry import RetryPolicy
 from engine.models.answer_cache import AnswerCache, cache_key, deterministic
@@ -29,7 +29,11 @@ class CallOptions:
     """How one call is made."""
 
     fallbacks: Sequence[str] = ()
-    """Models to try in order; those whose window the request does not fit are left out."""
+    """Models to try; those whose window the request does not fit are left out."""
+    strategy: FallbackStrategy = "sequential"
+    """In which order the model and its fallbacks are asked."""
+    higher: Sequence[str] = ()
+    """Better models, to which the role is raised where all of those fail."""
     stream: bool = True
     """False where the text is to be shown only when it is whole; the events say so, and are the same."""
     retry: RetryConfig | None = None
@@ -80,7 +84,7 @@ class ModelCaller:
     async def call(
         self, request: ChatRequest, *, site: CallSite, emit: Callable[[Body], None], options: CallOptions
     ) -> ModelRound:
-        """Ask a model, and where it fails the next one of the fallbacks; every attempt is an event.
+        """Ask a model, and where it fails the next one; every attempt is an event.
 
         An attempt that failed in a retryable way is repeated after a back-off, or at once at another endpoint that has
         the model; the breaker of a model at an endpoint counts one failure for the whole call. An empty answer is not
@@ -109,11 +113,19 @@ class ModelCaller:
 
     async def _share(self, request: ChatRequest, events: CallEvents, options: CallOptions) -> ModelRound:
         """Join a generation of the same, or begin one."""
-        plan, retry = _plan(request, options), options.retry or self.retry
+        plan, retry = self._plan(request, options), options.retry or self.retry
 
         def generate(events: CallEvents) -> Awaitable[ModelRound]:
             clock = Clock(self.now, self.sleep, self.rng)
-            call = Call(self.pool, clock, events, _policy(retry), priority=options.priority, deadline=options.deadline)
+            call = Call(
+                self.pool,
+                clock,
+                events,
+                _policy(retry),
+                priority=options.priority,
+                deadline=options.deadline,
+                higher=options.higher,
+            )
             return call.run(plan)
 
         if not options.run or not deterministic(request):
@@ -122,13 +134,21 @@ class ModelCaller:
         member = Member(options.run, options.priority, events)
         return await self._coalescing.share(key, member, generate, options.deadline)
 
+    def _plan(self, request: ChatRequest, options: CallOptions) -> list[ChatRequest]:
+        """The request for each model that may be asked, in order."""
+        window = options.window_of or (lambda _: request.window)
 
-def _plan(request: ChatRequest, options: CallOptions) -> list[ChatRequest]:
-    """The request for each model that may be asked, in order."""
-    window = options.window_of or (lambda _: request.window)
-    models = dict.fromkeys(model for model in options.fallbacks if model != request.model)
-    others = (replace(request, model=model, window=window(model)) for model in models)
-    return [request, *filter(_fits, others)]
+        def asked(models: Sequence[str], already: Sequence[ChatRequest]) -> list[ChatRequest]:
+            fresh = dict.fromkeys(model for model in models if all(model != each.model for each in already))
+            return list(filter(_fits, (replace(request, model=model, window=window(model)) for model in fresh)))
+
+        plan = [request, *asked(options.fallbacks, [request])]
+        match options.strategy:
+            case "fastest":
+                plan.sort(key=lambda each: self.pool.median_ms(each.model, unknown=-1.0))
+            case "load_balanced":
+                plan.sort(key=lambda each: self.pool.admission(each.model).load)
+        return [*plan, *asked(options.higher, plan)]
 
 
 def _policy(config: RetryConfig) -> RetryPolicy:

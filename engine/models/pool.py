@@ -209,10 +209,10 @@ class Pool:
         """Remember how long an answer of a model took."""
         self._times.setdefault(model, deque(maxlen=RECENT_CALLS)).append(milliseconds)
 
-    def median_ms(self, model: str) -> float | None:
-        """Median time of a model's recent answers in milliseconds; None before its first."""
+    def median_ms(self, model: str, *, unknown: float) -> float:
+        """Median time of a model's recent answers in milliseconds; `unknown` before its first."""
         times = self._times.get(model)
-        return statistics.median(times) if times else None
+        return statistics.median(times) if times else unknown
 
     async def aclose(self) -> None:
         """Close every backend."""

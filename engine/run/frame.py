@@ -12,11 +12,12 @@ from typing import Any
 from engine import events as ev
 from engine.config import RetryConfig
 from engine.errors import EngineError, ErrorInfo
-from engine.graph.spec import NodeSpec
+from engine.graph.inner_configs import AgentConfig
+from engine.graph.spec import ModelConfig, NodeSpec
 from engine.message import Message
 from engine.models.call_record import request_hash
 from engine.models.caller import CallOptions, CallSite, ModelRound
-from engine.models.protocol import ChatRequest
+from engine.models.protocol import Capability, ChatRequest
 from engine.nodes.context import Outcome
 from engine.run.asking import Asking
 from engine.run.limit import Limit
@@ -164,6 +165,8 @@ class Frame:
             retry = RetryConfig(attempts=1)
         elif config.retry is not None:
             retry = RetryConfig(attempts=config.retry.attempts, base_s=config.retry.base_delay_ms / 1000)
+        asks = config if isinstance(config, ModelConfig | AgentConfig) else None
+        needed: Capability = "tools" if request.tools else "chat"
         return await self.services.caller.call(
             request,
             site=site,
@@ -175,7 +178,9 @@ class Frame:
                 priority=self.services.priority,
                 deadline=self.limits.deadline,
                 window_of=self.services.window_of,
-                cache=getattr(config, "cache", False),
+                strategy=asks.fallback if asks else "sequential",
+                higher=self.services.higher(asks.model, request.model, needed) if asks and asks.escalate else (),
+                cache=isinstance(asks, ModelConfig) and asks.cache,
                 run=self.tx.tx,
             ),
         )

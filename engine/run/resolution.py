@@ -10,7 +10,7 @@ from engine.config import EngineConfig
 from engine.errors import EngineError
 from engine.graph.inner_configs import AgentConfig
 from engine.graph.spec import GateConfig, GraphSpec, ModelConfig, RouterConfig
-from engine.models.catalogue import escalated, next_better, resolve
+from engine.models.catalogue import Tier, escalated, next_better, resolve
 from engine.models.pool import Pool
 from engine.models.protocol import Capability, ModelInfo
 
@@ -113,9 +113,11 @@ async def resolve_models(graph: GraphSpec, directory: ModelDirectory, config: En
 
 
 def escalations(graph: GraphSpec) -> int:
-    """By how many steps the gates of a graph can raise roles in one run."""
-    gates = [node.config for node in graph.nodes if isinstance(node.config, GateConfig)]
-    own = sum(gate.max_retries for gate in gates if gate.escalate)
+    """By how many steps the gates of a graph, and its nodes whose models fail, can raise roles in one run."""
+    configs = [node.config for node in graph.nodes]
+    own = sum(config.max_retries for config in configs if isinstance(config, GateConfig) and config.escalate)
+    if any(isinstance(config, ModelConfig | AgentConfig) and config.escalate for config in configs):
+        own += max(Tier)
     return own + max(map(escalations, graph.graphs.values()), default=0)
 
 

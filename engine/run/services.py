@@ -52,6 +52,13 @@ class RunServices:
             raise self.failures[reference]
         return model
 
+    def higher(self, reference: str, model: str, needed: Capability) -> list[str]:
+        """The models that are better than `model`, step by step, for a role that comes to it now."""
+        names = [reference, *(escalated(reference, step) for step in range(1, len(self.models)))]
+        steps = [self.models[name] for name in names if name in self.models]
+        better = steps[steps.index(model) + 1 :] if model in steps else []
+        return [each for each in better if needed == "chat" or needed in self.capabilities.get(each, ())]
+
     def can_escalate(self, steps_up: int) -> bool:
         """Whether some role comes to another model one step above `steps_up`."""
         return any(name.endswith(escalated("", steps_up + 1)) for name in self.models if name.startswith("@"))

@@ -117,7 +117,8 @@ def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None
     if body.retry_in_ms is not None:
         then = f"; again in {body.retry_in_ms} ms"
     else:
-        then = f"; falls back to {body.fallback}" if body.fallback else ""
+        how = "escalates" if body.escalates else "falls back"
+        then = f"; {how} to {body.fallback}" if body.fallback else ""
     line(view, event, "error", body.path, f"{body.model}: {body.error.message}{then}")
 
 

@@ -13,7 +13,7 @@ from tests.effects.case import Case, Document, Seen, case
 from tests.effects.documents import chain, graph, says, x
 from tests.effects.sights import answer, calls, models_asked, system, told
 from tests.graphs import node
-from tests.scripted_backend import Step, call, fault, tool_model
+from tests.scripted_backend import WITH_TOOLS, Step, call, fault, model, tool_model
 
 TWO = (tool_model("small"), tool_model("big"))
 SCHEMA = {"type": "object", "required": ["city"]}
@@ -24,6 +24,20 @@ NEEDED: dict[str, dict[str, Any]] = {"model": {}, "agent": {"tool_ids": ["calcul
 
 def asking(type_: str, **config: Any) -> Document:
     return chain(x(type_, **NEEDED[type_], **config))
+
+
+def after(type_: str, **config: Any) -> Document:
+    """A node that asks the small model, and one after it."""
+    return chain(node("first", "model", model="small"), x(type_, **NEEDED[type_], **config))
+
+
+def beside(type_: str, **config: Any) -> Document:
+    """A node that asks the small model, and one beside it."""
+    branches = [node("first", "model", model="small"), x(type_, **NEEDED[type_], **config)]
+    nodes = [node("start", "entry"), node("out", "fanout", targets=["first", "x"]), *branches]
+    nodes += [node("join", "join"), node("end", "exit")]
+    edges = [("first", "join"), ("x", "join"), ("join", "end")]
+    return graph(nodes, [("start", "out"), *edges])
 
 
 def with_tools(type_: str, **config: Any) -> Document:
@@ -88,6 +102,31 @@ def _of_both(type_: str) -> Iterator[Case]:
         see=answer,
         script=small_fails,
         models=TWO,
+    )
+    yield case(
+        f"{type_}.fallback (busy)",
+        beside(type_, model="small", fallback_models=["big"]),
+        ("sequential", ["small", "small"]),
+        ("load_balanced", ["small", "big"]),
+        see=models_asked,
+        models=TWO,
+    )
+    yield case(
+        f"{type_}.fallback (measured)",
+        after(type_, model="small", fallback_models=["big"]),
+        ("sequential", ["small", "small"]),
+        ("fastest", ["small", "big"]),
+        see=models_asked,
+        models=TWO,
+    )
+    yield case(
+        f"{type_}.escalate",
+        asking(type_, model="@general"),
+        (False, "error scripted"),
+        (True, "I am big"),
+        see=answer,
+        script=small_fails,
+        models=(model("small", parameters_b=3.0, capabilities=WITH_TOOLS), tool_model("big")),
     )
     yield case(
         f"{type_}.output_schema", plain, (None, "Rome"), (SCHEMA, '{"city": "Rome"}'), see=answer, script=city_at_last
