@@ -58,6 +58,9 @@ ROLES: dict[str, Role] = {
     )
 }
 
+_DECIDES_B = 0.3
+"""Billions of parameters below which a model chooses routes worse than rules do (measured with 135M): the last choice
+for a router, however near its tier."""
 _SPECIAL = re.compile(r"cod(?:e|er|estral)|devstral|starcoder|math|vision|llava|moondream|-vl|ocr|guard", re.IGNORECASE)
 """Models trained for one thing; roles that do not ask for it take them last."""
 
@@ -184,8 +187,8 @@ def _role(reference: str) -> Role:
     raise ConfigurationError("unknown_role", f"There is no role {reference}.", remedy=f"{hint}The roles are {known}.")
 
 
-def _rank(role: Role, info: ModelInfo) -> tuple[bool, bool, int, bool, float, str]:
-    """Sort key, best first: made for the role, not made for another thing, nearest tier, then size."""
+def _rank(role: Role, info: ModelInfo) -> tuple[bool, bool, bool, int, bool, float, str]:
+    """Sort key, best first: made for the role, not for another thing, able to decide, nearest tier, then size."""
     preferred = _made_for(role, info)
     gap = tier_of(info) - role.tier
     smaller_first = role.tier is Tier.ROUTER  # a router answers before every other model can begin
@@ -193,6 +196,7 @@ def _rank(role: Role, info: ModelInfo) -> tuple[bool, bool, int, bool, float, st
     return (
         not preferred,
         not preferred and bool(_SPECIAL.search(info.name)),
+        role.tier is Tier.ROUTER and 0 < size < _DECIDES_B,
         abs(gap),
         gap < 0,
         size if smaller_first and gap > 0 else -size,

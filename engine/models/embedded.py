@@ -20,6 +20,7 @@ from engine.models.model_files import (
     ModelFile,
     bundled_model,
     check_embedded,
+    check_package,
     fetch_model,
     find_model,
     find_models,
@@ -166,12 +167,12 @@ class EmbeddedBackend:
     # -- values --------------------------------------------------------------------------------------------------------
 
     def _models(self) -> list[ModelFile]:
-        check_embedded(self._config)
+        check_package()
         return find_models(self._config)
 
     async def _find(self, name: str) -> ModelFile:
         def find() -> ModelFile:
-            check_embedded(self._config)
+            check_package()
             return find_model(self._config, name)
 
         known = self._children.known(name)
@@ -185,6 +186,7 @@ class EmbeddedBackend:
             parameters_b=model.parameters_b,
             quantization=model.header.quantization,
             family=model.header.architecture,
+            digest=model.header.digest,
             window=model.window(self._config.window),
             capabilities=frozenset(abilities),
             loaded=self._children.pid(model.name, "chat") is not None

@@ -5,6 +5,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 an
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from engine.models.naming import parameters_in_name, parameters_of
 
 MAGIC = b"GGUF"
 _READ = 1024 * 1024
-"""Bytes read: the facts come before the tokenizer's tables, which are long."""
+"""Bytes read at the beginning, and at the end: the facts come before the tokenizer's tables, which are long."""
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _QUANTIZATION = re.compile(r"(?<![A-Za-z0-9])((?:I?Q|TQ)\d[0-9A-Z_]*|B?F16|F32|MXFP4)(?![A-Za-z0-9])", re.IGNORECASE)
@@ -43,10 +44,12 @@ class GgufHeader:
     quantization: str = ""
     kv_bytes_per_token: int | None = None
     """Bytes of the KV cache for one token of context; None where the header does not tell."""
+    digest: str = ""
+    """Tells files apart: SHA-256 of the first and the last megabyte and the size; the whole would take seconds."""
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read the header of a model file. Blocking; reads at most 1 MB.
+    """Read the header of a model file. Blocking; reads at most 2 MB.
 
     Raises:
         ConfigurationError: the file is absent, unreadable or no GGUF.
@@ -55,6 +58,8 @@ def read_header(path: Path) -> GgufHeader:
         with path.open("rb") as file:
             data = file.read(_READ)
             size = file.seek(0, 2)
+            file.seek(max(0, size - _READ))
+            digest = hashlib.sha256(b"%d\n" % size + data + file.read(_READ)).hexdigest()
     except FileNotFoundError:
         raise ConfigurationError("model_file_absent", f"There is no model file at {path}.", remedy=_REMEDY) from None
     except (OSError, ValueError) as exc:
@@ -76,6 +81,7 @@ def read_header(path: Path) -> GgufHeader:
         length if isinstance(length, int) and length > 0 else None,
         match[1].upper() if match else "",
         _kv_bytes_per_token(facts, architecture),
+        digest,
     )
 
 

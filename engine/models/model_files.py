@@ -114,13 +114,22 @@ def check_embedded(config: EmbeddedConfig) -> GgufHeader:
     Raises:
         ConfigurationError: it cannot run; the remedy says what is missing.
     """
+    check_package()
+    return find_models(config)[0].header
+
+
+def check_package() -> None:
+    """Whether there is something to run a model with.
+
+    Raises:
+        ConfigurationError: there is not.
+    """
     if importlib.util.find_spec("xllamacpp") is None:
         raise ConfigurationError(
             "xllamacpp_absent",
             "The embedded model needs the package xllamacpp, which is not installed.",
             remedy="Install it with `pip install xllamacpp`.",
         )
-    return find_models(config)[0].header
 
 
 async def fetch_model(config: EmbeddedConfig, text: str) -> AsyncGenerator[PullProgress, None]:

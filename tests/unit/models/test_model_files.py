@@ -166,3 +166,14 @@ def test_a_bundled_model_tells_its_size_whatever_its_header_says() -> None:
     bundled = model_files.bundled_model()
     assert bundled is not None
     assert ModelFile("x", read_header(bundled), "bundled").parameters_b == 0.135
+
+
+def test_files_that_differ_anywhere_at_their_ends_have_another_digest(tmp_path: Path) -> None:
+    path = file(tmp_path / "x.gguf")
+    digests = {read_header(path).digest}
+    content = path.read_bytes()
+    for other in (content + b"\0", content + b"\1", content + bytes(3 * 2**20), content + bytes(3 * 2**20 - 1) + b"\1"):
+        path.write_bytes(other)
+        digests.add(read_header(path).digest)
+    assert len(digests) == 5
+    assert read_header(path).digest in digests
