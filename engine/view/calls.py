@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events as ev
+from engine.errors import ErrorClass
 from engine.message import brief_json
 from engine.view.shared import attempt_of, count_asks, line, visit_of
 from engine.view.values import SHOWN_RESULT, ApprovalView, AttemptView, Mark, OpView, View
@@ -43,9 +44,14 @@ def _effect_intended(view: View, event: ev.Event, body: ev.EffectIntended) -> No
 
 def _compensated(view: View, event: ev.Event, body: ev.Compensated) -> None:
     if body.error is None:
-        line(view, event, "rewind", body.path, f"{body.tool}: taken back")
+        view.stuck.pop(body.call, None)
+        line(view, event, "undone", body.path, f"{body.tool}: taken back")
     else:
-        line(view, event, "error", body.path, f"{body.tool}: NOT taken back: {body.error.message}")
+        view.stuck[body.call] = f"{body.tool}: {body.error.message}"
+        impossible = body.error.error_class == ErrorClass.TOOL_REFUSED
+        how = "CANNOT be taken back" if impossible else "NOT taken back, for that failed"
+        line(view, event, "error", body.path, f"{body.tool}: {how}: {body.error.message}")
+    view.uncompensated = tuple(view.stuck.values())
 
 
 def _model_started(view: View, event: ev.Event, body: ev.ModelStarted) -> None:

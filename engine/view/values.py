@@ -10,7 +10,10 @@ from engine.errors import ErrorInfo
 
 TxStatus = Literal["created", "executing", "rolling_back", "committed", "rolled_back"]
 NodeState = Literal["idle", "running", "waiting", "ok", "failed", "skipped", "cancelled"]
-Mark = Literal["info", "start", "ok", "error", "warn", "checkpoint", "commit", "rollback", "rewind", "prune", "breaker"]
+Mark = Literal[
+    "info", "start", "ok", "error", "warn", "checkpoint", "commit", "rollback", "rewind", "prune", "breaker",
+    "fork", "resumed", "undone",
+]  # fmt: skip
 
 TOOL_OP = "tool "
 """What the names of operations that call a tool begin with; the tool's id follows."""
@@ -214,7 +217,9 @@ class View:
     error: ErrorInfo | None = None
     reason: str = ""
     uncompensated: tuple[str, ...] = ()
-    """Effects that a rollback could not take back, and why."""
+    """What tools changed and could not be taken back, and why; whatever became of the run."""
+    stuck: dict[str, str] = field(default_factory=dict)
+    """Id of the call -> the same, as the run goes on."""
     usage: ev.Usage = field(default_factory=ev.Usage)
     checkpoints: int = 0
     retries: int = 0

@@ -334,3 +334,25 @@ def test_the_timeline_says_what_was_asked_and_answered() -> None:
         "a person is asked: Send it?",
         "nobody could be asked: no: Nobody there.",
     ]
+
+
+def test_what_could_not_be_taken_back_is_kept_until_it_is_whatever_becomes_of_the_run() -> None:
+    refused = ErrorInfo(ErrorClass.TOOL_REFUSED, "undo_conflict", "Somebody changed it.")
+    broken = ErrorInfo(ErrorClass.RESOURCE, "disk", "The disk is full.")
+    bodies = [
+        ev.Begin(graph={"nodes": []}, graph_hash="0", question="q", session=None),
+        ev.Compensated("a", 1, "c1", "file_write", refused),
+        ev.Compensated("a", 1, "c2", "file_move", broken),
+        ev.Compensated("a", 1, "c3", "file_copy"),
+    ]
+    events = [ev.Event(n, "t", n, n, n, body) for n, body in enumerate(bodies, 1)]
+    view = fold(events)
+    assert [(entry.mark, entry.text) for entry in view.timeline[1:]] == [
+        ("error", "file_write: CANNOT be taken back: Somebody changed it."),
+        ("error", "file_move: NOT taken back, for that failed: The disk is full."),
+        ("undone", "file_copy: taken back"),
+    ]
+    assert view.uncompensated == ("file_write: Somebody changed it.", "file_move: The disk is full.")
+    apply(view, ev.Event(5, "t", 5, 5, 5, ev.Compensated("a", 1, "c2", "file_move")))
+    apply(view, ev.Event(6, "t", 6, 6, 6, ev.Committed(exit="success", exit_node="end", text="")))
+    assert view.uncompensated == ("file_write: Somebody changed it.",)
