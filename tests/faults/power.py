@@ -326,10 +326,12 @@ class Aftermath:
         figures.out_of_order += cut.out_of_order
         figures.changes_lost += cut.lost
         figures.names_lost += cut.names_lost
+        corrupt = figures.corrupt
         rows = self._open()
-        if rows is None:
-            return
-        self._compare(rows)
+        if rows is not None:
+            self._compare(rows)
+        if rows is None or figures.corrupt > corrupt:
+            return  # what is damaged says nothing of the rest
         self._check_world(rows)
         self._build()
         oracle = self._oracle()
