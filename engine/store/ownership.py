@@ -29,9 +29,9 @@ class Ownership:
         except BlockingIOError:
             os.close(fd)
             return False
+        self._fd = fd  # first of all: what fails from here on, such as on a full disk, is released again
         os.truncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
-        self._fd = fd
         return True
 
     @property

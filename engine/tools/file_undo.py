@@ -170,10 +170,14 @@ def _make_folder(folder: Path) -> None:
 
 def _write_copy(path: Path, content: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)  # half a copy helps nobody, and may hold the last space that the store needs
+        raise
 
 
 def _read_copy(path: Path, before: FileState) -> bytes:
