@@ -252,6 +252,11 @@ class CockpitApp(App[None]):
             state.short_note = "toy" if state.note else ""
         self.draw()
 
+    def warm(self) -> None:
+        """Load the models of the graph that will answer: a question is being typed."""
+        if self.engine is not None and self.upcoming is not None:
+            self.engine.warm(self.upcoming.graph)
+
     def _tick(self) -> None:
         if self._pump is not None:
             live = self._pump.live

@@ -102,6 +102,15 @@ class OllamaBackend:
         data = await self._json("POST", "/api/embed", body, model=model, timeout=CHAT_TIMEOUT_S)
         return vectors(data.get("embeddings"), len(texts))
 
+    async def load(self, model: str) -> None:
+        """Load a model with the window that requests have: to /api/chat, a conversation without messages means that."""
+        info = await self._known(model)
+        options = {"num_ctx": min(self._window, info.window or self._window)}
+        body: dict[str, Any] = {"model": model, "messages": [], "stream": False, "options": options}
+        if self._keep_alive is not None:
+            body["keep_alive"] = self._keep_alive
+        await self._json("POST", "/api/chat", body, model=model, timeout=CHAT_TIMEOUT_S)
+
     async def models(self) -> list[ModelInfo]:
         """The models on this machine; models that Ollama would send to its cloud are left out."""
         tags, running = await self._json("GET", "/api/tags"), await self._running()

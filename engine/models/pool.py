@@ -16,7 +16,7 @@ from engine.health.registry import BreakerRegistry
 from engine.health.retry import RetryBudget
 from engine.models.admission import Admission, Place
 from engine.models.naming import full_name
-from engine.models.protocol import ModelBackend, ModelInfo
+from engine.models.protocol import LoadsModels, ModelBackend, ModelInfo
 
 RECENT_CALLS = 20
 """Answers of a model whose times are remembered."""
@@ -144,6 +144,17 @@ class Pool:
         if not found:
             raise next(answer for answer in answers if isinstance(answer, BaseException))
         return replace(_merged(found), name=found[0].name if len(self.endpoints) == 1 else model)
+
+    async def load(self, model: str) -> None:
+        """Bring a model into memory where it will be asked first, if that is known to be possible.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        usable = (each for each in self.having(model) if self.breaker(each.name, model).available())
+        endpoint = next(usable, None)
+        if endpoint is not None and isinstance(endpoint.backend, LoadsModels) and not self.admission(model).load:
+            await endpoint.backend.load(self.own_name(endpoint.name, model))
 
     def having(self, model: str) -> Sequence[Endpoint]:
         """The endpoints that have a model; where none that answers has it, those that had it, or else all."""

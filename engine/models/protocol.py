@@ -119,6 +119,19 @@ class Health:
 
 
 @runtime_checkable
+class LoadsModels(Protocol):
+    """A backend that can bring a model into memory before anything is asked of it."""
+
+    async def load(self, model: str) -> None:
+        """Load a model, with the window that requests will have.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        ...
+
+
+@runtime_checkable
 class ModelBackend(Protocol):
     """A server (or child process) that runs models.
 

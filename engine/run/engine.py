@@ -33,6 +33,7 @@ from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
+from engine.run.warming import warm
 from engine.store import queries, retention
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog
@@ -77,6 +78,7 @@ class Engine(Records):
         self._plans: dict[str, Plan] = {}
         self._last_plan: tuple[GraphSpec | None, Plan | None] = (None, None)
         self._background: set[asyncio.Task[None]] = set()
+        self._warming: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -145,11 +147,12 @@ class Engine(Records):
         if self._database is not None:
             await self._database.close()
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A background task that the engine owns: it is cancelled and awaited before the engine is closed."""
         task = asyncio.create_task(coroutine, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _enforce_retention(self, database: Database) -> None:
         try:
@@ -193,6 +196,14 @@ class Engine(Records):
                 )
             )
             raise
+
+    def warm(self, graph: GraphSpec) -> None:
+        """Begin to load the models that a graph needs, while the person types; returns at once, and is silent.
+
+        While it is still at it, further calls do nothing.
+        """
+        if self._warming is None or self._warming.done():
+            self._warming = self._spawn(warm(graph, self._connection, self.config), "warming")
 
     async def backend(self) -> ModelBackend:
         """The backend, connected; looked for again when there was none before.

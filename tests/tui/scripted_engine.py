@@ -259,6 +259,8 @@ class ScriptedEngine:
         self.gseq = 0
         self.views_read = 0
         self.approver: Approver | None = None
+        self.warmed: list[str] = []
+        """Graphs whose models were to be loaded, in order."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ScriptedEngine]:
@@ -373,6 +375,9 @@ class ScriptedEngine:
         if self.backend_error is not None:
             raise self.backend_error
         return {"@general": MODEL}
+
+    def warm(self, graph: GraphSpec) -> None:
+        self.warmed.append(graph.id)
 
     async def backend(self) -> Any:
 

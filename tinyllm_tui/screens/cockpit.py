@@ -73,6 +73,10 @@ class CockpitScreen(BoardScreen):
     def on_screen_resume(self, _event: ScreenResume) -> None:
         self.call_after_refresh(self.flush)
 
+    def on_prompt_begun(self, event: Prompt.Begun) -> None:
+        event.stop()
+        self.cockpit.warm()
+
     def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
         event.stop()
         command = slash_command(event.question.strip())

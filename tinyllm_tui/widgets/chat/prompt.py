@@ -21,6 +21,9 @@ class Prompt(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompt"))
 
+    class Begun(Message):
+        """The person begins to type a question."""
+
     class Submitted(Message):
         """A question was sent; `shown` has tokens in the place of large pastes."""
 
@@ -35,7 +38,13 @@ class Prompt(TextArea):
         self._earlier: list[str] = []
         self._position = 0
         self._draft = ""
+        self._begun = False
         self._pastes: dict[str, str] = {}
+
+    def on_text_area_changed(self) -> None:
+        if bool(self.text) and not self._begun:
+            self.post_message(self.Begun())
+        self._begun = bool(self.text)
 
     def question(self) -> str:
         """What is typed, with pastes in full."""
