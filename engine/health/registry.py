@@ -49,6 +49,11 @@ class BreakerRegistry:
             self._breakers[key] = breaker
         return breaker
 
+    def available(self, key: str) -> bool:
+        """Whether the breaker of that key would let a call pass; one that there is not yet would."""
+        breaker = self._breakers.get(key)
+        return breaker is None or breaker.available()
+
     def snapshots(self, *, graph: str | None = None) -> tuple[BreakerSnapshot, ...]:
         """All breakers, sorted by key; with `graph` those of its nodes and of the endpoints."""
         keys = sorted(self._breakers)

@@ -203,6 +203,10 @@ class Pool:
         """The circuit breaker of a model at an endpoint."""
         return self._breakers.get(f"{endpoint} {model}", "endpoint")
 
+    def available(self, model: str) -> bool:
+        """Whether the breaker of some endpoint lets a call of a model pass."""
+        return any(self._breakers.available(f"{endpoint.name} {model}") for endpoint in self.having(model))
+
     def admission(self, model: str) -> Admission:
         """The queue before a model."""
         found = self._admissions.get(model)

@@ -87,8 +87,17 @@ class Frame:
         return f"{self.plan.graph.id}/{id_of(path)}"
 
     def available(self, node: str) -> bool:
-        """Whether the node's breaker would let a call pass."""
-        return self.services.breakers.get(self.breaker_key(node), "node").available()
+        """Whether the node's breaker would let a call pass, and that of a model that answers for it."""
+        if not self.services.breakers.get(self.breaker_key(node), "node").available():
+            return False
+        config = self.plan.specs[node].config if node in self.plan.specs else None
+        if not isinstance(config, ModelConfig | AgentConfig) or self.services.caller is None:
+            return True
+        known = self.services.models
+        models = [known[name] for name in (config.model, *config.fallback_models) if name in known]
+        if config.escalate and models:
+            models += self.services.higher(config.model, models[0], "chat")
+        return not models or any(map(self.services.caller.pool.available, models))
 
     def check_steps(self) -> None:
         """Count on one more visit.

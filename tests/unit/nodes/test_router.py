@@ -270,6 +270,31 @@ async def test_a_route_behind_an_open_breaker_is_left_for_another(scripted: Scri
         assert third.result.error.error_class is ErrorClass.BREAKER_OPEN, "no way is open: the first one says so"
 
 
+async def test_a_route_whose_models_are_all_behind_open_breakers_is_left_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = ScriptedBackend(models=[model("a"), model("b"), model("c")])
+    backend.install(monkeypatch)
+    backend.script = lambda request: [fault(ErrorClass.SERVER) if request.model in ("a", "b") else request.model]
+    graph = make_graph(
+        [
+            node("start", "entry"),
+            node("router", "router", routes=list(TWO), default_route="math"),
+            node("code", "model", model="a", fallback_models=["b"], retry={"attempts": 1}),
+            node("math", "model", model="c"),
+            node("end", "exit"),
+        ],
+        [("start", "router"), ("router", "code"), ("router", "math"), ("code", "end"), ("math", "end")],
+    )
+    async with engine.open(config=EngineConfig(breaker=BreakerConfig(failure_threshold=1))) as eng:
+        await run_in(eng, graph, "/code why?")
+        eng.force_breaker("graph.test/code", "closed")
+        left = await run_in(eng, graph, "/code why?")
+        assert (left.result.text, decision(left).route) == ("c", "math")
+        eng.force_breaker("scripted b", "closed")
+        assert decision(await run_in(eng, graph, "/code why?")).route == "code", "one of its models may be asked"
+
+
 # -- a prompt of the graph's own ---------------------------------------------------------------------------------------
 
 
