@@ -109,6 +109,7 @@ class CockpitApp(App[None]):
         self._idle_live = Live()
         self._failure: EngineError | None = None
         self._opening = False
+        self._told_problem = ""
         self._settled = asyncio.Event()
         self._leaving = asyncio.Event()
         self._engine_closed = asyncio.Event()
@@ -155,7 +156,13 @@ class CockpitApp(App[None]):
             return f"{self.backend_state.detail} {self.backend_state.remedy}".strip(), "error"
         if self.live.view.paused:
             return f"The run waits: {self.live.view.paused}", "warning"
+        if self._store_problem:  # a run that begins or ends just now waits for it and cannot say so in an event
+            return f"Nothing can be recorded now, and runs wait for it: {self._store_problem}", "warning"
         return "", "error"
+
+    @property
+    def _store_problem(self) -> str:
+        return "" if self.engine is None else self.engine.store_problem
 
     @property
     def waiting_for(self) -> str:
@@ -261,7 +268,8 @@ class CockpitApp(App[None]):
         if self._pump is not None:
             live = self._pump.live
             cooling = any(b.state == "open" for b in live.breakers.values())
-            self._pump.tick(moving=self.conversation.busy or cooling)
+            told, self._told_problem = self._told_problem, self._store_problem
+            self._pump.tick(moving=self.conversation.busy or cooling or told != self._told_problem)
         elif self.conversation.busy:
             self.draw()
 

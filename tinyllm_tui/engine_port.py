@@ -50,6 +50,11 @@ class CockpitEngine(Protocol):
         ...
 
     @property
+    def store_problem(self) -> str:
+        """Why the store does not write now; empty while it does."""
+        ...
+
+    @property
     def recovered(self) -> Sequence[TransactionRow]:
         """Transactions that were found unfinished, and rolled back."""
         ...

@@ -21,12 +21,13 @@ from engine.graph.spec import GraphSpec
 from engine.graph.validation import Names
 from engine.health.registry import BreakerRegistry
 from engine.message import replace_surrogates
+from engine.models.catalogue import Resolution
 from engine.models.protocol import ModelBackend, ModelInfo
 from engine.nodes.json_values import plain_json
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
-from engine.run.model_library import ModelLibrary
+from engine.run.model_library import ModelLibrary, chosen, roles_of
 from engine.run.plan import Plan, make_plan
 from engine.run.records import Records
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
@@ -225,6 +226,32 @@ class Engine(Records):
     def library(self) -> ModelLibrary:
         """To fetch and remove models; no backend is needed to fetch a file."""
         return ModelLibrary(self.config, self._connection)
+
+    @property
+    def store_problem(self) -> str:
+        """Why the store does not write now, with the remedy; empty while it does. Runs wait for it."""
+        error = self._log.error
+        return "" if error is None else str(error)
+
+    async def use(self, model: str | None, role: str | None = None) -> None:
+        """Choose which model answers in the runs that begin from now on, as long as this engine is open.
+
+        Args:
+            model: name of an installed model; None leaves the choice to the program again.
+            role: for which role, without `@`; None: for every role.
+
+        Raises:
+            EngineError: there is no such role or model, it only makes embeddings, or the backend cannot be asked.
+        """
+        self.config = chosen(self.config, [] if model is None else await self.models(), model, role)
+
+    async def roles(self) -> dict[str, Resolution | EngineError]:
+        """Role, without `@` -> the model that answers for it, or why none does.
+
+        Raises:
+            EngineError: there is no backend, or it cannot be asked.
+        """
+        return roles_of(self.config, await self.models())
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]:
         """All circuit breakers, by key."""

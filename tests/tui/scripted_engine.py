@@ -243,6 +243,7 @@ class ScriptedEngine:
         self.bus = EventBus()
         self.data_dir: Path | None = Path("scripted")
         self.read_only = False
+        self.store_problem = ""
         self.notices: list[str] = []
         self.recovered: Sequence[TransactionRow] = ()
         self.resumed: Sequence[ScriptedRun] = ()

@@ -702,3 +702,14 @@ async def test_a_broken_user_theme_is_one_toast_and_the_shipped_one_is_used(text
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: "mine.yaml" in text_of(app))
         assert app.theme == "tinyllm-dark"
+
+
+async def test_while_the_store_takes_nothing_the_banner_says_so_and_goes_when_it_does(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        engine.store_problem = "The disk is full. Make some room."
+        await until(pilot, lambda: "The disk is full. Make some room." in text_of(app))
+        engine.store_problem = ""
+        await until(pilot, lambda: "The disk is full" not in text_of(app))
