@@ -26,7 +26,8 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[ChildSettings]:
 
     async def launch(given: ChildSettings) -> EmbeddedProcess:
         settings.append(given)
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[EmbeddedProcess] = asyncio.get_running_loop().create_future()
+        return await never
 
     monkeypatch.setattr(EmbeddedProcess, "launch", launch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
