@@ -126,6 +126,17 @@ SUITES = (
         {"rounds": 100},
         ("left_tasks", "left_connections", "left_children"),
     ),
+    Suite(
+        "full_disk",
+        "A disk that is full, and has space again",
+        "A small tmpfs holds the data folder or the workspace, and something else takes all its space but a little. "
+        "The app stays up, says so, begins nothing that it cannot record, and goes on by itself when there is space.",
+        {"rounds": 1},
+        {"rounds": 5},
+        ("lost", "torn", "astray", "unclear"),
+        seeded=False,
+        needs="full_disk",
+    ),
     _tested(
         "refusing_store",
         "A store that is full or slow",
