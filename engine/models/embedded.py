@@ -191,6 +191,7 @@ class EmbeddedBackend:
             capabilities=frozenset(abilities),
             loaded=self._children.pid(model.name, "chat") is not None
             or self._children.pid(model.name, "embed") is not None,
+            path=model.path,
         )
 
     def _announce(self, status: Status, detail: str, remedy: str) -> None:

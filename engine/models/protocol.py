@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from engine.events import FinishReason
@@ -100,6 +101,8 @@ class ModelInfo:
     """Context window in tokens that a request really gets."""
     capabilities: frozenset[Capability] = field(default_factory=frozenset)
     loaded: bool = False
+    path: Path | None = None
+    """Of its file, where it is on this machine and known."""
 
 
 @dataclass(frozen=True, slots=True)

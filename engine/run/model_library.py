@@ -1,14 +1,16 @@
-"""The models of an engine as a person handles them: fetched, and removed again."""
+"""The models of an engine as a person handles them: fetched, removed again, and chosen for roles."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from engine.config import EngineConfig
+from engine.errors import EngineError
+from engine.models.catalogue import ROLES, Resolution, resolve
 from engine.models.model_files import fetch_model
 from engine.models.model_source import is_source
-from engine.models.protocol import PullProgress
+from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.connection import Connection
 
 
@@ -52,6 +54,49 @@ class ModelLibrary:
         having = (await self._connection.get()).pool.having(model)
         await having[0].backend.delete(model)
         self._connection.forget_models()
+
+    async def endpoints_of(self, model: str) -> list[str]:
+        """The endpoints that have a model, in the order of the configuration.
+
+        Raises:
+            EngineError: there is no backend.
+        """
+        return [endpoint.name for endpoint in (await self._connection.get()).pool.having(model)]
+
+
+def chosen(config: EngineConfig, installed: Sequence[ModelInfo], model: str | None, role: str | None) -> EngineConfig:
+    """A configuration with a person's choice of the model that answers.
+
+    Args:
+        config: as it is.
+        installed: what there is; the model must be among it.
+        model: its name; None leaves the choice to the program again.
+        role: for which role, without `@`; None: for every role. Where the configuration had one model for every role,
+            the other roles keep that one.
+
+    Raises:
+        EngineError: there is no such role, or no such model, or it only makes embeddings.
+    """
+    if role is not None and role not in ROLES:
+        resolve(f"@{role}", installed, overrides={})  # raises, and names the roles
+    if model is not None:
+        model = resolve(f"@{role or 'general'}", installed, overrides={}, only=model).model
+    if role is None:
+        return config.model_copy(update={"model": model, "roles": {}} if model is None else {"model": model})
+    roles = dict(config.roles) if config.model is None else dict.fromkeys(ROLES, config.model)
+    roles.pop(role, None)
+    return config.model_copy(update={"model": None, "roles": roles if model is None else {**roles, role: model}})
+
+
+def roles_of(config: EngineConfig, installed: Sequence[ModelInfo]) -> dict[str, Resolution | EngineError]:
+    """Role, without `@` -> the model that answers for it, or why none does."""
+    found: dict[str, Resolution | EngineError] = {}
+    for role in ROLES:
+        try:
+            found[role] = resolve(f"@{role}", installed, overrides=config.roles, only=config.model)
+        except EngineError as error:
+            found[role] = error
+    return found
 
 
 @asynccontextmanager
