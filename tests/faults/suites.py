@@ -132,7 +132,7 @@ SUITES = (
         "A small tmpfs holds the data folder or the workspace, and something else takes all its space but a little. "
         "The app stays up, says so, begins nothing that it cannot record, and goes on by itself when there is space.",
         {"rounds": 1},
-        {"rounds": 5},
+        {"rounds": 10},
         ("lost", "torn", "astray", "unclear"),
         seeded=False,
         needs="full_disk",
