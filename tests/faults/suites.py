@@ -137,6 +137,20 @@ SUITES = (
         seeded=False,
         needs="full_disk",
     ),
+    Suite(
+        "soak",
+        "Soak",
+        "Two hundred runs at a time of a graph with 20 nodes (router, parallel branches, tools that write files, a gate"
+        " that sends back) against a server of which 5 % of the answers are faults of all kinds, one by one and as "
+        "outages; some runs are cancelled. How each run ended is compared with its events and its files, the breakers "
+        "with their rules, and what is held between two rounds with what was held after the first.",
+        {"runs": 500},
+        {"minutes": 60},
+        (
+            *("open_ends", "left_tasks", "left_connections", "left_files", "left_children"),
+            *("unsound", "wrong_breakers"),
+        ),
+    ),
     _tested(
         "refusing_store",
         "A store that is full or slow",
