@@ -65,6 +65,7 @@ from engine.events.values import (
     Retry,
     RunSnapshot,
     Scope,
+    Taught,
     Token,
     Usage,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "ScopeOpened",
     "SubgraphOpened",
     "Sync",
+    "Taught",
     "Token",
     "Unpaused",
     "Usage",

@@ -135,6 +135,18 @@ class ForkedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Taught:
+    """A question for which a person marked the right routes, as a router of the run knows it."""
+
+    graph: str
+    """Id of the graph that has the router; for one in a sub-graph, that of the sub-graph."""
+    router: str
+    """Id of the router's node."""
+    question: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fork:
     """Where a fork begins: all that it needs of its parent."""
 

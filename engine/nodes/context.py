@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.events import Body, Retry
+from engine.events import Body, Retry, Taught
 from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection
 from engine.message import Message
@@ -62,6 +62,11 @@ class NodeContext(Protocol):
     @property
     def history(self) -> Sequence[tuple[str, str]]:
         """(role, content) of the session's earlier messages."""
+
+    @property
+    def corrections(self) -> Sequence[Taught]:
+        """What people said about the routes of questions at this router, the oldest first; as recorded when the run
+        began. A route that it names may be gone from the graph since."""
 
     @property
     def inputs(self) -> Mapping[str, Any]: ...

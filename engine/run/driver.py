@@ -12,6 +12,7 @@ from typing import Any
 from engine import events as ev
 from engine.config import EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
+from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
 from engine.run.compensation import forget_copies, settle_unfinished, take_back
@@ -74,6 +75,7 @@ class _Prepared:
     connected: Connected | None = None
     resolved: Resolved = field(default_factory=Resolved)
     history: tuple[tuple[str, str], ...] = ()
+    corrections: tuple[ev.Taught, ...] = ()
 
 
 class Driver:
@@ -86,6 +88,7 @@ class Driver:
         breakers: BreakerRegistry,
         config: EngineConfig,
         turns_of: Callable[[str], Awaitable[list[tuple[str, str, str]]]],
+        taught: Callable[[GraphSpec], Awaitable[tuple[ev.Taught, ...]]],
         tools: ToolContext,
     ) -> None:
         self._tools = tools
@@ -94,6 +97,7 @@ class Driver:
         self._breakers = breakers
         self._config = config
         self._turns_of = turns_of
+        self._taught = taught
 
     async def drive(self, run: Run, asked: Asked) -> Result:
         """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
@@ -155,14 +159,14 @@ class Driver:
         """
         begin = found.begin
         if not any(references(found.plan.graph)):
-            return _Prepared(history=begin.history)
+            return _Prepared(history=begin.history, corrections=begin.corrections)
         connected = await self._connection.get()
         roles = {name[1:]: model for name, model in begin.models.items() if name.startswith("@") and "+" not in name}
         config = self._config.model_copy(update={"roles": roles, "model": None})
         resolved = await resolve_models(found.plan.graph, connected.directory, config)
         resolved.models.update(begin.models)
         resolved.windows.update(begin.windows)
-        return _Prepared(connected, resolved, begin.history)
+        return _Prepared(connected, resolved, begin.history, begin.corrections)
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
@@ -174,7 +178,7 @@ class Driver:
                 config = config.model_copy(update={"model": asked.model, "roles": {}})
             resolved = await resolve_models(asked.plan.graph, connected.directory, config)
         history = asked.history if asked.history is not None else await self._history(asked.session, resolved)
-        return _Prepared(connected, resolved, history)
+        return _Prepared(connected, resolved, history, await self._taught(asked.plan.graph))
 
     async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
         """The session's latest turns, as far as any model of the run could take them."""
@@ -210,6 +214,7 @@ class Driver:
             max_steps=self._config.max_steps,
             timeout_ms=round(self._config.run_timeout_s * 1000),
             fork=asked.fork,
+            corrections=prepared.corrections,
         )
 
     def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:
@@ -223,6 +228,7 @@ class Driver:
             capable=frozenset(resolved.capable),
             capabilities=resolved.capabilities,
             history=prepared.history,
+            corrections=prepared.corrections,
             priority=job.priority,
             approver=job.approver,
             tools=self._tools,

@@ -29,11 +29,11 @@ from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
 from engine.run.model_library import ModelLibrary, chosen, roles_of
 from engine.run.plan import Plan, make_plan
-from engine.run.records import Records
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
+from engine.run.teaching import Teaching
 from engine.run.warming import warm
 from engine.store import queries, retention
 from engine.store.database import Database, StoreError
@@ -52,7 +52,7 @@ _PLANS = 64
 """Compiled graphs that are kept."""
 
 
-class Engine(Records):
+class Engine(Teaching):
     """Use `engine.open` to make one. All methods belong to the event loop that opened it."""
 
     def __init__(
@@ -355,7 +355,9 @@ class Engine(Records):
 
     def _driver(self, tx: str) -> Driver:
         tools = self._tools_of(tx)
-        return Driver(self._log, self._connection, self._breakers, self.config, self.session_messages, tools)
+        return Driver(
+            self._log, self._connection, self._breakers, self.config, self.session_messages, self._taught, tools
+        )
 
     def _tools_of(self, tx: str) -> ToolContext:
         """What the tools of a run may use. Without a store nothing could be taken back after a crash, so that they

@@ -110,7 +110,7 @@ class Records:
             StoreError: the database is open for reading only, or does not take it.
         """
         if self._database is None:
-            raise _no_store()
+            raise no_store()
         return await retention.prune(self._database, Limits(keep, older_than_s, max_bytes), dry_run=dry_run)
 
     async def export(self, tx: str) -> AsyncIterator[bytes]:
@@ -149,7 +149,7 @@ class Records:
         from engine.store.import_run import import_lines
 
         if self._database is None:
-            raise _no_store()
+            raise no_store()
         if self._recording is None:
             raise self._database.refusal("nothing can be imported")
         return await import_lines(self._recording, lines, self._reserve, self._take_number)
@@ -227,5 +227,6 @@ class Records:
         return await queries.session_messages(self._database, session)
 
 
-def _no_store() -> EngineError:
+def no_store() -> EngineError:
+    """The error that what needs a store was asked of an engine without one."""
     return EngineError(ErrorClass.INVALID_REQUEST, "no_store", "There is no store.", remedy="Open one with --data-dir.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.config import Priority
 from engine.errors import EngineError
+from engine.events import Taught
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.catalogue import escalated
@@ -31,6 +32,8 @@ class RunServices:
     capabilities: Mapping[str, frozenset[Capability]] = field(default_factory=dict)
     """Model -> what it can do."""
     history: tuple[tuple[str, str], ...] = ()
+    corrections: tuple[Taught, ...] = ()
+    """As recorded when the run began."""
     tools: ToolContext = field(default_factory=ToolContext)
     priority: Priority = "graph"
     """The class in which its model calls queue."""

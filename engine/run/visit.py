@@ -16,7 +16,7 @@ from engine.models.protocol import Capability, ChatRequest
 from engine.run import inner
 from engine.run.compensation import take_back
 from engine.run.effects import Effect
-from engine.run.frame import Frame
+from engine.run.frame import Frame, id_of
 from engine.run.limit import Limit, within
 from engine.run.operation import EffectJournal, Operation
 from engine.tools.policy import Approval, ApprovalRequest
@@ -68,6 +68,11 @@ class Visit:
     @property
     def history(self) -> Sequence[tuple[str, str]]:
         return self.frame.services.history
+
+    @property
+    def corrections(self) -> Sequence[ev.Taught]:
+        here = (self.graph.id, id_of(self.path))
+        return [each for each in self.frame.services.corrections if (each.graph, each.router) == here]
 
     @property
     def variables(self) -> Mapping[str, Any]:

@@ -78,6 +78,7 @@ _PROBES = (
     "SELECT max(id) FROM messages",
     "SELECT body FROM breakers",
     "SELECT count(*) FROM graph_revisions",
+    "SELECT count(*) FROM corrections",
 )
 """What every start reads: damage there is found while the file can still be moved aside."""
 
@@ -193,14 +194,17 @@ class Database:
         """Insert a group of event rows (a JSON array of arrays, in column order) in one atomic, durable statement."""
         await self.write(INSERT, (rows_json,))
 
-    async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    async def write(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Run one autocommit statement on the writing connection; it completes even if the caller is cancelled.
+
+        Returns:
+            The rows of its `RETURNING`.
 
         Raises:
             StoreError: the database does not take it.
         """
         try:
-            await asyncio.shield(self._writer.execute_fetchall(sql, parameters))
+            return list(await asyncio.shield(self._writer.execute_fetchall(sql, parameters)))
         except SQLITE_ERRORS as exc:
             raise store_error(exc, self.path) from exc
 

@@ -77,3 +77,26 @@ class RevisionRow:
     """Unix time in milliseconds of the latest run's begin."""
     runs: int
     """Runs that have begun with it, also those that are not kept any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRow:
+    """A question for which a person marked the right route."""
+
+    id: int
+    graph_id: str
+    """Of the graph that has the router; for one in a sub-graph, that of the sub-graph."""
+    router: str
+    """Id of the router's node."""
+    question: str
+    """Its beginning, where it was long."""
+    labels: tuple[str, ...]
+    """Names of the right routes."""
+    tx: str
+    """The transaction that was corrected; empty where there was none."""
+    number: int | None
+    """Its number; None where it is not here any more."""
+    created_ms: int
+    """Unix time in milliseconds."""
+    undone_ms: int | None
+    """When it was undone, or replaced by a later one for the same question; None while it counts."""

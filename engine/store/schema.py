@@ -193,13 +193,35 @@ WHEN new.kind = 'breaker_changed' AND new.breaker_key IS NOT NULL BEGIN
 END;
 """
 
+_V3 = """
+CREATE TABLE corrections (
+    id         INTEGER PRIMARY KEY,
+    graph_id   TEXT NOT NULL,
+    router     TEXT NOT NULL,
+    question   TEXT NOT NULL,
+    labels     TEXT NOT NULL,
+    tx         TEXT NOT NULL DEFAULT '',
+    created_ms INTEGER NOT NULL,
+    undone_ms  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX corrections_that_stand ON corrections (graph_id, router, question) WHERE undone_ms IS NULL;
+
+CREATE TRIGGER correction_replaced BEFORE INSERT ON corrections WHEN new.undone_ms IS NULL BEGIN
+    UPDATE corrections SET undone_ms = new.created_ms
+    WHERE graph_id = new.graph_id AND router = new.router AND question = new.question AND undone_ms IS NULL;
+END;
+"""
+
 ORIGIN_SINCE = 2
 """Schema version from which on transactions say where they come from."""
 
 REVISIONS_SINCE = 2
 """Schema version from which on there are `graph_revisions`."""
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+CORRECTIONS_SINCE = 3
+"""Schema version from which on there are `corrections`."""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """Script number n (from 1) brings a database from `user_version` n - 1 to n. One that was released is never changed."""
 
 VERSION = len(MIGRATIONS)
