@@ -151,6 +151,18 @@ SUITES = (
             *("unsound", "wrong_breakers"),
         ),
     ),
+    Suite(
+        "breakers",
+        "Circuit breakers",
+        "Random steps, each on a real breaker and on an independent reference that is compared afterwards: calls that "
+        "succeed, fail, are cancelled, hang beyond their lease or report too late, the wall clock set back an hour, "
+        "breakers set by hand, restarts from what was stored. And 1,000 callers at once before half-open breakers, "
+        "alone and through the real caller and its queue: no more than two probes at a time, and no breaker that stays "
+        "half-open.",
+        {"steps": 20_000, "crowds": 3},
+        {"steps": 1_000_000, "crowds": 50},
+        ("differences", "too_many_probes", "stuck"),
+    ),
     _tested(
         "refusing_store",
         "A store that is full or slow",
