@@ -218,15 +218,25 @@ def _why(role: Role, info: ModelInfo, candidates: int) -> str:
 
 
 def _find(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
+    info = find(name, installed)
+    if can_chat(info):
+        return info
+    raise ConfigurationError(
+        "embedding_only",
+        f"The model {info.name} only makes embeddings; it cannot answer.",
+        remedy=f"Name another one: {_names(name, installed)}.",
+    )
+
+
+def find(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
+    """The installed model of that name, whatever it can do.
+
+    Raises:
+        EngineError: NOT_FOUND; the remedy names those that there are.
+    """
     for info in installed:
         if same_model(info.name, name):
-            if can_chat(info):
-                return info
-            raise ConfigurationError(
-                "embedding_only",
-                f"The model {info.name} only makes embeddings; it cannot answer.",
-                remedy=f"Name another one: {_names(name, installed)}.",
-            )
+            return info
     fetch = f"With Ollama, `ollama pull {name}` fetches it."
     near = _names(name, installed)
     raise EngineError(

@@ -1,18 +1,19 @@
-"""`tinyllm-tui models`: what is installed, and which model answers for which role."""
+"""`tinyllm-tui models`: what is installed, which model answers for which role, and what a person does about it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
+from tinyllm_tui.cli.model_facts import model_json, models_engine, roles_json
+from tinyllm_tui.cli.model_pull import pull
+from tinyllm_tui.cli.model_remove import rm
+from tinyllm_tui.cli.model_show import show
+from tinyllm_tui.cli.model_use import use
 from tinyllm_tui.cli.options import common_options, load, setting_options
-
-if TYPE_CHECKING:
-    from engine.config import EngineConfig
-    from engine.models.protocol import ModelInfo
 
 
 @click.group()
@@ -27,31 +28,43 @@ def models() -> None:
 @click.pass_context
 def list_models(ctx: click.Context, as_json: bool) -> int:
     """The models of the backend that is used."""
-    config = load(ctx).settings.engine_config()
+    loaded = load(ctx)
 
     async def main() -> int:
-        kind, installed = await _installed(config)
-        rows = [model_json(info, kind) for info in installed]
+        async with models_engine(loaded) as eng:
+            kind = (await eng.backend()).kind
+            rows = [model_json(info, kind, await eng.library.endpoints_of(info.name)) for info in await eng.models()]
         if as_json:
             output.print_json(rows)
-            return 0
-        cells = [
-            [
-                str(row["name"]),
-                str(row["tier"]),
-                "-" if row["parameters_b"] is None else f"{row['parameters_b']:g}B",
-                "-" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e9:.1f} GB",
-                str(row["window"] or "-"),
-                str(row["quantization"] or "-"),
-                ", ".join(row["capabilities"]) or "-",
-            ]
-            for row in rows
-        ]
-        headings = ("MODEL", "TIER", "PARAMETERS", "SIZE", "WINDOW", "QUANTIZED", "CAN")
-        output.print_table(headings, cells, right=frozenset({2, 3, 4}))
+        else:
+            _print_models(rows)
         return 0
 
     return run_async(lambda _interrupt: main())
+
+
+def _print_models(rows: list[dict[str, Any]]) -> None:
+    from tinyllm_tui.model_words import file_size
+    from tinyllm_tui.words import parameters
+
+    several = len({name for row in rows for name in row["endpoints"]}) > 1
+    headings = ["MODEL", "TIER", "PARAMETERS", "SIZE", "WINDOW", "QUANTIZED", "LOADED"]
+    headings += ["ENDPOINT", "CAN"] if several else ["CAN"]
+    cells = []
+    for row in rows:
+        cell = [
+            str(row["name"]),
+            str(row["tier"]),
+            "-" if row["parameters_b"] is None else parameters(row["parameters_b"]),
+            file_size(row["size_bytes"]),
+            str(row["window"] or "-"),
+            str(row["quantization"] or "-"),
+            "yes" if row["loaded"] else "-",
+        ]
+        cells.append(
+            [*cell, *([", ".join(row["endpoints"])] if several else []), ", ".join(row["capabilities"]) or "-"]
+        )
+    output.print_table(headings, cells, right=frozenset({2, 3, 4}))
 
 
 @models.command()
@@ -61,11 +74,11 @@ def list_models(ctx: click.Context, as_json: bool) -> int:
 @click.pass_context
 def tiers(ctx: click.Context, as_json: bool) -> int:
     """The tiers, their roles, and the model that answers for each."""
-    config = load(ctx).settings.engine_config()
+    loaded = load(ctx)
 
     async def main() -> int:
-        kind, installed = await _installed(config)
-        rows = roles_json(installed, config)
+        async with models_engine(loaded) as eng:
+            kind, rows = (await eng.backend()).kind, roles_json(await eng.models(), eng.config)
         if as_json:
             output.print_json({"backend": kind, "roles": rows})
             return 0
@@ -76,45 +89,5 @@ def tiers(ctx: click.Context, as_json: bool) -> int:
     return run_async(lambda _interrupt: main())
 
 
-def model_json(info: ModelInfo, backend: str) -> dict[str, Any]:
-    """A model as `--json` prints it."""
-    from engine.models.catalogue import parameters_b, tier_of
-
-    return {
-        "name": info.name,
-        "backend": backend,
-        "tier": str(tier_of(info)),
-        "parameters_b": parameters_b(info),
-        "size_bytes": info.size_bytes,
-        "window": info.window,
-        "quantization": info.quantization,
-        "family": info.family,
-        "digest": info.digest,
-        "capabilities": sorted(info.capabilities),
-        "loaded": info.loaded,
-    }
-
-
-def roles_json(installed: list[ModelInfo], config: EngineConfig) -> list[dict[str, Any]]:
-    """The model for every role, as `--json` prints it; `model` is null where there is none, and `why` says why."""
-    from engine.errors import EngineError
-    from engine.models.catalogue import ROLES, resolve
-
-    rows: list[dict[str, Any]] = []
-    for role in ROLES.values():
-        row = {"role": role.name, "wanted_tier": str(role.tier), "for": role.tier.title, "model": None, "tier": None}
-        try:
-            found = resolve(f"@{role.name}", installed, overrides=config.roles, only=config.model)
-            rows.append(row | {"model": found.model, "tier": str(found.tier), "why": found.why})
-        except EngineError as error:
-            rows.append(row | {"why": str(error)})
-    return rows
-
-
-async def _installed(config: EngineConfig) -> tuple[str, list[ModelInfo]]:
-    """(kind of the backend, its models); nothing is recorded, and no model is started."""
-    from tinyllm_tui.cli.opening import telling
-
-    async with telling(config) as eng:
-        backend = await eng.backend()
-        return backend.kind, await eng.models()
+for _command in (pull, rm, show, use):
+    models.add_command(_command)
