@@ -38,9 +38,9 @@ def export_run(ctx: click.Context, transaction: str, file: Path, force: bool) ->
     async def work(eng: Engine) -> int:
         row = await eng.transaction(transaction)
         if str(file) == _STDIO:
-            await _print_lines(eng.export(row.tx))
+            await print_lines(eng.export(row.tx))
             return 0
-        size = await _write(eng.export(row.tx), file, force=force)
+        size = await write_lines(eng.export(row.tx), file, force=force)
         output.note(f"Wrote #{row.number} to {file} ({size} bytes). It holds everything that was recorded of the run.")
         return 0
 
@@ -93,7 +93,8 @@ def _open(file: Path) -> int:
         ) from error
 
 
-async def _print_lines(lines: AsyncIterator[bytes]) -> None:
+async def print_lines(lines: AsyncIterator[bytes]) -> None:
+    """Write lines to stdout as they are; on a terminal made harmless."""
     terminal = output.is_terminal(sys.stdout)
     async for line in lines:
         if terminal:
@@ -102,7 +103,7 @@ async def _print_lines(lines: AsyncIterator[bytes]) -> None:
             sys.stdout.buffer.write(line)
 
 
-async def _write(lines: AsyncIterator[bytes], file: Path, *, force: bool) -> int:
+async def write_lines(lines: AsyncIterator[bytes], file: Path, *, force: bool) -> int:
     """Write a private file that gets its name when it is whole; returns its size in bytes.
 
     Raises:
