@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import ConfigurationError
 from engine.graph.conditions import CHECKS, JUDGE, SCOPE_NAMES, compile_condition
 from engine.graph.inner_configs import AgentConfig
+from engine.graph.json_schema import flaw_of
 from engine.graph.problems import Location, Problem, choose_from, shorten
 from engine.graph.spec import (
     EntryConfig,
@@ -173,30 +174,6 @@ def check_schema(schema: dict[str, Any] | None, at: Location, owner: str) -> Ite
     """
     if schema is None:
         return
-    from jsonschema import SchemaError  # slow to import, and few graphs have a schema
-    from jsonschema.validators import validator_for
-
-    name = str(at[-1])
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        message = f"The `{name}` of {owner} refers to a schema elsewhere (`$ref`)."
-        yield _problem(at, message, "Put the schema under `$defs` and refer to it with `#/$defs/name`.")
-        return
-    try:
-        validator_for(schema).check_schema(schema)
-    except SchemaError as exc:
-        inside = ".".join(str(part) for part in exc.path)
-        detail = f"`{shorten(inside)}`: {shorten(exc.message, 120)}" if inside else shorten(exc.message, 120)
-        message = f"The `{name}` of {owner} is no valid JSON Schema: {detail}."
-        yield _problem((*at, *(part for part in exc.path)), message, "Correct the schema.")
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "$ref" and isinstance(inner, str):
-                yield inner
-            else:
-                yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
+    flaw = flaw_of(schema)
+    if flaw is not None:
+        yield _problem((*at, *flaw.at), f"The `{at[-1]}` of {owner} {flaw.problem}.", flaw.remedy)

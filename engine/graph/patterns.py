@@ -27,8 +27,13 @@ _BEYOND = re.compile(r"\(\?(?:R|[-+]?\d|&|P>|\(DEFINE|[A-Za-z0-9]*x)")
 _COUNTED = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 
-def compile_pattern(source: str, *, ignore_case: bool = False) -> regex.Pattern[str]:
-    """A pattern in the language of the `regex` package without recursion; `^` and `$` match at lines.
+def compile_pattern(source: str, *, ignore_case: bool = False, lines: bool = True) -> regex.Pattern[str]:
+    """A pattern in the language of the `regex` package without recursion.
+
+    Args:
+        source: the pattern.
+        ignore_case: letters match in either case.
+        lines: `^` and `$` match at lines; otherwise where the text begins and ends.
 
     Raises:
         EngineError: class INVALID_REQUEST, code `bad_pattern`.
@@ -46,7 +51,7 @@ def compile_pattern(source: str, *, ignore_case: bool = False) -> regex.Pattern[
         product *= max(int(low or 1), int(high or 1), 1)
     if product > MAX_REPEATS:
         raise _bad(source, "it repeats something too often")
-    flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
+    flags = (regex.MULTILINE if lines else 0) | (regex.IGNORECASE if ignore_case else 0)
     try:
         return regex.compile(source, flags, cache_pattern=False)
     except regex.error as exc:

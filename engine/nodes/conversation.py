@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
@@ -16,9 +16,8 @@ from engine.models.caller import ModelRound
 from engine.models.protocol import Capability, ChatMessage, ChatRequest
 from engine.models.tokens import json_tokens
 from engine.nodes.context import NodeContext
-from engine.nodes.entry import check_schema
-from engine.nodes.json_values import parse_json
 from engine.nodes.prompting import Prompting, question_of
+from engine.nodes.structured import as_text, correction, read_answer
 
 
 @dataclass(slots=True)
@@ -55,6 +54,8 @@ class Conversation:
         self._prompting = prompting
         self._prompt = prompt
         self._turns: list[Turn] = []
+        self._said = ""
+        """What the model wrote last; empty where its last call failed."""
 
     @staticmethod
     async def begin(ctx: NodeContext, message: Message, prompting: Prompting) -> Conversation:
@@ -107,17 +108,17 @@ class Conversation:
         """
         if error.error_class is not ErrorClass.INVALID_OUTPUT:
             raise error
-        self.note(f"Your last answer was not usable: {error.message}")
+        self.note(correction(error, self._said))
 
     def usable(self, answer: ModelRound) -> ModelRound:
-        """The answer, checked against the schema.
+        """The answer; where there is a schema, its text is the JSON that fulfils it, and nothing else.
 
         Raises:
             EngineError: invalid_output when it does not fulfil it.
         """
-        if self.schema is not None:
-            check_schema(_json_of(answer.text), self.schema, "The answer", ErrorClass.INVALID_OUTPUT)
-        return answer
+        if self.schema is None:
+            return answer
+        return replace(answer, text=as_text(answer, read_answer(answer, self.schema)))
 
     async def ask(
         self, *, tools: Sequence[dict[str, Any]] = (), schema: dict[str, Any] | None = None, stream: bool = True
@@ -161,6 +162,7 @@ class Conversation:
         )
         fallbacks = self._fallbacks("tools" if tools else "chat")
         self.calls += 1
+        self._said = ""
         try:
             answer = await ctx.chat(request, fallbacks=fallbacks, stream=stream and self._prompting.stream)
         except EngineError as error:
@@ -168,6 +170,7 @@ class Conversation:
                 raise
             ctx.observe(selection, selection.total * 2)  # the estimate was far off, and the next one will be better
             raise _TooLong(error, selection.total - 1 + reserve + definitions) from error
+        self._said = answer.text
         self.tokens += answer.prompt_tokens + answer.completion_tokens
         if answer.exact and answer.model == self.model:
             reported = max(answer.prompt_tokens - definitions, 1)
@@ -231,20 +234,3 @@ def to_messages(items: Sequence[ContextItem], special: dict[int, ChatMessage]) -
             messages.append(ChatMessage(item.role, item.text))
         joins = message is None
     return tuple(messages)
-
-
-def _json_of(text: str) -> Any:
-    """The JSON value of an answer, a surrounding code fence taken off.
-
-    Raises:
-        EngineError: invalid_output when it is none.
-    """
-    body = text.strip()
-    if body.startswith("```") and body.endswith("```"):
-        body = body.removesuffix("```").split("\n", 1)[-1]
-    return parse_json(
-        body,
-        code="answer_not_json",
-        message="The answer is not JSON.",
-        remedy="Raise max_tokens, or use a model that follows schemas.",
-    )

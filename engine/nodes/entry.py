@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import EngineError, ErrorClass
+from engine.graph.json_schema import check_schema
 from engine.graph.spec import EntryConfig, GraphSpec, TransformConfig
 from engine.message import Message, estimate_tokens
 from engine.nodes.context import NodeContext, Outcome
@@ -49,22 +49,3 @@ def _cuts(graph: GraphSpec) -> bool:
     configs = (node.config for node in graph.nodes)
     here = any(isinstance(each, TransformConfig) and each.operation in ("split", "truncate") for each in configs)
     return here or any(map(_cuts, graph.graphs.values()))
-
-
-def check_schema(value: Any, schema: Mapping[str, Any], what: str, error_class: ErrorClass) -> None:
-    """Check a JSON value against a JSON Schema.
-
-    Raises:
-        EngineError: of `error_class`, naming the place and the first problem.
-    """
-    import jsonschema  # heavy, and most graphs have no schema
-
-    problem = jsonschema.exceptions.best_match(jsonschema.validators.validator_for(schema)(schema).iter_errors(value))
-    if problem is not None:
-        place = ".".join(str(part) for part in problem.absolute_path)
-        raise EngineError(
-            error_class,
-            "schema_violated",
-            f"{what} does not fulfil its schema{f' at {place}' if place else ''}: {problem.message[:300]}.",
-            remedy="Change the value, or the schema in the graph.",
-        )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from engine.errors import ErrorClass
+from engine.graph.json_schema import check_schema
 from engine.graph.spec import ExitConfig
 from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
-from engine.nodes.entry import check_schema
 from engine.nodes.json_values import parse_json
 
 

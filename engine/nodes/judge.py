@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,9 +15,11 @@ from engine.graph.shipped import shipped_folder
 from engine.graph.spec import GateConfig, PromptSpec
 from engine.graph.templates import compile_template
 from engine.message import Message, estimate_tokens
+from engine.models.answered import ModelRound
 from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.context import NodeContext
 from engine.nodes.notes import one_line
+from engine.nodes.structured import correction, instruction, read_answer, values_in
 from engine.nodes.templates import fill, scope_of
 
 TOKENS = 256
@@ -44,7 +45,8 @@ VERDICT: Mapping[str, Any] = {
 """The schema of a verdict. The reason comes first: a grade that follows from it is better than one to be justified."""
 
 _SCORE = re.compile(
-    r"\b(?:score|grade|rating)\b\W{0,6}(?P<score>\d{1,3}(?:\.\d{1,6})?)(?:\s*/\s*(?P<best>\d{1,3}))?", re.IGNORECASE
+    r"\b(?:score|grade|rating)\b\W{0,6}(?P<score>\d{1,3}(?:\.\d{1,6})?)(?!\w|\.\d)(?:\s*/\s*(?P<best>\d{1,3}))?",
+    re.IGNORECASE,
 )
 
 
@@ -96,15 +98,16 @@ class Judge:
         if self._is_no_judge(ctx, message, model):
             return Verdict(True, f"{model} is too small to judge what it wrote itself")
         prompt = self._prompt(ctx)
-        share, correction, problem = 1.0, "", ""
+        share, remark, problem = 1.0, "", ""
         for _ in range(2):
-            request = await self._request(ctx, message, model, prompt, share, correction)
+            request = await self._request(ctx, message, model, prompt, share, remark)
             try:
                 answer = await ctx.chat(request, stream=False)
             except EngineError as error:
                 if error.error_class not in (ErrorClass.CONTEXT_OVERFLOW, ErrorClass.INVALID_OUTPUT):
                     return Verdict(True, f"the judge could not be asked ({error.code})", model=model)
                 problem = f"the judge gave no verdict ({error.code})"
+                remark = correction(error, "")
                 share = 0.4 if error.error_class is ErrorClass.CONTEXT_OVERFLOW else share
             else:
                 read = read_verdict(answer.text, best_of(request.schema))
@@ -112,7 +115,7 @@ class Judge:
                     score, reason = read
                     return Verdict(score >= self._config.pass_score, reason, score, answer.model)
                 problem = "the judge's verdict could not be read"
-            correction = "Your last answer was not usable. Answer with the JSON object alone."
+                remark = correction(_unreadable(answer, request.schema or {}), answer.text)
         return Verdict(True, problem, model=model)
 
     def _is_no_judge(self, ctx: NodeContext, message: Message, model: str) -> bool:
@@ -125,11 +128,10 @@ class Judge:
         return ctx.graph.prompts[name] if name in ctx.graph.prompts else shipped_prompt()
 
     async def _request(
-        self, ctx: NodeContext, message: Message, model: str, prompt: PromptSpec, share: float, correction: str
+        self, ctx: NodeContext, message: Message, model: str, prompt: PromptSpec, share: float, remark: str
     ) -> ChatRequest:
         schema = prompt.output_schema or dict(VERDICT)
-        form = f"Answer with JSON that fulfils this schema: {json.dumps(schema, ensure_ascii=False)}"
-        messages = [ChatMessage("system", f"{prompt.system.strip()}\n{form}".strip())]
+        messages = [ChatMessage("system", f"{prompt.system.strip()}\n{instruction(schema)}".strip())]
         for example in prompt.examples:
             messages += [ChatMessage("user", example.user), ChatMessage("assistant", example.assistant)]
         window = ctx.window_of(model)
@@ -142,7 +144,7 @@ class Judge:
         text = await fill(template, scope)
         if "content" not in template.names:
             text = f"The answer:\n{scope['content']}\n\n{text}"
-        messages.append(ChatMessage("user", f"{text}\n\n{correction}".strip()))
+        messages.append(ChatMessage("user", f"{text}\n\n{remark}".strip()))
         return ChatRequest(model=model, messages=tuple(messages), max_tokens=tokens, window=window, schema=schema)
 
 
@@ -181,7 +183,8 @@ def read_verdict(text: str, best: float) -> tuple[float, str] | None:
         best: the best grade.
     """
     text = text[:MAX_READ]
-    found = _json_object(text)
+    objects = (value for value in values_in(text) if isinstance(value, dict))
+    found = next((each for each in objects if "score" in each), None)
     if found is not None:
         score = _score_of(found.get("score"), best)
         reason = found.get("reason")
@@ -193,17 +196,13 @@ def read_verdict(text: str, best: float) -> tuple[float, str] | None:
     return (score, "") if (score := grades.pop()) is not None else None
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
-    """The first JSON object with a `score` in a text."""
-    decoder = json.JSONDecoder()
-    for match in list(re.finditer(r"\{", text))[:20]:
-        try:
-            value, _ = decoder.raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and "score" in value:
-            return value
-    return None
+def _unreadable(answer: ModelRound, schema: Mapping[str, Any]) -> EngineError:
+    """What is wrong with a verdict without a grade."""
+    try:
+        read_answer(answer, schema)
+    except EngineError as error:
+        return error
+    return EngineError(ErrorClass.INVALID_OUTPUT, "no_grade", "It has no `score` that can be read as a grade.")
 
 
 def _score_of(value: Any, best: float) -> float | None:

@@ -30,9 +30,17 @@ def object_at(text: str, start: int) -> tuple[dict[str, Any], int]:
     """
     if text[start : start + 1] != "{":
         raise NotJson("no object")
+    return value_at(text, start)
+
+
+def value_at(text: str, start: int) -> tuple[Any, int]:
+    """The value that begins at `text[start]`, and where it ends.
+
+    Raises:
+        NotJson: there is none, or it is nested too deeply, or too large.
+    """
     reader = _Reader(text)
-    found: dict[str, Any] = reader.value(start, 0)
-    return found, reader.end
+    return reader.value(start, 0), reader.end
 
 
 class _Reader:

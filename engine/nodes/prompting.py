@@ -3,7 +3,6 @@ what stands for the question."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from engine.graph.inner_configs import AgentConfig
@@ -13,6 +12,7 @@ from engine.memory.context import ContextSelection
 from engine.message import Message, MessageKind
 from engine.nodes.context import NodeContext
 from engine.nodes.notes import words_of
+from engine.nodes.structured import instruction
 from engine.nodes.templates import fill, scope_of
 
 
@@ -57,8 +57,7 @@ class Prompting:
         """Add everything up to the question, and the notes of retries, to an empty selection."""
         system = prompt.system.strip()
         if prompt.output_schema is not None:
-            schema = json.dumps(prompt.output_schema, ensure_ascii=False)
-            system = f"{system}\nAnswer with JSON that fulfils this schema: {schema}".strip()
+            system = f"{system}\n{instruction(prompt.output_schema)}".strip()
         if system:
             selection.add(MessageKind.SYSTEM, "system", system, pinned=True)
         for example in prompt.examples:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import EngineError, ErrorClass
 from engine.models.caller import ModelRound
-from engine.nodes.loose_json import NotJson, object_at
+from engine.nodes.structured import values_in
 from engine.nodes.tool_calls import Call
 
 
@@ -45,11 +45,8 @@ def choice_in(answer: ModelRound, offered: Collection[str]) -> Call | ModelRound
     Raises:
         EngineError: invalid_output when it is no such form.
     """
-    text = answer.text
-    try:
-        form, _ = object_at(text, max(text.find("{"), 0))
-    except NotJson:
-        form = {}
+    forms = (value for value in values_in(answer.text) if isinstance(value, dict))
+    form = next((each for each in forms if "tool" in each or "answer" in each), {})
     tool, arguments = form.get("tool"), form.get("arguments")
     if isinstance(tool, str) and tool != "answer":
         return Call(tool, arguments if isinstance(arguments, dict) else {})
