@@ -11,7 +11,7 @@ from typing import Literal
 
 UNITS = {
     "us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "KB": 1e3, "MB": 1e6, "x": 1.0, "runs/s": 1.0, "tasks": 1.0,
-    "commits": 1.0, "syncs": 1.0,
+    "commits": 1.0, "syncs": 1.0, "tok/s": 1.0,
 }  # fmt: skip
 """Unit -> what one of it is in the unit in which samples are taken (seconds, bytes, or a plain number)."""
 

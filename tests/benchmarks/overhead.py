@@ -20,13 +20,13 @@ from tests.benchmarks.measure import Figure, alternate_async, spread
 BUDGET = 0.03
 """More wall time, as a share of that without transactions."""
 QUESTION = "Tell me a very long story about a river."
-TOKENS = 64
+TOKENS = 48
 """Of each answer."""
 WHAT = "transactions and durable store, on a run with the embedded model"
 
 
 def run(short: bool) -> list[Figure]:
-    return asyncio.run(_figures(1 if short else 21, 8 if short else TOKENS))
+    return asyncio.run(_figures(1 if short else 7, 8 if short else TOKENS))
 
 
 def answering_plan(tokens: int) -> Plan:

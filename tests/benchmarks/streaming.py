@@ -7,7 +7,7 @@ from tests.benchmarks.terminal import Stage, stages
 
 
 def run(short: bool) -> list[Figure]:
-    rounds, seconds = (1, 0.5) if short else (5, 8.0)
+    rounds, seconds = (1, 0.5) if short else (3, 4.0)
     with stages("cockpit", "bare") as (cockpit, bare):
 
         def share(stage: Stage, do: str, length: float) -> float:

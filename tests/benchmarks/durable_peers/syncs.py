@@ -31,7 +31,7 @@ def syncs_per_step(contender: Contender, steps: int) -> float:
 def _syncs_of(contender: Contender, size: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace"
-        watched = ["strace", "-f", "-qq", "-o", f"{trace}", "-e", "trace=fsync,fdatasync"]
+        watched = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", f"{trace}", "-e", "trace=fsync,fdatasync"]
         program = [sys.executable, "-m", __name__, contender.label, contender.way, f"{size}"]
         done = subprocess.run([*watched, *program], capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
