@@ -155,11 +155,16 @@ class RouteDecided(Body):
     route: str
     """Name of the route taken: a label, or labels joined with `+` for a compound route."""
     stage: str
-    """The stage that decided: rule, classifier, model or default."""
+    """The stage that decided: correction, rule, embedding, words, model or default; `classifier` was words once."""
     scores: dict[str, float] = field(default_factory=dict)
+    """Every label's score, 0 to 1."""
     stages: tuple[tuple[str, int], ...] = ()
     """(stage, microseconds) of every stage that was asked."""
     reason: str = ""
+    nearest: tuple[tuple[str, float, str], ...] = ()
+    """(utterance, cosine, its labels joined with `+`): those that are most like the question, the nearest first."""
+    note: str = ""
+    """Why a stage was weaker than it might have been, or could say nothing."""
 
 
 @dataclass(frozen=True, slots=True)

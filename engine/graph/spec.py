@@ -61,7 +61,8 @@ class CompoundRouteSpec(Strict):
 
 class RouterConfig(NodeConfig):
     """Finds what a question is about, and sends it to the node for that: by explicit rules, by a classifier that is
-    learnt from the routes' `utterances`, by a capable model, and else to the default route."""
+    learnt from the routes' `utterances` (by embeddings, or by words where no model makes them), by a capable model, and
+    else to the default route."""
 
     model: str = Field(default="@router", description="model or role for the model stage")
     prompt_id: str | None = Field(
@@ -81,8 +82,17 @@ class RouterConfig(NodeConfig):
         default=False,
         description="with several labels and no compound route for them: all their routes at once, in parallel",
     )
-    method: Literal["auto", "rules", "model"] = Field(
-        default="auto", description="auto: rules, then the classifier, then a capable model, then the default route"
+    margin: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="the classifier is sure when the best score is so much over `confidence_threshold`, and, without"
+        " multi_label, so much over the second; where it is not, a capable model is asked, if there is one",
+    )
+    method: Literal["auto", "rules", "embedding", "model"] = Field(
+        default="auto",
+        description="auto: rules, then the classifier, then a capable model where that is not sure, then the default"
+        " route. rules, embedding (rules and classifier) and model: without the others",
     )
 
 

@@ -229,6 +229,15 @@ class Pool:
         times = self._times.get(model)
         return statistics.median(times) if times else unknown
 
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text, made where the model is.
+
+        Raises:
+            EngineError: it cannot be done.
+        """
+        endpoint = self.having(model)[0]
+        return await endpoint.backend.embed(self.own_name(endpoint.name, model), texts)
+
     async def aclose(self) -> None:
         """Close every backend."""
         for endpoint in self.endpoints:

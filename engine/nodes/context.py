@@ -13,6 +13,7 @@ from engine.memory.context import ContextSelection
 from engine.message import Message
 from engine.models.caller import ModelRound
 from engine.models.protocol import Capability, ChatRequest
+from engine.routing.embedder import Embedder
 from engine.tools.policy import Approval, ApprovalRequest
 from engine.tools.protocol import ToolContext
 
@@ -67,6 +68,10 @@ class NodeContext(Protocol):
     def corrections(self) -> Sequence[Taught]:
         """What people said about the routes of questions at this router, the oldest first; as recorded when the run
         began. A route that it names may be gone from the graph since."""
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes the embeddings that routes are learnt from; None where no installed model makes any."""
 
     @property
     def inputs(self) -> Mapping[str, Any]: ...

@@ -1,11 +1,11 @@
 """Router: finds the labels of a question by a cascade of stages and picks the route that covers them best.
 
-Stages, in order: explicit rules, a classifier learnt from the routes' utterances, a capable model, the default route.
+Stages, in order: explicit rules; a classifier learnt from the routes' utterances, by embeddings or else by words; a
+capable model, where the classifier is not sure; the default route.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -18,11 +18,13 @@ from engine.graph.spec import RouterConfig, RouteSpec
 from engine.graph.templates import ROUTES, compile_template
 from engine.message import Message
 from engine.models.protocol import ChatMessage, ChatRequest
-from engine.nodes.classifier import Classifier, routing_examples
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.notes import words_of
 from engine.nodes.route_rules import match_rule
 from engine.nodes.templates import fill, scope_of
+from engine.routing.classifier import Neighbour
+from engine.routing.examples import Example, beginning, content_hash, examples_of
+from engine.routing.judging import Judged, is_sure, judge, over
 
 MODEL_TOKENS = 64
 """Tokens that the model stage may answer with: an object with a few labels."""
@@ -44,6 +46,10 @@ class _Found:
     """The question without a command that chose the route; empty where it is the question itself."""
     times: list[tuple[str, int]] = field(default_factory=list)
     """(stage, microseconds)."""
+    nearest: list[Neighbour] = field(default_factory=list)
+    """The utterances that are most like the question."""
+    note: str = ""
+    """Why a stage was weaker than it might have been, or could say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class RouterNode:
                 scores=found.scores,
                 stages=tuple(found.times),
                 reason=choice.reason,
+                nearest=tuple((each.text, each.similarity, "+".join(each.labels)) for each in found.nearest),
+                note=found.note,
             )
         )
         data: dict[str, Any] = {
@@ -101,13 +109,23 @@ class RouterNode:
     async def _find(self, ctx: NodeContext, message: Message) -> _Found:
         found, question = _Found(), message.content
         method = self._config.method
-        if method != "model" and self._by_rule(found, question):
+        if self._by_correction(found, ctx, question) or (method != "model" and self._by_rule(found, question)):
             return found
-        if method == "auto" and await self._by_classifier(ctx, found, question):
-            return found
-        if method != "rules":
+        sure = method in {"auto", "embedding"} and await self._by_classifier(ctx, found, question)
+        if method == "model" or (method == "auto" and not sure and beginning(question)):
             await self._by_model(ctx, found, message)
         return found
+
+    def _by_correction(self, found: _Found, ctx: NodeContext, question: str) -> bool:
+        """What a person said of this very question; the latest counts."""
+        started = time.perf_counter_ns()
+        asked = _squeezed(question)
+        said = next((each for each in reversed(_corrections(ctx)) if _squeezed(each.text) == asked), None)
+        labels = [] if said is None else [name for name in self._routes if name in said.labels]
+        if labels:
+            found.scores = dict.fromkeys(labels, 1.0)
+            found.times.append(("correction", _micros(started)))
+        return self._take(found, labels, "correction")
 
     def _by_rule(self, found: _Found, question: str) -> bool:
         started = time.perf_counter_ns()
@@ -122,23 +140,26 @@ class RouterNode:
         return True
 
     async def _by_classifier(self, ctx: NodeContext, found: _Found, question: str) -> bool:
-        examples = routing_examples(self._config)
-        if len(examples) < 2:
+        """Take the labels that the classifier finds; whether it is sure of them."""
+        if not any(route.utterances for route in self._config.routes):
             return False
-        started = time.perf_counter_ns()
+        examples = examples_of(self._config, _corrections(ctx))
 
-        async def classify() -> dict[str, float]:
-            # the first call of a graph trains: too long for the event loop
-            return await asyncio.to_thread(lambda: Classifier.train(examples).scores(question))
+        async def classify() -> dict[str, Any]:
+            return (await judge(examples, question, ctx.embedder)).as_json()
 
-        scores: dict[str, float] = await ctx.op(
-            "classify", {"question": question, "labels": sorted(examples)}, classify
-        )
-        found.times.append(("classifier", _micros(started)))
-        found.scores = {label: round(score, 4) for label, score in scores.items()}
-        return self._take(
-            found, [n for n, score in scores.items() if score >= self._config.confidence_threshold], "classifier"
-        )
+        asked = {"question": beginning(question), "examples": content_hash(examples)}
+        judged = Judged.from_json(await ctx.op("classify", asked, classify))
+        found.times += judged.micros
+        found.scores, found.nearest, found.note = judged.scores, judged.nearest, judged.note
+        config = self._config
+        self._take(found, over(judged.scores, config.confidence_threshold, self._most), judged.stage)
+        return is_sure(judged.scores, config.confidence_threshold, config.margin, several=config.multi_label)
+
+    @property
+    def _most(self) -> int:
+        """Labels that a question may have."""
+        return self._config.max_labels if self._config.multi_label else 1
 
     async def _by_model(self, ctx: NodeContext, found: _Found, message: Message) -> bool:
         """Ask a model, where one that can be trusted with it is there (or the graph insists)."""
@@ -166,8 +187,7 @@ class RouterNode:
     def _take(self, found: _Found, labels: list[str], stage: str) -> bool:
         if not labels:
             return False
-        limit = self._config.max_labels if self._config.multi_label else 1
-        found.labels = sorted(labels, key=lambda name: -found.scores.get(name, 1.0))[:limit]
+        found.labels = sorted(labels, key=lambda name: -found.scores.get(name, 1.0))[: self._most]
         found.stage = stage
         return True
 
@@ -206,11 +226,10 @@ class RouterNode:
         return messages
 
     def _schema(self) -> dict[str, Any]:
-        most = self._config.max_labels if self._config.multi_label else 1
         names = {"type": "string", "enum": list(self._routes)}
         return {
             "type": "object",
-            "properties": {"labels": {"type": "array", "items": names, "minItems": 1, "maxItems": most}},
+            "properties": {"labels": {"type": "array", "items": names, "minItems": 1, "maxItems": self._most}},
             "required": ["labels"],
             "additionalProperties": False,
         }
@@ -237,7 +256,16 @@ class RouterNode:
             for c in wanted
             if c not in open_to
         ]
+        if not found.labels:
+            why.insert(0, self._nothing_found(found))
         return replace(best, reason=", ".join(why))
+
+    def _nothing_found(self, found: _Found) -> str:
+        """Why the default route is taken."""
+        if not found.scores:
+            return found.note or "no stage found a label"
+        label, score = max(found.scores.items(), key=lambda each: each[1])
+        return f"no score reaches {self._config.confidence_threshold:g}; the best is {score:.2f} for {label}"
 
     def _all_at_once(self, found: _Found, open_to: list[_Choice], excluded: frozenset[str]) -> _Choice | None:
         """The routes of all labels in parallel; None where that is not wanted, not possible, or was refused before."""
@@ -266,6 +294,14 @@ class RouterNode:
             choice = _Choice(route.name, (route.target,)) if route else _Choice(default, (default,))
             chosen += [] if any(c.targets == choice.targets for c in chosen) else [choice]
         return chosen
+
+
+def _corrections(ctx: NodeContext) -> list[Example]:
+    return [Example(each.question, frozenset(each.labels)) for each in ctx.corrections]
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(beginning(text).casefold().split())
 
 
 def _labels_of(text: str, routes: Mapping[str, RouteSpec]) -> list[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.models.tokens import json_tokens
-from engine.nodes.classifier import Classifier
 from engine.nodes.context import NodeContext
 from engine.nodes.tool_calls import Call
 from engine.nodes.tool_examples import EXAMPLES
 from engine.nodes.tool_rules import calls_by_rule
 from engine.nodes.toolbox import Toolbox
+from engine.routing.classifier import word_classifier
 from engine.tools.protocol import Tool, definition
 
 MOST_OFFERED = 5
@@ -88,7 +88,7 @@ async def likelihoods(ctx: NodeContext, tools: Mapping[str, Tool], question: str
 
     async def classify() -> dict[str, float]:
         # the first call of a graph trains: too long for the event loop
-        return await asyncio.to_thread(lambda: Classifier.train(examples).scores(question))
+        return await asyncio.to_thread(lambda: word_classifier(examples).scores(question))
 
     scores: dict[str, float] = await ctx.op("choose tools", {"question": question, "tools": sorted(tools)}, classify)
     return scores

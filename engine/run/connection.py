@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from engine.config import EngineConfig
 from engine.events import BackendChanged, Body
+from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
 from engine.models.answer_cache import AnswerCache
 from engine.models.caller import ModelCaller
@@ -15,6 +16,8 @@ from engine.models.detect import choose_backend
 from engine.models.endpoints import find_endpoints
 from engine.models.pool import Pool
 from engine.models.protocol import ModelBackend
+from engine.routing.embedder import Embedder, Embeddings
+from engine.routing.examples import examples_of, learning
 from engine.run.resolution import ModelDirectory
 
 
@@ -25,11 +28,30 @@ class Connected:
     pool: Pool
     directory: ModelDirectory
     caller: ModelCaller
+    embeddings: Embeddings
 
     @property
     def backend(self) -> ModelBackend:
         """The one that is meant where only one can be."""
         return self.pool.first
+
+    async def embedder(self, graph: GraphSpec) -> Embedder | None:
+        """What makes embeddings for the routers of a graph; None where none of them learns, or no model makes any.
+
+        Raises:
+            EngineError: the installed models cannot be asked for.
+        """
+        return await self.embeddings.embedder(await self.directory.installed()) if learning(graph) else None
+
+    async def warm(self, graph: GraphSpec) -> None:
+        """Make ready in the background what the routers of a graph need, so that the first question does not wait.
+
+        Raises:
+            EngineError: the installed models cannot be asked for.
+        """
+        embedder = await self.embedder(graph)
+        if embedder is not None:
+            embedder.warm([examples_of(config) for config in learning(graph)])
 
 
 class Connection:
@@ -57,7 +79,7 @@ class Connection:
                 pool = Pool(endpoints, self._breakers, emit=self._heard)
                 cache = AnswerCache(self._config.cache_ttl_s, self._config.cache_max_mb * 1_000_000)
                 caller = ModelCaller(pool, self._config.retry, cache=cache)
-                self._connected = Connected(pool, ModelDirectory(pool), caller)
+                self._connected = Connected(pool, ModelDirectory(pool), caller, Embeddings(pool))
             return self._connected
 
     def forget_models(self) -> None:
@@ -73,5 +95,6 @@ class Connection:
 
     async def aclose(self) -> None:
         if self._connected is not None:
+            await self._connected.embeddings.aclose()
             await self._connected.pool.aclose()
             self._connected = None

@@ -15,6 +15,7 @@ from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
 from engine.message import estimate_tokens
+from engine.routing.embedder import Embedder
 from engine.run.compensation import forget_copies, settle_unfinished, take_back
 from engine.run.connection import Connected, Connection
 from engine.run.executor import Executor, executor_of_run
@@ -76,6 +77,7 @@ class _Prepared:
     resolved: Resolved = field(default_factory=Resolved)
     history: tuple[tuple[str, str], ...] = ()
     corrections: tuple[ev.Taught, ...] = ()
+    embedder: Embedder | None = None
 
 
 class Driver:
@@ -166,19 +168,21 @@ class Driver:
         resolved = await resolve_models(found.plan.graph, connected.directory, config)
         resolved.models.update(begin.models)
         resolved.windows.update(begin.windows)
-        return _Prepared(connected, resolved, begin.history, begin.corrections)
+        embedder = await connected.embedder(found.plan.graph)
+        return _Prepared(connected, resolved, begin.history, begin.corrections, embedder)
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
-        resolved = Resolved()
+        resolved, embedder = Resolved(), None
         if any(references(asked.plan.graph)):
             connected = await self._connection.get()
             config = self._config
             if asked.model is not None:
                 config = config.model_copy(update={"model": asked.model, "roles": {}})
             resolved = await resolve_models(asked.plan.graph, connected.directory, config)
+            embedder = await connected.embedder(asked.plan.graph)
         history = asked.history if asked.history is not None else await self._history(asked.session, resolved)
-        return _Prepared(connected, resolved, history, await self._taught(asked.plan.graph))
+        return _Prepared(connected, resolved, history, await self._taught(asked.plan.graph), embedder)
 
     async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
         """The session's latest turns, as far as any model of the run could take them."""
@@ -229,6 +233,7 @@ class Driver:
             capabilities=resolved.capabilities,
             history=prepared.history,
             corrections=prepared.corrections,
+            embedder=prepared.embedder,
             priority=job.priority,
             approver=job.approver,
             tools=self._tools,

@@ -185,7 +185,9 @@ class Engine(Teaching):
         """
         try:
             connected = await self._connection.get()
-            return (await resolve_models(graph, connected.directory, self.config)).models
+            models = (await resolve_models(graph, connected.directory, self.config)).models
+            await connected.warm(graph)
+            return models
         except EngineError as error:
             self._emit(
                 ev.BackendChanged(

@@ -12,6 +12,7 @@ from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.catalogue import escalated
 from engine.models.protocol import Capability
+from engine.routing.embedder import Embedder
 from engine.tools.policy import Approver
 from engine.tools.protocol import ToolContext
 
@@ -34,6 +35,8 @@ class RunServices:
     history: tuple[tuple[str, str], ...] = ()
     corrections: tuple[Taught, ...] = ()
     """As recorded when the run began."""
+    embedder: Embedder | None = None
+    """What makes the embeddings that routes are learnt from."""
     tools: ToolContext = field(default_factory=ToolContext)
     priority: Priority = "graph"
     """The class in which its model calls queue."""

@@ -13,6 +13,7 @@ from engine.memory.context import ContextSelection
 from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import Capability, ChatRequest
+from engine.routing.embedder import Embedder
 from engine.run import inner
 from engine.run.compensation import take_back
 from engine.run.effects import Effect
@@ -73,6 +74,10 @@ class Visit:
     def corrections(self) -> Sequence[ev.Taught]:
         here = (self.graph.id, id_of(self.path))
         return [each for each in self.frame.services.corrections if (each.graph, each.router) == here]
+
+    @property
+    def embedder(self) -> Embedder | None:
+        return self.frame.services.embedder
 
     @property
     def variables(self) -> Mapping[str, Any]:

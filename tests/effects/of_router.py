@@ -72,6 +72,10 @@ def _stage(seen: Seen) -> tuple[str, str]:
     return decided.stage, decided.route
 
 
+def _stages(seen: Seen) -> list[str]:
+    return [stage for stage, _ in seen.ran.all(ev.RouteDecided)[0].stages]
+
+
 def _described(seen: Seen) -> bool:
     return "a: for programs" in system(seen)
 
@@ -93,13 +97,15 @@ CASES: tuple[Case, ...] = (
          see=answer, question="1+1"),
     case("router.compound_routes", by_model(), ([], "a"), ([AB], "a+b"), see=route, **TWO),
     case("router.default_route", routed(), ("d", "D: Why?"), ("a", "A: Why?"), (None, "error no_route"), see=answer),
-    case("router.confidence_threshold", learnt(), (0.1, ("classifier", "a")), (1.0, ("default", "d")), see=_stage,
+    case("router.confidence_threshold", learnt(), (0.1, ("words", "a")), (1.0, ("default", "d")), see=_stage,
          question=CODE[0]),
     case("router.multi_label", routed(method="model"), (False, ("a",)), (True, ("a", "b")), see=_found, **TWO),
     case("router.max_labels", by_model(), (1, ("a",)), (2, ("a", "b")), see=_found, **TWO),
     case("router.fanout_enabled", by_model(), (False, "A: Why?"), (True, "A: Why? B: Why?"), see=answer, **TWO),
-    case("router.method", learnt(), ("auto", ("classifier", "a")), ("rules", ("default", "d")),
-         ("model", ("model", "b")), see=_stage, question=CODE[0], **labelled("b")),
+    case("router.margin", learnt(), (0.0, ("words", "a")), (1.0, ("model", "b")), see=_stage, question=CODE[0],
+         **labelled("b")),
+    case("router.method", learnt(margin=1.0), ("auto", ["rule", "words", "model"]), ("rules", ["rule"]),
+         ("embedding", ["rule", "words"]), ("model", ["model"]), see=_stages, question=CODE[0], **labelled("b")),
     case("RouteSpec.name", routed(), ("a", "A: tell me"), ("z", "D: /a tell me"), see=answer, question="/a tell me",
          inside=("routes", 0)),
     case("RouteSpec.description", by_model(), ("", False), ("for programs", True), see=_described,
@@ -112,7 +118,7 @@ CASES: tuple[Case, ...] = (
          inside=("routes", 0)),
     case("RouteSpec.domains (arithmetic)", routed(), ([], "d"), (["arithmetic"], "a"), see=route, question="2*3",
          inside=("routes", 0)),
-    case("RouteSpec.utterances", learnt(), (CODE, ("classifier", "a")), ([], ("default", "d")), see=_stage,
+    case("RouteSpec.utterances", learnt(), (CODE, ("words", "a")), ([], ("default", "d")), see=_stage,
          question=CODE[0], inside=("routes", 0)),
     case("CompoundRouteSpec.domains", by_model(compound_routes=[AB]), (["a", "b"], "a+b"), (["a", "c"], "a"), see=route,
          inside=("compound_routes", 0), **TWO),

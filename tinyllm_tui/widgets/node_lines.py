@@ -6,18 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.events import GateDecided, RouteDecided
+from engine.events import GateDecided
 from engine.view import AttemptView, NodeView, OpView, View, VisitView
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.op_lines import arguments_words, op_state
-from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, short_duration, speed, wrapped
+from tinyllm_tui.widgets.route_lines import route_lines
+from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, speed, wrapped
 
 _VISITS = 5
 """Visits that are shown; the latest ones."""
 _ROWS = 40
 """Rows of one text that are shown."""
-_SCORES = 6
-"""Scores of a router that are shown; the best ones."""
 _TEXT = 8_000
 """Characters of one text that are looked at."""
 
@@ -91,7 +90,7 @@ def _visits(node: NodeView, now_ms: float, width: int, signs: Glyphs) -> Iterato
 
 def _visit(visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:
     if visit.route is not None:
-        yield from _route(visit.route, width, signs)
+        yield from route_lines(visit.route, width, signs)
     if visit.gate is not None:
         yield from _gate(visit.gate, width, signs)
     steps: list[AttemptView | OpView] = [*visit.attempts, *visit.ops]
@@ -106,17 +105,6 @@ def _visit(visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterat
             yield from _fact("remedy", visit.error.remedy, width)
     if visit.output and not (visit.attempts and visit.attempts[-1].text == visit.output):
         yield from _text("output", visit.output, width)
-
-
-def _route(route: RouteDecided, width: int, signs: Glyphs) -> Iterator[Line]:
-    why = f" ({route.reason})" if route.reason else ""
-    yield from _fact("route", f"{route.route} by {route.stage}{why}, to {route.target}", width)
-    if route.scores:
-        best = sorted(route.scores.items(), key=lambda each: -each[1])[:_SCORES]
-        yield from _fact("scores", f" {signs.dot} ".join(f"{name} {score:.2f}" for name, score in best), width)
-    if route.stages:
-        stages = (f"{name} {short_duration(micros / 1000)}" for name, micros in route.stages)
-        yield from _fact("asked", f" {signs.dot} ".join(stages), width)
 
 
 def _gate(gate: GateDecided, width: int, signs: Glyphs) -> Iterator[Line]:
