@@ -15,6 +15,7 @@ from tests.tui.test_cockpit import app_of, ask, text_of, until
 from tinyllm_tui.screens.node_details import NodeScreen
 from tinyllm_tui.widgets.node_lines import node_lines
 from tinyllm_tui.widgets.op_lines import trace_lines
+from tinyllm_tui.widgets.route_lines import route_lines
 from tinyllm_tui.words import ASCII, UNICODE, Glyphs, node_detail, plain
 
 
@@ -215,13 +216,36 @@ def test_a_judges_grade_stands_in_the_graph_and_with_its_checks_in_the_details()
         assert words in text
 
 
-def test_the_scores_of_a_route_stand_in_its_details_the_best_first() -> None:
-    route = ev.RouteDecided(
-        path="r", visit=1, labels=("math",), target="math", route="math", stage="classifier",
-        scores={"code": 0.1, "math": 0.912}, stages=(("rule", 20), ("classifier", 70_000)),
-    )  # fmt: skip
-    node = NodeView("r", "router", "Router", "ok", [VisitView(1, 0, state="ok", route=route)])
-    text = " ".join(plain(line) for line in node_lines(View(nodes={"r": node}), "r", 0, 80))
-    assert "math by classifier, to math" in text
-    assert "scores math 0.91 · code 0.10" in text
-    assert "asked rule <1 ms · classifier 70 ms" in text
+ROUTED = ev.RouteDecided(
+    path="r", visit=1, labels=("math",), target="math", route="math", stage="embedding",
+    scores={"code": 0.1, "math": 0.912, "[/nope]\x1b[31m": 0.04}, stages=(("rule", 20), ("embedding", 70_000)),
+    nearest=(("What is 7 + 5?", 0.83, "math"), ("Sum\x1b[2J a list\nin Python", 0.51, "code+math")),
+    note="no installed model makes embeddings",
+)  # fmt: skip
+
+
+def test_every_label_of_a_route_has_a_bar_and_a_figure_in_its_details_the_best_first() -> None:
+    node = NodeView("r", "router", "Router", "ok", [VisitView(1, 0, state="ok", route=ROUTED)])
+    lines = [plain(line) for line in node_lines(View(nodes={"r": node}), "r", 0, 80)]
+    text = "\n".join(lines)
+    assert "math by embedding, to math" in text
+    scores = lines[lines.index("  scores") + 1 :][:3]
+    assert [line.split()[-1] for line in scores] == ["0.91", "0.10", "0.04"]
+    assert [line.count("█") for line in scores] == [22, 2, 1]
+    assert "✓ math" in scores[0]
+    assert "✓" not in scores[1]
+    assert " 0.83 math  What is 7 + 5?" in text
+    assert " 0.51 code+math  Sum a list in Python" in text
+    assert "asked rule <1 ms · embedding 70 ms" in text
+    assert "note no installed model makes embeddings" in text
+
+
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+@pytest.mark.parametrize("width", [24, 60, 110])
+def test_a_routers_decision_fits_whatever_the_width_and_shows_nothing_that_a_terminal_would_obey(
+    width: int, signs: Glyphs
+) -> None:
+    lines = [plain(line) for line in route_lines(ROUTED, width, signs)]
+    assert max(cell_len(line) for line in lines) <= width
+    assert "\x1b" not in "".join(lines)
+    assert signs is UNICODE or "".join(lines).isascii()

@@ -8,7 +8,12 @@ from engine import events as ev
 from engine.run.result import Result
 from engine.view import TimelineEntry, View, apply
 from tinyllm_tui.cli.output import one_line
+from tinyllm_tui.widgets.route_lines import route_lines
+from tinyllm_tui.words import ASCII, plain
 
+_INDENT = " " * 12
+_WIDTH = 108
+"""Columns of what stands below a step."""
 _SIGNS = {
     "info": " ",
     "start": ">",
@@ -75,6 +80,9 @@ class Trace:
         for entry in self._view.timeline[self._printed :]:
             self._write(timeline_line(entry, width))
         self._printed = len(self._view.timeline)
+        if isinstance(event.body, ev.RouteDecided):
+            for line in route_lines(event.body, _WIDTH, ASCII):
+                self._write(_INDENT + plain(line))
 
     def finish(self, result: Result) -> None:
         """The run is over."""
