@@ -1,0 +1,82 @@
+"""Writes the embeddings of the shipped graphs' utterances, made with the bundled model, and what is learnt from them:
+
+    uv run python -m tests.routing.embeddings
+
+To be run after the utterances, the way in which texts are given to the model, or the model have changed. Vectors that
+are there already stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from engine.config import EmbeddedConfig
+from engine.graph.shipped import shipped_folder
+from engine.models.embedded import EmbeddedBackend
+from engine.models.protocol import ModelInfo
+from engine.routing.classifier import EmbeddingClassifier
+from engine.routing.embedder import Embedder
+from engine.routing.examples import Examples, content_hash
+from engine.routing.regression import Fit
+from engine.routing.shipped_vectors import (
+    FOLDER,
+    ShippedVectors,
+    document_of,
+    pack,
+    shipped_vectors,
+    text_key,
+    unpack,
+)
+from tests.routing.material import shipped_examples
+
+BATCH = 16
+
+
+async def write() -> None:
+    """Write the file of the bundled model."""
+    backend = EmbeddedBackend(EmbeddedConfig(), emit=lambda _: None)
+    try:
+        model = (await backend.models())[0]
+        sets = shipped_examples()
+        texts = given(Embedder(model, backend), sets)
+        vectors = {
+            key: vector
+            for key, vector in shipped_vectors().get(model.digest, ShippedVectors()).vectors.items()
+            if key in texts
+        }
+        missing = [key for key in texts if key not in vectors]
+        for start in range(0, len(missing), BATCH):
+            keys = missing[start : start + BATCH]
+            made = await backend.embed(model.name, [texts[key] for key in keys])
+            # learnt from what is written, which is rounded
+            vectors.update((key, unpack(pack(vector))) for key, vector in zip(keys, made, strict=True))
+            print(f"{start + len(keys)} of {len(missing)}")
+    finally:
+        await backend.aclose()
+    known = ShippedVectors(model.digest, vectors, learnt(model, backend, sets, vectors))
+    file = shipped_folder() / FOLDER / f"{model.name.replace(':', '-')}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(document_of(known, model.name), "utf-8")
+
+
+def given(embedder: Embedder, sets: Iterable[Examples]) -> dict[str, str]:
+    """Hash -> text as the model is given it, of all examples."""
+    texts = [embedder.framed(example.text) for examples in sets for example in examples]
+    return {text_key(text): text for text in texts}
+
+
+def learnt(
+    model: ModelInfo, backend: EmbeddedBackend, sets: Iterable[Examples], vectors: dict[str, tuple[float, ...]]
+) -> dict[str, dict[str, Fit]]:
+    """Hash of examples -> label -> its regression."""
+    embedder = Embedder(model, backend)
+    found = {}
+    for examples in sets:
+        own = [vectors[text_key(embedder.framed(example.text))] for example in examples]
+        found[content_hash(examples)] = dict(EmbeddingClassifier(examples, own).fits)
+    return found
+
+
+if __name__ == "__main__":
+    asyncio.run(write())
