@@ -11,7 +11,7 @@ import asyncio
 import pickle
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ import pytest
 
 from engine import events as ev
 from engine.config import EngineConfig
+from engine.message import Message
 from engine.models.protocol import ChatRequest, Chunk, Done
+from engine.nodes.context import NodeContext, Outcome
+from engine.nodes.model import ModelNode
 from engine.run.engine import Engine
 from engine.run.run import Run
 from engine.run.transaction import Transaction
@@ -191,6 +194,17 @@ class World:
         for tool in (FileWriteTool, FileMoveTool, FileDeleteTool):
             self._patch.setattr(tool, "run", under(tool.run))
             self._patch.setattr(tool, "undo", under(tool.undo))
+        self._install_variables()
+
+    def _install_variables(self) -> None:
+        """Let models note their answers in the run's variables, which no node that is shipped sets."""
+        run = ModelNode.run
+
+        async def noting(node: ModelNode, ctx: NodeContext, message: Message) -> Outcome:
+            outcome = await run(node, ctx, message)
+            return replace(outcome, variables={ctx.path: outcome.content})
+
+        self._patch.setattr(ModelNode, "run", noting)
 
     # -- the lazy writer ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.models.protocol import Chunk
 from engine.run.run import Run
+from engine.run.state import RunState
 from tests.properties.steered import MAX_RETRIES, PLACES
 from tests.scripted_backend import call
 
@@ -29,18 +30,22 @@ class State:
     calls: int = 0
     """Tool calls since the last checkpoint."""
     status: str = "executing"
+    variables: dict[str, str] = field(default_factory=dict)
+    """As they were before the visits that are under way: a rewind changes none."""
 
     @property
     def place(self) -> tuple[Any, ...]:
         """What of it the executor's state says as well."""
-        return (self.status, self.waiting, self.visits if self.waiting == {"work"} else 0, self.retries)
+        visits = self.visits if self.waiting == {"work"} else 0
+        return (self.status, self.waiting, visits, self.retries, self.variables)
 
     def called(self, changes: Files) -> State:
         return replace(self, files={**self.files, **changes}, calls=self.calls + 1)
 
     def onward(self, name: str) -> State:
         files = {**self.files, name: name}
-        return replace(self, files=files, kept=files, visits=self.visits + 1, calls=0)
+        variables = {**self.variables, "work": name}
+        return replace(self, files=files, kept=files, visits=self.visits + 1, calls=0, variables=variables)
 
     def again(self) -> State:
         """A rewind; when there were enough of them, a rollback."""
@@ -51,7 +56,8 @@ class State:
     def answered(self, place: str) -> State:
         """One of the models has ended its work."""
         left = self.waiting - {place}
-        return replace(self, waiting=left, calls=0) if left else self.ended("committed")
+        variables = {**self.variables, place: "done"}
+        return replace(self, waiting=left, calls=0, variables=variables) if left else self.ended("committed")
 
     def ended(self, status: str) -> State:
         files = self.files if status == "committed" else {}
@@ -103,36 +109,39 @@ def first_state(kind: str) -> State:
     return State(frozenset(PLACES[kind]))
 
 
-def state_of_fork(kind: str, frontier: set[str], content: str, visits: int, retries: int, free: bool) -> State:
+def state_of_fork(kind: str, parent: RunState, content: str, free: bool) -> State:
     """Where a fork comes to rest.
 
     Args:
         kind: of its parent.
-        frontier: nodes that are under way where it begins.
+        parent: what the parent's executor decided from at the step where the fork begins.
         content: of the message that is on its way, where there is one.
-        visits: of `work` before.
-        retries: before.
         free: whether there is no file of that name.
     """
-    ends = State(frozenset())
+    frontier = {node for node, _ in parent.frontier}
+    at = State(
+        frozenset({"work"}),
+        visits=parent.visits.get("work", 1),
+        retries=parent.retries.get("decide", 0),
+        variables=dict(parent.variables),
+    )
     match sorted(frontier):
         case ["start"] | ["fan"]:
             return first_state(kind)
         case ["work"]:
-            return State(frozenset({"work"}), visits=visits, retries=retries)
+            return at
         case ["onward"]:
-            at = State(frozenset({"work"}), visits=visits, retries=retries)
-            return at.onward(content) if free else ends.ended("rolled_back")
+            return at.onward(content) if free else at.ended("rolled_back")
         case ["decide"] if content == "again":  # nothing of this fork can be taken back: it only asks again
-            return State(frozenset({"work"}), visits=visits, retries=retries).again()
+            return at.again()
         case ["decide"]:
-            return ends.ended("committed" if content == "done" else "rolled_back")
+            return at.ended("committed" if content == "done" else "rolled_back")
         case ["end"] | ["both"]:
-            return ends.ended("committed")
+            return at.ended("committed")
         case ["failed"]:
-            return ends.ended("rolled_back")
+            return at.ended("rolled_back")
         case _:
-            return State(frozenset(frontier & set(PLACES["pair"])))
+            return replace(at, waiting=frozenset(frontier & set(PLACES["pair"])))
 
 
 def tool_call(tool: str, here: dict[str, str], target: int, number: int) -> tuple[Chunk, Files]:
