@@ -397,6 +397,26 @@ class CockpitApp(App[None]):
         else:
             self.offer_fork(events, 1)
 
+    def offer_correction(self, view: View, node: str = "") -> None:
+        """Ask which route was right: of the latest decision of a run, or of the latest one of a node."""
+        from engine.graph.recorded import recorded_graph
+        from engine.graph.routers import router_at
+        from tinyllm_tui.screens.correct_route import CorrectRouteScreen
+        from tinyllm_tui.widgets.routed import last_decision
+
+        routed = last_decision(view, node)
+        if routed is None:
+            self.notify("No router has decided anything here.", severity="warning")
+            return
+        try:
+            now = self.upcoming.graph if self.upcoming is not None else None
+            graph = now if now is not None and now.id == view.graph.get("id") else recorded_graph(view.graph, "the run")
+            router = router_at(graph, routed.path)
+        except EngineError as error:
+            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
+        else:
+            self.push_screen(CorrectRouteScreen(graph, router, routed, view.tx, self.signs))
+
     def show_live(self) -> None:
         """Leave every screen above the live panes."""
         while self.screen is not self._cockpit:

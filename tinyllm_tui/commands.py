@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
     Command("Parent", "replay the run of which this is a fork", "parent", "/parent"),
     Command("Runs of an earlier session", "what this start found unfinished", "open_found", "/earlier"),
+    Command("Right route", "say which route was right for the latest question", "correct_route", "/route"),
     Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),
     Command("Zoom the pane", "this pane alone, or all of them again", "zoom", "/zoom"),
     Command("Go to the prompt", "", "prompt"),

@@ -11,7 +11,7 @@ from engine.bus import EventBus
 from engine.config import Priority
 from engine.events import BreakerSnapshot, Event
 from engine.run.result import Result
-from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import CorrectionRow, RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View
 
@@ -117,6 +117,24 @@ class CockpitEngine(Protocol):
     async def backend(self) -> ModelBackend: ...
 
     async def models(self) -> list[ModelInfo]: ...
+
+    async def teach(
+        self,
+        graph: GraphSpec,
+        question: str,
+        routes: Sequence[str],
+        *,
+        router: str | None = None,
+        transaction: str = "",
+    ) -> CorrectionRow:
+        """Say which routes are right for a question, from the next one on."""
+        ...
+
+    async def corrections(self, graph: GraphSpec | None = None) -> list[CorrectionRow]: ...
+
+    async def unteach(self, correction: int) -> None:
+        """Take a correction back."""
+        ...
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]: ...
 

@@ -21,6 +21,7 @@ Scope = Literal[
     "graph",
     "node",
     "fork",
+    "route",
     "breakers",
 ]
 
@@ -94,6 +95,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
         Key("chat.fork", "f", "fork", "fork the latest answer: ask it again, changed"),
         Key("chat.parent", "p", "parent", "replay the run of which this is a fork"),
+        Key("chat.route", "r", "correct_route", "say which route was right for the question"),
         # two entries, so that the footer shows Enter once where it opens a node
         Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
         Key("chat.prompt_too", "i", "prompt", "from any pane, also with a node selected, back to the prompt"),
@@ -115,6 +117,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     ),
     "node": (
         Key("node.leave", "escape,q", "leave", "close the details of a node", "close", shown="esc"),
+        Key("node.route", "r", "correct_route", "a router: say which route was right", "right route"),
     ),
     "approval": (
         Key("approval.yes", "y", "yes", "allow what is asked (Enter never does)", "yes"),
@@ -143,6 +146,11 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("replay.fork", "f", "fork", "fork: go on from this step as a new run", "fork"),
         Key("replay.leave", "escape", "leave", "leave the replay", "leave", shown="esc"),
     ),
+    "route": (
+        Key("route.mark", "space", "mark", "mark the route, where several can be right", "mark", shown="space"),
+        Key("route.undo", "u", "undo", "take a correction back, from the next question on", "take back"),
+        Key("route.leave", "escape", "leave", "leave everything as it is (enter keeps it)", "leave", shown="esc"),
+    ),
     "fork": (
         Key("fork.leave", "escape", "leave", "leave without a fork (enter begins it)", "leave", shown="esc"),
     ),
@@ -161,6 +169,7 @@ TITLES: dict[Scope, str] = {
     "transactions": "Past transactions",
     "replay": "Replay",
     "fork": "Forking a run",
+    "route": "Saying which route was right",
 }
 
 

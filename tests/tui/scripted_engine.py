@@ -18,11 +18,12 @@ from engine import events as ev
 from engine.bus import EventBus
 from engine.config import Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo
+from engine.graph.routers import check_labels, router_at
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ModelInfo
 from engine.run.fork import check_fork, make_fork
 from engine.run.result import Result
-from engine.store.rows import ParentRow, RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View, fold
 
@@ -260,6 +261,8 @@ class ScriptedEngine:
         self.gseq = 0
         self.views_read = 0
         self.approver: Approver | None = None
+        self.taught: list[CorrectionRow] = []
+        """Corrections that count, the newest first."""
         self.warmed: list[str] = []
         """Graphs whose models were to be loaded, in order."""
 
@@ -390,6 +393,28 @@ class ScriptedEngine:
 
     async def models(self) -> list[ModelInfo]:
         return self.installed
+
+    async def teach(
+        self,
+        graph: GraphSpec,
+        question: str,
+        routes: Sequence[str],
+        *,
+        router: str | None = None,
+        transaction: str = "",
+    ) -> CorrectionRow:
+        found = router_at(graph, router)
+        labels = check_labels(found, routes)
+        number, now = len(self.taught) + 1, self.now_ms()
+        row = CorrectionRow(number, found.graph_id, found.node, question, labels, transaction, None, now, None)
+        self.taught = [row, *(each for each in self.taught if each.question != question)]
+        return row
+
+    async def corrections(self, graph: GraphSpec | None = None) -> list[CorrectionRow]:
+        return list(self.taught)
+
+    async def unteach(self, correction: int) -> None:
+        self.taught = [row for row in self.taught if row.id != correction]
 
     def breakers(self) -> tuple[ev.BreakerSnapshot, ...]:
         return tuple(self.all_breakers.values())

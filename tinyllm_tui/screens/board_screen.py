@@ -67,6 +67,10 @@ class BoardScreen(SafeScreen):
         self.app.copy_to_clipboard(latest.answer_text)
         self.notify("The answer is in the clipboard.")
 
+    def action_correct_route(self) -> None:
+        """Say which route was right for the question that is shown."""
+        self.cockpit.offer_correction(self.moment().view)
+
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
         self.action_pane(event.number)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,7 +18,11 @@ from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.graph_view import drawn
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.node_lines import node_lines
+from tinyllm_tui.widgets.routed import last_decision
 from tinyllm_tui.words import Glyphs
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
 
 _PERIOD_S = 0.5
 """Seconds between two drawings: what a node did changes seldom."""
@@ -41,6 +45,8 @@ class NodeScreen(ModalScreen[None]):
         self._node = node
         self._moment = moment
         self._signs = signs
+        self._routed = False
+        """Whether it is a router that has decided."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="node") as frame:
@@ -59,7 +65,19 @@ class NodeScreen(ModalScreen[None]):
     def _draw(self) -> None:
         moment = self._moment()
         view, now, signs, node = drawn(moment.view, moment.upcoming), moment.elapsed_ms, self._signs, self._node
+        routed = last_decision(view, node) is not None
+        if routed != self._routed:
+            self._routed = routed
+            self.refresh_bindings()
         self.query_one(LineView).make_lines(lambda width: node_lines(view, node, now, width or 80, signs))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key for the right route is there where a router decided."""
+        del parameters
+        return action != "correct_route" or self._routed
+
+    def action_correct_route(self) -> None:
+        cast("CockpitApp", self.app).offer_correction(self._moment().view, self._node)
 
     def action_leave(self) -> None:
         self.dismiss()
