@@ -21,7 +21,7 @@ Step = str | Chunk | BaseException | asyncio.Event
 """Text to send, a chunk to send as it is, an error to raise, or an event to wait for."""
 Script = Callable[[ChatRequest], Sequence[Step]]
 
-CHAT: frozenset[Capability] = frozenset({"chat"})
+CHAT: frozenset[Capability] = frozenset({"chat", "json_schema"})
 WITH_TOOLS: frozenset[Capability] = frozenset({"chat", "tools", "json_schema"})
 
 

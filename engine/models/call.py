@@ -18,6 +18,7 @@ from engine.models.admission import Lease
 from engine.models.answer import StreamedAnswer
 from engine.models.answered import ModelRound
 from engine.models.call_events import CallEvents
+from engine.models.native_schema import RefusedSchemas, SchemaTrial
 from engine.models.pool import Pool
 from engine.models.protocol import ChatRequest
 
@@ -45,6 +46,10 @@ class _Asking:
     request: ChatRequest
     fallback: str
     """The model that comes next."""
+    schema: SchemaTrial
+    """Whether the request's schema is sent along."""
+    plain: bool = False
+    """Whether the attempt that just failed is repeated at once, without the schema."""
     permits: dict[str, Permit] = field(default_factory=dict)
     """Endpoint -> leave of its breaker, taken once for all attempts there."""
     failures: dict[str, EngineError] = field(default_factory=dict)
@@ -72,6 +77,7 @@ class Call:
         priority: the class in which it queues.
         deadline: moment on the clock after which nothing is tried or awaited any more.
         higher: those models that are asked because a role is raised to them.
+        refused: schemas that endpoints are known not to enforce.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Call:
         priority: Priority = "graph",
         deadline: float | None = None,
         higher: Collection[str] = (),
+        refused: RefusedSchemas | None = None,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -92,6 +99,7 @@ class Call:
         self._priority: Priority = priority
         self._deadline = math.inf if deadline is None else deadline
         self._higher = frozenset(higher)
+        self._refused = RefusedSchemas() if refused is None else refused
         self._answer: StreamedAnswer | None = None
         self._goes_on = False
         """Whether another model may be asked."""
@@ -105,7 +113,8 @@ class Call:
         failure: EngineError | None = None
         for request, following in zip_longest(plan, plan[1:]):
             try:
-                return await self._ask(_Asking(request, following.model if following else ""))
+                schema = SchemaTrial(request, self._refused)
+                return await self._ask(_Asking(request, following.model if following else "", schema))
             except EngineError as error:
                 # a refusal says less than what really went wrong before it
                 if failure is None or error.error_class is not ErrorClass.BREAKER_OPEN:
@@ -126,7 +135,8 @@ class Call:
             endpoint.budget.called()
         try:
             while True:
-                asking.tries += 1
+                asking.tries += 0 if asking.plain else 1
+                asking.plain = False
                 asking.arrived = self._clock.now()
                 try:
                     answer = await self._attempt(asking)
@@ -166,9 +176,13 @@ class Call:
                     self._answer = None
                     continue
                 except EngineError as error:
-                    asking.failures[lease.endpoint] = error
+                    endpoint = self._pool.endpoint(lease.endpoint)
+                    asking.plain = asking.schema.failed(endpoint, error, begun=self._begun())
+                    if not asking.plain:
+                        asking.failures[lease.endpoint] = error
                     raise
                 asking.failures.pop(lease.endpoint, None)
+                asking.schema.answered(self._pool.endpoint(lease.endpoint))
                 self._pool.took(asking.request.model, answer.duration_ms)
                 asking.permits[lease.endpoint].success()
                 return answer
@@ -221,7 +235,7 @@ class Call:
         self._events.started(request, lease.endpoint, now() - asking.arrived)
         answer = self._answer = StreamedAnswer(now())
         try:
-            await self._read(request, lease, answer)
+            await self._read(asking, lease, answer)
         except asyncio.CancelledError as cancelled:
             self._goes_on = False
             self._events.failed(
@@ -235,10 +249,12 @@ class Call:
         done = answer.complete(request.max_tokens)
         return self._events.finished(request, lease.endpoint, answer, done, now())
 
-    async def _read(self, request: ChatRequest, lease: Lease, answer: StreamedAnswer) -> None:
+    async def _read(self, asking: _Asking, lease: Lease, answer: StreamedAnswer) -> None:
         now, loop = self._clock.now, asyncio.get_running_loop()
-        named = replace(request, model=self._pool.own_name(lease.endpoint, request.model))
-        chunks = self._pool.endpoint(lease.endpoint).backend.chat(named)
+        request, endpoint = asking.request, self._pool.endpoint(lease.endpoint)
+        schema = request.schema if asking.schema.sends(endpoint) else None
+        named = replace(request, model=self._pool.own_name(lease.endpoint, request.model), schema=schema)
+        chunks = endpoint.backend.chat(named)
         try:
             async with asyncio.timeout(self._left()) as limit:
                 lease.preemptible(lambda: limit.reschedule(loop.time()))
@@ -263,6 +279,10 @@ class Call:
                 with suppress(Exception):  # a connection that closes badly changes nothing about the answer
                     await aclose()
 
+    def _begun(self) -> bool:
+        """Whether something of the answer has come."""
+        return self._answer is not None and self._answer.chunks > 0
+
     def _left(self) -> float | None:
         """Seconds until the deadline; None without one."""
         return None if self._deadline == math.inf else max(self._deadline - self._clock.now(), 0.0)
@@ -278,6 +298,8 @@ class Call:
 
     def _wait(self, error: EngineError, asking: _Asking) -> float | None:
         """Seconds until the next attempt with this model, or None where there is none."""
+        if asking.plain:
+            return 0.0
         elsewhere = error.error_class in _ELSEWHERE and self._elsewhere(asking)
         if not (error.retryable or elsewhere):
             return None

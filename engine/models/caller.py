@@ -17,6 +17,7 @@ from engine.models.call import Call, Clock
 from engine.models.call_events import CallEvents
 from engine.models.call_record import request_hash
 from engine.models.coalescing import Coalescing, Member
+from engine.models.native_schema import RefusedSchemas
 from engine.models.pool import Pool
 from engine.models.protocol import ChatRequest
 from engine.models.tokens import prompt_tokens
@@ -79,6 +80,7 @@ class ModelCaller:
         self.sleep = sleep
         self.cache = cache
         self._coalescing = Coalescing(now)
+        self._refused = RefusedSchemas()
         self.rng = rng or random.Random()  # noqa: S311  (jitter is no secret)
 
     async def call(
@@ -125,6 +127,7 @@ class ModelCaller:
                 priority=options.priority,
                 deadline=options.deadline,
                 higher=options.higher,
+                refused=self._refused,
             )
             return call.run(plan)
 

@@ -7,6 +7,7 @@ from engine.message import Message
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.conversation import Conversation
 from engine.nodes.prompting import Prompting
+from engine.nodes.structured import payload
 from engine.nodes.tool_loop import Limits, converse
 from engine.nodes.toolbox import Toolbox, with_used
 
@@ -36,6 +37,7 @@ class AgentNode:
                 "steps": conversation.calls,
                 "tool_calls": len(toolbox.used),
                 "stopped": ended.stopped,
+                **payload(answer, conversation.schema),
                 **with_used(message, toolbox.used),
             },
         )

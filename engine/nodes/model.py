@@ -8,6 +8,7 @@ from engine.models.caller import ModelRound
 from engine.nodes.context import NodeContext, Outcome
 from engine.nodes.conversation import Conversation
 from engine.nodes.prompting import Prompting
+from engine.nodes.structured import payload
 from engine.nodes.tool_loop import Limits, converse
 from engine.nodes.toolbox import Toolbox, with_used
 
@@ -26,12 +27,13 @@ class ModelNode:
         config = self._config
         conversation = await Conversation.begin(ctx, message, self._prompting)
         if not config.tools_enabled:
-            return _outcome(ctx, await conversation.answer())
+            return _outcome(conversation, await conversation.answer())
         toolbox = Toolbox(ctx, config.tool_ids, conversation.window)
         ended = await converse(conversation, toolbox, Limits(config.max_tool_rounds + 1))
-        outcome = _outcome(ctx, ended.answer)
+        outcome = _outcome(conversation, ended.answer)
         return Outcome(outcome.content, {**outcome.data, **with_used(message, toolbox.used)})
 
 
-def _outcome(ctx: NodeContext, answer: ModelRound) -> Outcome:
-    return Outcome(answer.text, {"finish": answer.finish, "model": answer.model, "answered_by": ctx.path})
+def _outcome(conversation: Conversation, answer: ModelRound) -> Outcome:
+    said = {"finish": answer.finish, "model": answer.model, "answered_by": conversation.ctx.path}
+    return Outcome(answer.text, {**said, **payload(answer, conversation.schema)})

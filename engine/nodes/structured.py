@@ -107,6 +107,11 @@ def as_text(answer: ModelRound, value: Any) -> str:
     return answer.text
 
 
+def payload(answer: ModelRound, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`{"json": value}` for the data of a node's message, from a text that `as_text` made; empty without a schema."""
+    return {} if schema is None else {"json": plain_json(json.loads(answer.text))}
+
+
 def correction(error: EngineError, answer: str) -> str:
     """What a model is told whose answer was not usable.
 

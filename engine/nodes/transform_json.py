@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import EngineError, ErrorClass
 from engine.graph.spec import TransformConfig
 from engine.message import Message
 from engine.nodes.context import Outcome
-from engine.nodes.json_values import parse_json
 from engine.nodes.paths import dotted, text_of
+from engine.nodes.structured import values_in
 
 
 def parse(message: Message) -> Outcome:
@@ -53,5 +54,17 @@ def stringify(config: TransformConfig, message: Message) -> Outcome:
 
 
 def _parsed(text: str) -> Any:
+    """The one JSON value that a text is, or has in it.
+
+    Raises:
+        EngineError: invalid_output, code `not_json`.
+    """
+    match list(islice(values_in(text), 2)):
+        case [value]:
+            return value
+        case []:
+            message = "The text is not JSON."
+        case _:
+            message = "The text has several JSON values in it."
     remedy = "Give the model node before it an output_schema."
-    return parse_json(text, code="not_json", message="The text is not JSON.", remedy=remedy)
+    raise EngineError(ErrorClass.INVALID_OUTPUT, "not_json", message, remedy=remedy)

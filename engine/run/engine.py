@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from engine import events as ev
 from engine.config import BackendName, EngineConfig, Priority, with_models_folder
@@ -33,6 +33,7 @@ from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.run import CLOSED, Run
+from engine.run.structured import M, ask_for, structured_graph
 from engine.run.teaching import Teaching
 from engine.run.warming import warm
 from engine.store import queries, retention
@@ -297,6 +298,32 @@ class Engine(Teaching):
         plan = self._plan(graph)
         given = _json_fields(inputs or {})
         return self._begin(Asked(plan, replace_surrogates(question), session, given, approver, priority=priority))
+
+    @overload
+    async def structured(
+        self, question: str, form: type[M], *, model: str = ..., session: str | None = ..., **config: Any
+    ) -> M: ...
+    @overload
+    async def structured(
+        self, question: str, form: Mapping[str, Any], *, model: str = ..., session: str | None = ..., **config: Any
+    ) -> Any: ...
+    async def structured(
+        self, question: str, form: Any, *, model: str = "@general", session: str | None = None, **config: Any
+    ) -> Any:
+        """Ask a model a question whose answer is a value: a transaction like any other.
+
+        Args:
+            question: the question, with the text that it is about.
+            form: a pydantic model, of which an instance comes back, or a JSON Schema, for a JSON value that fulfils it.
+            model: a role such as `@general`, or the name of a model.
+            session: as for `start`.
+            config: further fields of the model node, such as `system_prompt` and `max_tokens`.
+
+        Raises:
+            EngineError: the schema cannot be used, the model failed, or gave no such value when it was asked once more.
+        """
+        graph = structured_graph(form, model, **config)
+        return await ask_for(lambda asked: self.start(graph, asked, session=session), question, form)
 
     async def fork(
         self,
