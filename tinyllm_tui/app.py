@@ -24,6 +24,7 @@ from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEn
 from tinyllm_tui.graph_watch import GraphWatch, Notice, Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
 from tinyllm_tui.past import PastRuns
+from tinyllm_tui.pulls import Pulls
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
@@ -97,6 +98,7 @@ class CockpitApp(App[None]):
         self.conversation = Conversation(self)
         self.approvals = Approvals(self, self.signs)
         self.past = PastRuns(self)
+        self.pulls = Pulls(self)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self.load_graph = load_graph or _load_graph
@@ -269,13 +271,14 @@ class CockpitApp(App[None]):
             live = self._pump.live
             cooling = any(b.state == "open" for b in live.breakers.values())
             told, self._told_problem = self._told_problem, self._store_problem
-            self._pump.tick(moving=self.conversation.busy or cooling or told != self._told_problem)
+            self._pump.tick(moving=self.conversation.busy or self.pulls.busy or cooling or told != self._told_problem)
         elif self.conversation.busy:
             self.draw()
 
     def draw(self) -> None:
         """Draw what changed; a cockpit behind another screen is drawn when it comes back."""
         self._take_backend()
+        self.backend_state.pull = self.pulls.mark
         if self.screen is self._cockpit or self.approvals.over(self._cockpit):
             self._cockpit.flush()
 
@@ -376,6 +379,22 @@ class CockpitApp(App[None]):
         from tinyllm_tui.screens.transactions import TransactionsScreen
 
         self.push_screen(TransactionsScreen(self.opened))
+
+    def open_models(self) -> None:
+        """The installed models."""
+        from tinyllm_tui.screens.models import ModelsScreen
+
+        self.push_screen(ModelsScreen())
+
+    def models_changed(self) -> None:
+        """A model came or went, or another one was chosen: say which models the graph has now."""
+        if self.engine is not None:
+            self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        from tinyllm_tui.screens.models import ModelsScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ModelsScreen):
+                screen.look()
 
     def offer_fork(self, events: Sequence[Event], at: int) -> None:
         """Ask how to go on from a step of a past run, of which these are the events."""

@@ -26,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("New conversation", "the next question begins a session of its own", "new_session", "/new"),
     Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
     Command("Parent", "replay the run of which this is a fork", "parent", "/parent"),
+    Command("Models", "choose which one answers, fetch and remove them", "models", "/models"),
     Command("Runs of an earlier session", "what this start found unfinished", "open_found", "/earlier"),
     Command("Right route", "say which route was right for the latest question", "correct_route", "/route"),
     Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -16,8 +16,10 @@ from engine.tools.policy import Approver
 from engine.view import View
 
 if TYPE_CHECKING:
+    from engine.errors import EngineError
     from engine.graph.spec import GraphSpec
-    from engine.models.protocol import ModelBackend, ModelInfo
+    from engine.models.catalogue import Resolution
+    from engine.models.protocol import ModelBackend, ModelInfo, PullProgress
 
 
 class CockpitRun(Protocol):
@@ -33,6 +35,14 @@ class CockpitRun(Protocol):
         ...
 
     def cancel(self) -> None: ...
+
+
+class CockpitLibrary(Protocol):
+    """Fetches and removes models. It raises `EngineError` and nothing else."""
+
+    def pull(self, model: str) -> AsyncGenerator[PullProgress, None]: ...
+
+    async def delete(self, model: str) -> None: ...
 
 
 class CockpitEngine(Protocol):
@@ -117,6 +127,17 @@ class CockpitEngine(Protocol):
     async def backend(self) -> ModelBackend: ...
 
     async def models(self) -> list[ModelInfo]: ...
+
+    @property
+    def library(self) -> CockpitLibrary: ...
+
+    async def use(self, model: str | None, role: str | None = None) -> None:
+        """Choose which model answers from the next run on; None for the model: automatic, for the role: every one."""
+        ...
+
+    async def roles(self) -> Mapping[str, Resolution | EngineError]:
+        """Role -> the model that answers for it, or why none does."""
+        ...
 
     async def teach(
         self,

@@ -23,6 +23,8 @@ Scope = Literal[
     "fork",
     "route",
     "breakers",
+    "models",
+    "choice",
 ]
 
 
@@ -79,6 +81,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "cancel", shown="esc"),
         Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
         Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found"),
+        Key("app.models", "m", "models", "models: choose which one answers, fetch and remove them"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
     "panes": (
@@ -146,6 +149,21 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("replay.fork", "f", "fork", "fork: go on from this step as a new run", "fork"),
         Key("replay.leave", "escape", "leave", "leave the replay", "leave", shown="esc"),
     ),
+    "models": (
+        Key("models.use", "enter", "use", "let the model answer for every role, from the next question on"),
+        Key("models.role", "r", "role", "let it answer for one role", "one role"),
+        Key("models.auto", "a", "automatic", "let the best installed model answer for each role again", "automatic"),
+        Key("models.pull", "p", "pull", "fetch a model (enter begins, it goes on when you leave)", "fetch"),
+        Key("models.cancel", "c", "cancel_pull", "cancel what is being fetched", "cancel"),
+        Key("models.remove", "x", "remove", "remove the model, after a question", "remove"),
+        Key("models.first", "1", "suggested(1)", "fetch the first of the better models that are suggested"),
+        Key("models.second", "2", "suggested(2)", "fetch the second"),
+        Key("models.look", "l", "look", "look for the models again"),
+        Key("models.leave", "escape", "leave", "leave the field of the name, or the list", "back", shown="esc"),
+    ),
+    "choice": (
+        Key("choice.leave", "escape", "leave", "leave without an answer", "leave", shown="esc"),
+    ),
     "route": (
         Key("route.mark", "space", "mark", "mark the route, where several can be right", "mark", shown="space"),
         Key("route.undo", "u", "undo", "take a correction back, from the next question on", "take back"),
@@ -170,6 +188,8 @@ TITLES: dict[Scope, str] = {
     "replay": "Replay",
     "fork": "Forking a run",
     "route": "Saying which route was right",
+    "models": "Models",
+    "choice": "Small dialogs",
 }
 
 

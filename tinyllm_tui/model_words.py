@@ -38,7 +38,7 @@ SUGGESTED = (
         "hf:bartowski/Llama-3.2-3B-Instruct-GGUF/Llama-3.2-3B-Instruct-Q4_K_M.gguf", "Llama 3.2 3B", 2_019_377_600
     ),
 )
-TOY = "SmolLM2 135M is a toy: it shows how everything works, and gives simple answers."
+TOY = "SmolLM2 135M is a toy: it shows how things work, and answers simply."
 
 
 def is_toy(installed: list[ModelInfo]) -> bool:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import events as ev
 from engine.bus import EventBus
-from engine.config import Priority
+from engine.config import EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.graph.routers import check_labels, router_at
 from engine.graph.spec import GraphSpec
-from engine.models.protocol import ModelInfo
+from engine.models.catalogue import Resolution
+from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.fork import check_fork, make_fork
+from engine.run.model_library import chosen, roles_of
 from engine.run.result import Result
 from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, SessionRow, TransactionRow
 from engine.tools.policy import Approver
@@ -234,6 +236,34 @@ async def fails(run: ScriptedRun) -> None:
     run.emit(ev.RolledBack(reason="failed", error=error))
 
 
+class ScriptedLibrary:
+    """Fetches models that are there at once, or as soon as the engine's pace goes on; `failure` is raised instead."""
+
+    def __init__(self, engine: ScriptedEngine) -> None:
+        self.engine = engine
+        self.failure: EngineError | None = None
+        self.closed: list[str] = []
+        """Pulls that were ended before their end."""
+
+    async def pull(self, model: str) -> AsyncGenerator[PullProgress, None]:
+        yield PullProgress("connecting")
+        if self.failure is not None:
+            raise self.failure
+        yield PullProgress("fetching", 420_000_000, 1_000_000_000)
+        try:
+            await self.engine.pace.wait_here()
+        except asyncio.CancelledError:
+            self.closed.append(model)
+            raise
+        self.engine.installed.append(ModelInfo(model, size_bytes=1_000_000_000, parameters_b=1.5, window=4096))
+        yield PullProgress("done", 1_000_000_000, 1_000_000_000)
+
+    async def delete(self, model: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.engine.installed = [info for info in self.engine.installed if info.name != model]
+
+
 class ScriptedEngine:
     """The face of the engine that the cockpit uses."""
 
@@ -255,6 +285,8 @@ class ScriptedEngine:
         self.all_breakers: dict[str, ev.BreakerSnapshot] = {}
         self.backend_error: EngineError | None = None
         self.installed = [ModelInfo(MODEL, parameters_b=0.135, window=2048)]
+        self.config = EngineConfig()
+        self.library = ScriptedLibrary(self)
         self.pruned: set[str] = set()
         """Transactions that a fork cannot find any more."""
         self.closed = False
@@ -392,7 +424,15 @@ class ScriptedEngine:
         return Kind()
 
     async def models(self) -> list[ModelInfo]:
+        if self.backend_error is not None:
+            raise self.backend_error
         return self.installed
+
+    async def use(self, model: str | None, role: str | None = None) -> None:
+        self.config = chosen(self.config, self.installed, model, role)
+
+    async def roles(self) -> Mapping[str, Resolution | EngineError]:
+        return roles_of(self.config, self.installed)
 
     async def teach(
         self,

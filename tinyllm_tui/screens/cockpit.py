@@ -136,6 +136,9 @@ class CockpitScreen(BoardScreen):
         else:
             self.cockpit.past.open_parent_of(view.tx)
 
+    def action_models(self) -> None:
+        self.cockpit.open_models()
+
     def action_open_found(self) -> None:
         self.cockpit.past.open_found()
 

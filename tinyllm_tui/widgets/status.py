@@ -29,6 +29,8 @@ class BackendState:
     """The same in a word or two, for where there is no room."""
     detail: str = ""
     remedy: str = ""
+    pull: str = ""
+    """How far the model is that is being fetched; empty where none is."""
 
 
 NOT_RECORDED = "not recorded"
@@ -70,6 +72,10 @@ def status_line(
         warning = long if room - len(long) >= 30 else short
         spans.append((warning, "warn"))
         room -= len(warning)
+    if backend.pull:
+        fetching = f" {signs.marks['imported']} {backend.pull}"
+        spans.append((fetching, "accent"))
+        room -= len(fetching)
     title = f"  {signs.bar} {one_line(graph, 40)}"
     notes = [f" {signs.dot} {note}" for note in (backend.note, backend.short_note) if note]
     model = f" {signs.dot} {one_line(backend.model, 60)}" if backend.model else ""
