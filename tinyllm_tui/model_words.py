@@ -13,6 +13,7 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.words import Glyphs, cut, duration
 
 if TYPE_CHECKING:
+    from engine.config import EmbeddedConfig
     from engine.models.protocol import ModelInfo, PullProgress
 
 RECENT_S = 5.0
@@ -54,6 +55,18 @@ def file_size(bytes_: float | None) -> str:
     if bytes_ < 1e6:
         return f"{bytes_ / 1e3:.0f} KB"
     return f"{bytes_ / 1e6:.0f} MB" if bytes_ < 999.5e6 else f"{bytes_ / 1e9:.1f} GB"
+
+
+def memory_when_loaded(info: ModelInfo, config: EmbeddedConfig) -> int | None:
+    """Bytes that an embedded model is estimated to take to answer; None for those that a server loads. Blocking."""
+    if info.path is None:
+        return None
+    from engine.models.embedded_memory import estimated_bytes
+    from engine.models.gguf import read_header
+
+    answers = "chat" in info.capabilities
+    slots = config.slots if answers else 1
+    return estimated_bytes(read_header(info.path), info.window or config.window, slots, prompt_cache=answers)
 
 
 class PullMeter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,10 +11,6 @@ from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
 from tinyllm_tui.cli.model_facts import model_json, models_engine, roles_json
 from tinyllm_tui.cli.options import common_options, load, setting_options
-
-if TYPE_CHECKING:
-    from engine.config import EngineConfig
-    from engine.models.protocol import ModelInfo
 
 
 @click.command()
@@ -29,12 +25,13 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
 
     async def main() -> int:
         from engine.models.catalogue import find
+        from tinyllm_tui.model_words import memory_when_loaded
 
         async with models_engine(loaded) as eng:
             installed = await eng.models()
             info = find(name, installed)
             row = model_json(info, (await eng.backend()).kind, await eng.library.endpoints_of(info.name))
-            row["memory_bytes"] = await asyncio.to_thread(_memory, info, eng.config)
+            row["memory_bytes"] = await asyncio.to_thread(memory_when_loaded, info, eng.config.embedded)
             row["roles"] = {r["role"]: r["why"] for r in roles_json(installed, eng.config) if r["model"] == info.name}
         if as_json:
             output.print_json(row)
@@ -43,19 +40,6 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
         return 0
 
     return run_async(lambda _interrupt: main())
-
-
-def _memory(info: ModelInfo, config: EngineConfig) -> int | None:
-    """Bytes that the model is estimated to take when it is loaded by this program; None where a server loads it."""
-    if info.path is None:
-        return None
-    from engine.models.embedded_memory import estimated_bytes
-    from engine.models.gguf import read_header
-
-    embedded = config.embedded
-    answers = "chat" in info.capabilities
-    slots = embedded.slots if answers else 1
-    return estimated_bytes(read_header(info.path), info.window or embedded.window, slots, prompt_cache=answers)
 
 
 def _print(row: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from engine.models.protocol import ModelBackend, ModelInfo
 
 PROBE_S = 5.0
+_SHOWN = 8
+"""Models that are told one by one."""
 START_S = 120.0
 """Seconds that the embedded model may take to start."""
 
@@ -29,6 +32,7 @@ async def examine_models(loaded: Loaded) -> list[Finding]:
         findings.append(await _openai(config))
     if config.backend in ("auto", "embedded"):
         findings.append(await _embedded(config))
+        findings.append(await asyncio.to_thread(_folder, config))
     from engine.models.detect import choose_backend
 
     try:
@@ -54,6 +58,7 @@ async def _answering(backend: ModelBackend, loaded: Loaded) -> list[Finding]:
     findings = [Finding("backend", "ok", f"{backend.kind} answers (backend: {config.backend})")]
     if backend.kind == "embedded":
         findings = [await _started(backend, installed[0]), *await _memory(backend)]
+    findings.append(await asyncio.to_thread(_takes, installed, config))
     return [*findings, *_roles(installed, loaded)]
 
 
@@ -90,6 +95,44 @@ async def _memory(backend: ModelBackend) -> list[Finding]:
     return [
         Finding("memory", "ok", f"{'; '.join(words) or 'no model is loaded'}; at most {use.bound_bytes / 1e6:.0f} MB")
     ]
+
+
+def _takes(installed: list[ModelInfo], config: EngineConfig) -> Finding:
+    """What each installed model takes on the disk, and in memory where that is known without loading it."""
+    from tinyllm_tui.model_words import file_size, memory_when_loaded
+
+    words = []
+    for info in installed[:_SHOWN]:
+        memory = memory_when_loaded(info, config.embedded)
+        loaded = "" if memory is None else f", about {file_size(memory)} in memory when loaded"
+        now = ", loaded now" if info.loaded else ""
+        words.append(f"{info.name} {file_size(info.size_bytes)}{loaded}{now}")
+    more = f"; and {len(installed) - _SHOWN} more" if len(installed) > _SHOWN else ""
+    return Finding("models", "ok", f"{'; '.join(words) or 'none is installed'}{more}")
+
+
+def _folder(config: EngineConfig) -> Finding:
+    """Where fetched models are, what they take there, and what is free."""
+    from tinyllm_tui.model_words import file_size
+
+    folder = config.embedded.models_dir
+    if folder is None:
+        return Finding("models folder", "info", "There is none.", "Name one in `embedded.models_dir`.")
+    folder = folder.expanduser()
+    near = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    try:
+        files = [file for file in folder.iterdir() if file.is_file()] if folder.exists() else []
+        sizes = {file: file.stat().st_size for file in files}
+        free = shutil.disk_usage(near).free
+    except OSError as error:
+        remedy = "Correct `embedded.models_dir`, or make the folder readable."
+        return Finding("models folder", "warn", f"{folder} cannot be read: {error.strerror or error}.", remedy)
+    fetched = [size for file, size in sizes.items() if file.suffix.lower() == ".gguf" and file.name[0] != "."]
+    begun = [size for file, size in sizes.items() if file.name.endswith(".gguf.part")]
+    words = f"{folder}: {len(fetched)} fetched, {file_size(sum(fetched))}; {file_size(free)} free"
+    if begun:
+        words += f"; {len(begun)} fetched in part, {file_size(sum(begun))}, with which `models pull` goes on"
+    return Finding("models folder", "ok", words)
 
 
 def _roles(installed: list[ModelInfo], loaded: Loaded) -> list[Finding]:

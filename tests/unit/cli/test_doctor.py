@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,19 @@ def test_a_role_without_its_model_is_a_failure_where_the_graph_needs_it(
     assert found["role @general"]["status"] == "fail"
     assert "absent:7b" in found["role @general"]["detail"]
     assert found["role @judge"]["status"] == "warn"
+
+
+@pytest.mark.embedded
+def test_the_folder_of_models_is_told_with_what_is_in_it_and_what_models_take(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "tinyllm-tui" / "models"
+    folder.mkdir(parents=True)
+    (folder / "a.gguf").write_bytes(bytes(5_000_000))  # no model, but it takes its place
+    (folder / ".b.gguf.part").write_bytes(bytes(2_000_000))
+    (folder / "notes.txt").write_text("mine")
+    _, found = checks(call, "--backend", "openai")
+    assert "models folder" not in found, "it is the embedded backend's"
+    _, found = checks(call, "--backend", "embedded")
+    detail = found["models folder"]["detail"]
+    assert detail.startswith(f"{folder}: 1 fetched, 5 MB; ")
+    assert "1 fetched in part, 2 MB" in detail
+    assert re.search(r"smollm2:135m 98 MB, about \d+ MB in memory when loaded", found["models"]["detail"])
