@@ -212,7 +212,8 @@ class Supervisor:
                 ErrorClass.RESOURCE,
                 "embedded_gave_up",
                 f"The embedded model ended {deaths} times in a row. {failure.message}",
-                remedy="Free some memory, or name another model in `embedded.model_path`, and try again.",
+                remedy="Free some memory, or name another model in `embedded.model_path`. "
+                f"Once {TRY_AGAIN_S:.0f} s have passed a question starts it again.",
             )
         if self._current is not None and not self._current.done():
             self._current.set_result(final)
