@@ -18,6 +18,7 @@ from engine.events import Event
 from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.approvals import Approvals
+from tinyllm_tui.backend_watch import BackendWatch
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
@@ -31,7 +32,7 @@ from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.lines import PlainScrollBar
 from tinyllm_tui.widgets.status import BackendState
-from tinyllm_tui.words import glyphs, model_note
+from tinyllm_tui.words import glyphs
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
@@ -95,6 +96,7 @@ class CockpitApp(App[None]):
         self.signs = glyphs(ascii_only)
         self.graph_title = graph_name
         self.backend_state = BackendState()
+        self._backend = BackendWatch(self.backend_state, self._notice)
         self.conversation = Conversation(self)
         self.approvals = Approvals(self, self.signs)
         self.past = PastRuns(self)
@@ -206,8 +208,7 @@ class CockpitApp(App[None]):
                 self.engine = engine
                 self._pump = Pump(engine, self.draw)
                 adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
-                for words in engine.notices:
-                    self.notify(one_line(words, 600), severity="warning", timeout=15, markup=False)
+                self._backend.tell(engine)
                 self.past.tell(engine, adopted)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
                 await self._watch.read()
@@ -215,6 +216,8 @@ class CockpitApp(App[None]):
                 self._settled.set()
                 following = self._watch.follow(self._graph_noticed, self._pause)
                 self.run_worker(following, group="graph", exclusive=True, exit_on_error=False)
+                watching = self._backend.follow(engine, lambda: self.live.breakers.values(), self.draw)
+                self.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
                 await self._leaving.wait()
         except Exception as error:  # noqa: BLE001 - whatever opening raises, the app stays and says it
             self._failure = classify(error)
@@ -244,22 +247,13 @@ class CockpitApp(App[None]):
         self.draw()  # without any graph the banner says what is wrong
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:
-        """Make the graph's models ready, so that the first question does not wait, and say which they are."""
-        state = self.backend_state
-        try:
-            answering = {} if self.upcoming is None else await engine.prepare(self.upcoming.graph)
-            backend = await engine.backend()
-            installed = {model.name: model for model in await engine.models()}
-        except EngineError as error:
-            state.status, state.detail, state.remedy = "offline", error.message, error.remedy
-        else:
-            names = list(dict.fromkeys(answering.values()))
-            sizes = [model.parameters_b for name, model in installed.items() if name in names]
-            state.status, state.name = "ready", backend.kind
-            state.model = names[0] if len(names) == 1 else f"{len(names)} models" if names else ""
-            state.note = model_note(max((size for size in sizes if size is not None), default=None))
-            state.short_note = "toy" if state.note else ""
+        """Make the graph's models ready, and say which they are."""
+        await self._backend.meet(engine, self.upcoming.graph if self.upcoming is not None else None)
         self.draw()
+
+    def _notice(self, words: str) -> None:
+        """Something that the engine noticed and the person should know."""
+        self.notify(words, severity="warning", timeout=15, markup=False)
 
     def warm(self) -> None:
         """Load the models of the graph that will answer: a question is being typed."""
@@ -283,13 +277,10 @@ class CockpitApp(App[None]):
             self._cockpit.flush()
 
     def _take_backend(self) -> None:
-        event = self.live.backend
-        state = self.backend_state
-        if event is not None and (event.status, event.detail) != (state.status, state.detail):
-            recovered = event.status == "ready" and state.status == "offline"
-            state.status, state.detail, state.remedy = event.status, event.detail, event.remedy
-            if recovered and self.engine is not None:
-                self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        if self.engine is not None:
+            self._backend.tell(self.engine)
+        if self._backend.take(self.live.backend) and self.engine is not None:
+            self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
 
     # -- what the conversation needs ---------------------------------------------------------------------------------
 
