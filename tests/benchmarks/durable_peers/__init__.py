@@ -22,14 +22,13 @@ from tests.benchmarks.durable import BareDatabase
 from tests.benchmarks.durable_peers.contender import Contender
 from tests.benchmarks.durable_peers.syncs import syncs_per_step
 from tests.benchmarks.growing import message
-from tests.benchmarks.growth import STEPS
 from tests.benchmarks.measure import Figure, alternate_async, spread
 from tests.benchmarks.peers import QUIET
 
 PEERS = {"LangGraph": ("langgraph", "langgraph-checkpoint-sqlite"), "Burr": ("apache-burr", "aiosqlite")}
 """Name -> distributions that it needs; the module here is named after the name."""
 OURS = "tinyllm-tui"
-SIZES = (10, 100, 1000)
+SIZES = (10, 100)
 VISITS = 100
 """Nodes in one sample, whatever the length of the chain; at least one run."""
 
@@ -40,9 +39,9 @@ def run(short: bool) -> list[Figure]:
     with mock.patch.dict(os.environ, QUIET):
         everybody = contenders(installed)
         for size in SIZES[:1] if short else SIZES:
-            figures += asyncio.run(_per_node(everybody, size, 1 if short else 5 if size < 1000 else 1))
-        figures += [asyncio.run(_syncs(each, 20 if short else 100)) for each in everybody]
-        figures += asyncio.run(_growth(everybody, (10, 20, 40) if short else STEPS))
+            figures += asyncio.run(_per_node(everybody, size, 1 if short else 3))
+        figures += [asyncio.run(_syncs(each, 20)) for each in everybody]
+        figures += asyncio.run(_growth(everybody, (10, 20, 40) if short else (50, 100, 200)))
     return figures + [_missing(name) for name in missing]
 
 
