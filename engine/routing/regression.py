@@ -22,8 +22,10 @@ PRIOR_SLOPE, PRIOR_OFFSET = 4.0, -1.0
 """What is believed of the logistic function before anything was learnt: a text that is like nothing has no label."""
 PRIOR_WEIGHT = 0.3
 """Precision of that belief; some ten examples outweigh it."""
-LEAST_SLOPE = 1.0
+LEAST_SLOPE = 2.0
 """A higher score never makes a label less likely, however odd the examples are."""
+MOST_OFFSET = -0.5
+"""A text that is like no example has no label, however many examples have it."""
 _TINY = 1e-6
 """Of the ridge; what rounding leaves at the least of a pivot."""
 _STEPS = 50
@@ -123,7 +125,7 @@ def calibrate(scores: Sequence[float], targets: Sequence[bool]) -> tuple[float, 
         slope, offset = tried
         if gained < _ENOUGH:
             break
-    return max(slope, LEAST_SLOPE), offset
+    return max(slope, LEAST_SLOPE), min(offset, MOST_OFFSET)
 
 
 def _newton_step(scores: Sequence[float], wanted: Sequence[float], slope: float, offset: float) -> tuple[float, float]:

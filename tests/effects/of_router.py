@@ -127,7 +127,7 @@ CASES: tuple[Case, ...] = (
     case("CompoundRouteSpec.priority",
          by_model(compound_routes=[{"domains": ["a", "b"], "target": "c"}, {"domains": ["b", "c"], "target": "d"}]),
          (0, "a+b"), (1, "b+c"), see=route, inside=("compound_routes", 1), **labelled("a", "b", "c")),
-    case("CompoundRouteSpec.utterances", learnt(multi_label=True, compound_routes=[AB]), ([], ("a",)),
+    case("CompoundRouteSpec.utterances", learnt(multi_label=True, compound_routes=[AB]), ([], ()),
          (BOTH, ("a", "b")), see=lambda seen: tuple(sorted(_found(seen))), question=BOTH[0],
          inside=("compound_routes", 0)),
 )  # fmt: skip

@@ -28,36 +28,45 @@ from engine.routing.shipped_vectors import (
     text_key,
     unpack,
 )
-from tests.routing.material import shipped_examples
+from tests.routing.material import VECTORS, development_set, development_vectors, shipped_examples
 
 BATCH = 16
 
 
 async def write() -> None:
-    """Write the file of the bundled model."""
+    """Write the file of the bundled model, and the one of the development set."""
     backend = EmbeddedBackend(EmbeddedConfig(), emit=lambda _: None)
     try:
         model = (await backend.models())[0]
         sets = shipped_examples()
-        texts = given(Embedder(model, backend), sets)
-        vectors = {
-            key: vector
-            for key, vector in shipped_vectors().get(model.digest, ShippedVectors()).vectors.items()
-            if key in texts
-        }
-        missing = [key for key in texts if key not in vectors]
-        for start in range(0, len(missing), BATCH):
-            keys = missing[start : start + BATCH]
-            made = await backend.embed(model.name, [texts[key] for key in keys])
-            # learnt from what is written, which is rounded
-            vectors.update((key, unpack(pack(vector))) for key, vector in zip(keys, made, strict=True))
-            print(f"{start + len(keys)} of {len(missing)}")
+        shipped = shipped_vectors().get(model.digest, ShippedVectors())
+        vectors = await made(backend, model, sets, shipped)
+        measured = development_vectors() if VECTORS.exists() else ShippedVectors()
+        known = measured if measured.digest == model.digest else ShippedVectors()
+        development = await made(backend, model, [tuple(development_set())], known)
     finally:
         await backend.aclose()
-    known = ShippedVectors(model.digest, vectors, learnt(model, backend, sets, vectors))
+    shipped = ShippedVectors(model.digest, vectors, learnt(model, backend, sets, vectors))
     file = shipped_folder() / FOLDER / f"{model.name.replace(':', '-')}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(document_of(known, model.name), "utf-8")
+    file.write_text(document_of(shipped, model.name), "utf-8")
+    VECTORS.write_text(document_of(ShippedVectors(model.digest, development), model.name), "utf-8")
+
+
+async def made(
+    backend: EmbeddedBackend, model: ModelInfo, sets: Iterable[Examples], known: ShippedVectors
+) -> dict[str, tuple[float, ...]]:
+    """The vectors of all examples; those that are known stay."""
+    texts = given(Embedder(model, backend), sets)
+    vectors = {key: vector for key, vector in known.vectors.items() if key in texts}
+    missing = [key for key in texts if key not in vectors]
+    for start in range(0, len(missing), BATCH):
+        keys = missing[start : start + BATCH]
+        answers = await backend.embed(model.name, [texts[key] for key in keys])
+        # learnt from what is written, which is rounded
+        vectors.update((key, unpack(pack(vector))) for key, vector in zip(keys, answers, strict=True))
+        print(f"{start + len(keys)} of {len(missing)}")
+    return vectors
 
 
 def given(embedder: Embedder, sets: Iterable[Examples]) -> dict[str, str]:

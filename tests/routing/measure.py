@@ -10,19 +10,13 @@ from engine.config import EmbeddedConfig
 from engine.models.embedded import EmbeddedBackend
 from engine.nodes.route_evaluation import RoutingFigures, evaluate
 from engine.routing.embedder import Embedder
-from engine.routing.examples import Example
 from engine.routing.shipped_vectors import shipped_vectors
 from tests.routing.material import development_set, shipped_router
 
 
-def questions() -> list[Example]:
-    """The development set."""
-    return [Example(text, frozenset(labels)) for text, labels in development_set()]
-
-
 async def by_words() -> RoutingFigures:
     """Without any embeddings."""
-    return await evaluate(shipped_router(), questions(), None)
+    return await evaluate(shipped_router(), development_set(), None)
 
 
 async def by_embeddings() -> RoutingFigures:
@@ -32,7 +26,7 @@ async def by_embeddings() -> RoutingFigures:
         model = (await backend.models())[0]
         embedder = Embedder(model, backend, shipped_vectors()[model.digest])
         await embedder.vector("Hello")
-        return await evaluate(shipped_router(), questions(), embedder)
+        return await evaluate(shipped_router(), development_set(), embedder)
     finally:
         await backend.aclose()
 

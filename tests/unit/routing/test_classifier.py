@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.routing.classifier import EmbeddingClassifier, WordClassifier, learn_embeddings, word_classifier
-from engine.routing.examples import MAX_CHARACTERS, Example, examples_of
+from engine.routing.examples import MAX_CHARACTERS, Example, examples_of, learning
+from tests.routing_graph import birds_or_stones
 
 ANIMALS = {
     "cat": ["the cat purrs", "a kitten sleeps on the sofa", "my cat drinks milk", "cats chase mice"],
@@ -134,8 +135,6 @@ def test_embeddings_that_are_all_the_same_are_no_failure() -> None:
 
 
 def test_a_correction_changes_what_a_question_is_about() -> None:
-    from engine.routing.examples import learning
-    from tests.routing_graph import birds_or_stones
 
     (config,) = learning(birds_or_stones())
     question = "Do magpies collect shiny pebbles?"
