@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.errors import EngineError, ErrorClass
 from engine.graph.json_schema import flaw_of
-from engine.graph.spec import GraphSpec
+from engine.graph.spec import GraphSpec, hash_of
 from engine.nodes.structured import correction, schema_of
 from engine.run.result import Result
 from engine.run.run import Run
@@ -37,6 +38,8 @@ def structured_graph(form: type[BaseModel] | Mapping[str, Any], model: str, **co
     flaw = flaw_of(schema)
     if flaw is not None:
         raise EngineError(ErrorClass.INVALID_REQUEST, "bad_schema", f"The schema {flaw.problem}.", remedy=flaw.remedy)
+    # circuit breakers go by the graph's id: what one form fails at says nothing about another
+    name = re.sub(r"\W", "_", str(schema.get("title") or hash_of(schema)[:12]))[:40]
     nodes = [
         {"id": "question", "type": "entry"},
         {"id": "answer", "type": "model", "config": {**config, "model": model, "output_schema": schema}},
@@ -44,7 +47,7 @@ def structured_graph(form: type[BaseModel] | Mapping[str, Any], model: str, **co
     ]
     edges = [{"from_node": "question", "to_node": "answer"}, {"from_node": "answer", "to_node": "end"}]
     try:
-        return GraphSpec.model_validate({"id": "engine.structured", "nodes": nodes, "edges": edges})
+        return GraphSpec.model_validate({"id": f"structured.{name}", "nodes": nodes, "edges": edges})
     except ValidationError as exc:
         wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in exc.errors(include_input=False)[:MAX_WRONG])
         message = f"The model cannot be asked like this: {wrong}."

@@ -8,6 +8,7 @@ recorded from a running one.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,11 +33,12 @@ MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1
 
 
 class FakeOpenAI:
-    """The server; `answers` maps a path to its response, `blocks` is the next chat stream."""
+    """The server; `answers` maps a path to its response; the chats are answered by `chats` in turn, then by `chat`."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Response] = {}
         self.chat: Sequence[bytes] | Response = ()
+        self.chats: deque[Sequence[bytes] | Response] = deque()
         self._server = Loopback(self._respond)
 
     @property
@@ -55,9 +57,8 @@ class FakeOpenAI:
         if request.path in self.answers:
             return self.answers[request.path]
         if request.path == "/v1/chat/completions":
-            if isinstance(self.chat, Response):
-                return self.chat
-            return Response(self.chat, content_type="text/event-stream")
+            chat = self.chats.popleft() if self.chats else self.chat
+            return chat if isinstance(chat, Response) else Response(chat, content_type="text/event-stream")
         if request.path == "/v1/models":
             return json_response(MODELS)
         return json_response({"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}}, 404)

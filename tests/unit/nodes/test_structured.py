@@ -223,3 +223,16 @@ async def test_what_cannot_be_asked_is_refused_before_anything_runs(
         with pytest.raises(EngineError) as caught:
             await eng.structured("Why?", form, **config)
     assert (caught.value.code, scripted.requests) == (code, [])
+
+
+async def test_what_one_form_fails_at_trips_no_breaker_for_another(scripted: ScriptedBackend) -> None:
+    scripted.answers(["no"])
+    async with engine.open() as eng:
+        for _ in range(3):
+            with pytest.raises(EngineError):
+                await eng.structured("Book it.", Trip)
+        with pytest.raises(EngineError) as tripped:
+            await eng.structured("Book it.", Trip)
+        scripted.answers(["[1, 2]"])
+        assert await eng.structured("Which?", {"type": "array"}) == [1, 2]
+    assert tripped.value.error_class is ErrorClass.BREAKER_OPEN
