@@ -354,3 +354,20 @@ def test_the_prompt_of_a_router_is_checked(
 ) -> None:
     problems = validate(prompted(scripted, prompt, prompt_id="p"))
     assert [words in problem.message for problem in problems] == ([] if words is None else [True]), problems
+
+
+# -- what the log tells ------------------------------------------------------------------------------------------------
+
+
+async def test_the_decision_tells_the_nearest_utterances_and_why_words_alone_decided(scripted: ScriptedBackend) -> None:
+    ran = await ask(routed(*TWO, default_route="code"), CODE[0])
+    nearest = decision(ran).nearest
+    assert (nearest[0][0], nearest[0][2]) == (CODE[0], "code")
+    assert len(nearest) == 3
+    assert decision(ran).note == "no installed model makes embeddings"
+
+
+async def test_a_question_without_any_label_takes_the_default_route_and_that_is_said(scripted: ScriptedBackend) -> None:
+    ran = await ask(routed(*TWO, default_route="math"), "🦆")
+    assert (decision(ran).stage, decision(ran).route, decision(ran).labels) == ("default", "math", ())
+    assert decision(ran).reason.startswith("no score reaches 0.5; the best is 0.")
