@@ -11,6 +11,7 @@ import sys
 import time
 
 from hypothesis import HealthCheck, settings
+from hypothesis import seed as with_seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.properties.transactions_figures import Figures
@@ -31,11 +32,12 @@ def measure(examples: int, steps: int, *, seed: int | None = None) -> Figures:
     """
     began = time.monotonic()
     figures = Transactions.figures = Figures()
+    if seed is not None:
+        with_seed(seed)(Transactions)
     how = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
-        derandomize=seed is not None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -48,8 +50,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--seed", type=int)
     options = parser.parse_args()
-    print(measure(options.examples, options.steps))
+    print(measure(options.examples, options.steps, seed=options.seed))
     return 0
 
 

@@ -25,6 +25,8 @@ AT_ONCE = 4
 picks = st.integers(0, 11)
 """Chooses one of what there is."""
 blades = st.builds(Blade, st.one_of(*[st.none()] * 3, st.integers(0, 11)), st.booleans())
+cuts = st.builds(Blade, st.integers(1, 30), st.booleans())
+"""The process ends inside, where there is enough to do."""
 tools = st.sampled_from(["create", "append", "overwrite", "move", "delete"])
 work = st.lists(st.tuples(tools, picks), min_size=1, max_size=4)
 modes = st.sampled_from(["resume", "resume", "roll_back", "leave"])
@@ -169,9 +171,12 @@ class Rules(Steering):
         self._answer(asked, place, Chunk("done"), asked.now.answered(model), blade)
 
     @precondition(lambda self: self.going_on())
-    @rule(pick=picks, cancelled=st.booleans(), blade=blades)
+    @rule(pick=picks, cancelled=st.booleans(), blade=st.one_of(blades, cuts))
     def roll_back(self, pick: int, cancelled: bool, blade: Blade) -> None:
+        """End a run badly, with something to be taken back."""
         asked = self._one(self.going_on(), pick)
+        if not asked.now.files:
+            self._operate(asked, 0, [("create", 0), ("append", 0)], Blade())
         after = asked.now.ended("rolled_back")
         if asked.kind == "single" and not cancelled:
             self._answer(asked, 0, Chunk("bad"), after, blade)
