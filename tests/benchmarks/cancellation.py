@@ -73,7 +73,7 @@ async def seconds_to_cancel(eng: Engine, plan: Plan, node: Waiting, runs: int, t
 
 
 def run(short: bool) -> list[Figure]:
-    return asyncio.run(_figures(1 if short else 11, 50 if short else RUNS))
+    return asyncio.run(_figures(1 if short else 5, 50 if short else RUNS))
 
 
 async def _figures(rounds: int, runs: int) -> list[Figure]:

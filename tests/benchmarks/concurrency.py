@@ -31,7 +31,7 @@ class Yielding:
 
 def run(short: bool) -> list[Figure]:
     few, many = (10, 100) if short else (FEW, MANY)
-    return asyncio.run(_figures(1 if short else 11, few, many))
+    return asyncio.run(_figures(1 if short else 5, few, many))
 
 
 async def _figures(rounds: int, few: int, many: int) -> list[Figure]:

@@ -27,7 +27,7 @@ PER_RUN, PER_NODE = 3e-3, 100e-6
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 1 if short else 15
+    rounds = 1 if short else 7
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_figures(Path(folder), rounds, SIZES[:-1] if short else SIZES))
 

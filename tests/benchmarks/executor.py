@@ -14,7 +14,7 @@ NODES = 2000
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 1 if short else 21
+    rounds = 1 if short else 11
     return [*asyncio.run(_family(False, 25e-6, rounds, short)), *asyncio.run(_family(True, 40e-6, rounds, short))]
 
 

@@ -18,7 +18,7 @@ PER_BRANCH = 40e-6
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 1 if short else 21
+    rounds = 1 if short else 11
     branches = BRANCHES // 2 if short else BRANCHES
     return [
         *asyncio.run(_family(rounds, branches, tasks=False)),

@@ -18,7 +18,7 @@ MARKS = "Timeline,Ask a question"
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 1 if short else 15
+    rounds = 1 if short else 7
     taken: dict[str, list[float]] = defaultdict(list)
 
     def cpu_until_frame(name: str, arguments: Sequence[str], marks: str) -> float:

@@ -13,7 +13,7 @@ BUDGET = 0.150
 
 
 def run(short: bool) -> list[Figure]:
-    rounds = 1 if short else 15
+    rounds = 1 if short else 7
     lazy, opened, bare = alternate(
         rounds,
         lambda: child_cpu("import engine"),

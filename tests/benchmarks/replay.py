@@ -28,7 +28,7 @@ _TX = "replayed"
 
 
 def run(short: bool) -> list[Figure]:
-    count, rounds = (1000, 1) if short else (EVENTS, 21)
+    count, rounds = (1000, 1) if short else (EVENTS, 11)
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_figures(Path(folder), count, rounds))
 

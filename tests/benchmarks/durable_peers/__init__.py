@@ -40,7 +40,7 @@ def run(short: bool) -> list[Figure]:
         everybody = contenders(installed)
         for size in SIZES[:1] if short else SIZES:
             figures += asyncio.run(_per_node(everybody, size, 1 if short else 3))
-        figures += [asyncio.run(_syncs(each, 20)) for each in everybody]
+        figures += [asyncio.run(_syncs(each, 20 if short else 100)) for each in everybody]
         figures += asyncio.run(_growth(everybody, (10, 20, 40) if short else (50, 100, 200)))
     return figures + [_missing(name) for name in missing]
 

@@ -41,7 +41,7 @@ def run(short: bool) -> list[Figure]:
                 for label, module in modules
                 for each in import_module(f"{__name__}.{module}").contenders(label, scenario)
             ]
-            figures += asyncio.run(_measure(scenario, contenders, 1 if short else 11, 100 if short else VISITS))
+            figures += asyncio.run(_measure(scenario, contenders, 1 if short else 5, 100 if short else VISITS))
     return figures + [_missing(name) for name in missing]
 
 
