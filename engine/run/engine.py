@@ -7,7 +7,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -17,6 +17,7 @@ from engine.config import BackendName, EngineConfig, Priority, with_models_folde
 from engine.errors import EngineError, ErrorClass
 from engine.events import BreakerSnapshot
 from engine.graph.recorded import recorded_graph
+from engine.graph.routers import router_at
 from engine.graph.spec import GraphSpec
 from engine.graph.validation import Names
 from engine.health.registry import BreakerRegistry
@@ -24,6 +25,8 @@ from engine.message import replace_surrogates
 from engine.models.catalogue import Resolution
 from engine.models.protocol import ModelBackend, ModelInfo
 from engine.nodes.json_values import plain_json
+from engine.nodes.route_evaluation import RoutingFigures, evaluate
+from engine.routing.examples import Example
 from engine.run.connection import Connection
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
@@ -32,6 +35,7 @@ from engine.run.plan import Plan, make_plan
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.resolution import resolve_models
 from engine.run.result import Result
+from engine.run.route_report import alone, examples_in, explain, ready_embedder
 from engine.run.run import CLOSED, Run
 from engine.run.structured import M, ask_for, structured_graph
 from engine.run.teaching import Teaching
@@ -374,6 +378,49 @@ class Engine(Teaching):
             "interactive",
         )
         return self._begin(asked)
+
+    # -- routes ------------------------------------------------------------------------------------------------------
+
+    async def explain_route(self, graph: GraphSpec, question: str, *, router: str | None = None) -> ev.RouteDecided:
+        """What a router would say of a question, by all its stages and with what it was taught; nothing is recorded.
+
+        Args:
+            graph: a validated graph.
+            question: the person's text.
+            router: its id or path; it can be left out where there is only one.
+
+        Raises:
+            EngineError: not_found, for the router; or there is no backend, or the router fails.
+        """
+        found = router_at(graph, router)
+        only = alone(found, graph)
+        await ready_embedder(found, only, examples_in(await self._taught(only)), self._connection)
+        return await explain(found, graph, replace_surrogates(question), self._unrecorded)
+
+    async def evaluate_routes(
+        self, graph: GraphSpec, questions: Sequence[Example], *, router: str | None = None, words: bool = False
+    ) -> RoutingFigures:
+        """How often a router is right, with what it was taught; no model is asked besides for embeddings.
+
+        Args:
+            graph: a validated graph.
+            questions: with the labels that they should get; at least one.
+            router: its id or path; it can be left out where there is only one.
+            words: by words alone, as where no model makes embeddings.
+
+        Raises:
+            EngineError: not_found, for the router; or there is no backend.
+        """
+        found = router_at(graph, router)
+        only = alone(found, graph)
+        taught = examples_in(await self._taught(only))
+        embedder = None if words else await ready_embedder(found, only, taught, self._connection)
+        return await evaluate(found.config, questions, embedder, corrections=taught)
+
+    def _unrecorded(self, log: EventLog, breakers: BreakerRegistry) -> Driver:
+        """What drives a run of which nothing is kept."""
+        tools = ToolContext(None, None, self._tools, slots=self._tool_slots)
+        return Driver(log, self._connection, breakers, self.config, self.session_messages, self._taught, tools)
 
     def _begin(self, asked: Asked) -> Run:
         tx = uuid.uuid4().hex
