@@ -32,6 +32,12 @@ MAX_VIOLATIONS = 50
 """Violations among which the one to be told is chosen."""
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_BOUNDS = (
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+    ("minimum", "maximum"),
+)
 _PLAIN = frozenset({"const", "default", "enum", "examples"})
 """Keywords whose values are no schemas."""
 
@@ -83,6 +89,17 @@ def _flaws(schema: Any, at: tuple[str | int, ...]) -> Iterator[Flaw]:
                 yield from _bad_pattern(str(pattern), (*at, key))
         if key not in _PLAIN:
             yield from _flaws(inner, (*at, key))
+    yield from _crossed(schema, at)
+
+
+def _crossed(schema: Mapping[str, Any], at: tuple[str | int, ...]) -> Iterator[Flaw]:
+    """Bounds that nothing lies between: a model held to them by a grammar writes until it is stopped."""
+    for low, high in _BOUNDS:
+        least, most = schema.get(low), schema.get(high)
+        numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in (least, most))
+        if numbers and least > most:  # type: ignore[operator]  # both are numbers
+            problem = f"can be fulfilled by nothing: `{low}` is {least} and `{high}` is {most}"
+            yield Flaw((*at, low), problem, f"Raise `{high}`, or lower `{low}`.")
 
 
 def _bad_pattern(pattern: str, at: tuple[str | int, ...]) -> Iterator[Flaw]:

@@ -47,6 +47,8 @@ def doubling(levels: int) -> dict[str, Any]:
         ({"type": "objekt"}, "no valid JSON Schema"),
         ({"pattern": "((a{999}){999}){999}"}, "repeats something too often"),
         ({"patternProperties": {"(?R)": {}}}, "recursion"),
+        ({"properties": {"a": {"minLength": 5, "maxLength": 3}}}, "fulfilled by nothing"),
+        ({"minimum": 1.5, "maximum": 1}, "fulfilled by nothing"),
         ({"patternProperties": {"a": {}}, "unevaluatedProperties": False}, "do not go together"),
     ],
 )
