@@ -25,7 +25,7 @@ Ask = Callable[[str], Awaitable[Answered]]
 
 
 def run(short: bool) -> list[Figure]:
-    return asyncio.run(_figures(1 if short else 5, 4 if short else TOKENS))
+    return asyncio.run(_figures(1 if short else 5, 2 if short else TOKENS))
 
 
 async def _figures(rounds: int, tokens: int) -> list[Figure]:
