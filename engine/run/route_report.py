@@ -20,6 +20,9 @@ from engine.run.plan import make_plan
 from engine.run.run import Run
 from engine.store.log import EventLog
 
+_STARTS = 6
+"""Times that a first embedding is waited for: a model may have to be loaded by a machine that is busy."""
+
 MakeDriver = Callable[[EventLog, BreakerRegistry], Driver]
 """Gives what drives a run whose events go to a log of its own."""
 
@@ -89,6 +92,22 @@ def alone(router: Router, graph: GraphSpec) -> GraphSpec:
     )
 
 
+async def _started(embedder: Embedder) -> None:
+    """Wait until what makes the embeddings is started: its time is no part of a question's.
+
+    Raises:
+        EngineError: it makes none.
+    """
+    for left in reversed(range(_STARTS)):
+        try:
+            await embedder.vector("Hello")
+        except EngineError as error:
+            if error.error_class is not ErrorClass.TIMEOUT or not left:
+                raise
+        else:
+            return
+
+
 async def ready_embedder(
     router: Router, graph: GraphSpec, corrections: Sequence[Example], connection: Connection
 ) -> Embedder | None:
@@ -101,7 +120,7 @@ async def ready_embedder(
         return None
     embedder = await (await connection.get()).embedder(graph)
     if embedder is not None:
-        await embedder.vector("Hello")  # what makes it is started: its time is no part of a question's
+        await _started(embedder)
         if await embedder.classifier(examples_of(router.config, corrections)) is None:
             await embedder.ready()
     return embedder

@@ -93,7 +93,9 @@ def _visit(visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterat
         yield from route_lines(visit.route, width, signs)
     if visit.gate is not None:
         yield from _gate(visit.gate, width, signs)
-    steps: list[AttemptView | OpView] = [*visit.attempts, *visit.ops]
+    # what a router found out in its step is shown above, as its decision
+    ops = [op for op in visit.ops if visit.route is None or op.tool or op.error is not None]
+    steps: list[AttemptView | OpView] = [*visit.attempts, *ops]
     for step in sorted(steps, key=lambda each: each.started_ms):
         if isinstance(step, AttemptView):
             yield from _attempt(step, now_ms, width, signs)
