@@ -7,14 +7,23 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import mul
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
-from engine.routing.examples import Example, Examples, beginning, content_hash, labels_in
-from engine.routing.regression import Fit, fit_all
+from engine.routing.examples import (
+    Example,
+    Examples,
+    beginning,
+    content_hash,
+    labels_in,
+    texts_hash,
+    utterances_in,
+)
+from engine.routing.regression import Fit, Matrix, fit_all, inverse_factor
 from engine.routing.text_features import (
     Vector,
+    frequency_of_unseen,
     inverse_document_frequency,
     sparse_gram,
     text_features,
@@ -26,8 +35,10 @@ WORD_RIDGE = 0.3
 """Weights of the L2 penalties: words are sparser, and say less each."""
 NEAREST = 3
 """Examples that are told with a decision."""
-_KEPT = 16
-"""Classifiers of embeddings that are kept."""
+_KEPT = 8
+"""Classifiers of each kind that are kept."""
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +64,38 @@ class Judgement:
 class EmbeddingClassifier:
     """Learnt from the embeddings of examples. Immutable; safe to use from several threads.
 
-    Vectors are centred by the mean of the examples and brought to unit length: what all questions have in common, most
-    of an embedding, says nothing.
+    Vectors are centred by the mean of the utterances and brought to unit length: what all questions have in common,
+    most of an embedding, says nothing.
 
     Args:
         examples: at least one.
         vectors: the embedding of each example, all of one width.
-        fits: label -> its regression, where that was learnt from the same before.
+        factor: `factor` of a classifier of the same utterances, or its first rows, where there was one.
+        before: another one with embeddings of the same model; what it shares with this one is not worked out again.
     """
 
     def __init__(
-        self, examples: Examples, vectors: Sequence[Sequence[float]], fits: Mapping[str, Fit] | None = None
+        self,
+        examples: Examples,
+        vectors: Sequence[Sequence[float]],
+        factor: Matrix = (),
+        before: EmbeddingClassifier | None = None,
     ) -> None:
-        self._examples = examples
-        self._mean = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
-        self._units = [self._unit(vector) for vector in vectors]
-        self.fits = fits or _fits(examples, _lower_gram(self._units), EMBEDDING_RIDGE)
-        self._weights = {label: self._combined(fit) for label, fit in self.fits.items()}
+        self.examples = examples
+        same = 0 if before is None else shared(before.examples, examples)
+        if before is None or not same or same < len(factor):
+            same, self.mean = 0, _mean(_centre_of(examples, vectors))
+            self.units: list[list[float]] = []
+        else:
+            self.mean, self.units, factor = before.mean, before.units[:same], before.factor[:same]
+        self.units = [*self.units, *map(self._unit, vectors[same:])]
+        self.factor: Matrix = inverse_factor(_gram(self.units, len(factor)), EMBEDDING_RIDGE, factor)
+        """All that training takes from the texts, see `regression`."""
+        self._fits = _fits(examples, self.factor)
+        columns = list(zip(*self.units, strict=True))
+        self._weights = {
+            label: [sum(map(mul, fit.duals, column)) for column in columns] for label, fit in self._fits.items()
+        }
 
     def judge(self, vector: Sequence[float]) -> Judgement:
         """What a question with this embedding is about.
@@ -77,34 +103,46 @@ class EmbeddingClassifier:
         Raises:
             ValueError: the embedding has another width than those of the examples.
         """
-        if len(vector) != len(self._mean):
-            raise ValueError(f"An embedding of width {len(self._mean)} is needed, not of {len(vector)}.")
+        if len(vector) != len(self.mean):
+            raise ValueError(f"An embedding of width {len(self.mean)} is needed, not of {len(vector)}.")
         unit = self._unit(vector)
-        scores = {label: fit.probability(sum(map(mul, unit, self._weights[label]))) for label, fit in self.fits.items()}
-        likeness = (sum(map(mul, unit, other)) for other in self._units)
-        return Judgement(scores, _nearest(self._examples, likeness))
+        scores = {
+            label: fit.probability(sum(map(mul, unit, self._weights[label]))) for label, fit in self._fits.items()
+        }
+        likeness = (sum(map(mul, unit, other)) for other in self.units)
+        return Judgement(scores, _nearest(self.examples, likeness))
 
     def _unit(self, vector: Sequence[float]) -> list[float]:
-        centred = [value - mean for value, mean in zip(vector, self._mean, strict=True)]
+        centred = [value - mean for value, mean in zip(vector, self.mean, strict=True)]
         length = math.sqrt(sum(map(mul, centred, centred)))
         return [value / length for value in centred] if length else centred
 
-    def _combined(self, fit: Fit) -> list[float]:
-        weights = [0.0] * len(self._mean)
-        for dual, unit in zip(fit.duals, self._units, strict=True):
-            weights = [weight + dual * value for weight, value in zip(weights, unit, strict=True)]
-        return weights
-
 
 class WordClassifier:
-    """Learnt from words and character n-grams. Immutable; safe to use from several threads."""
+    """Learnt from words and character n-grams. Immutable; safe to use from several threads.
 
-    def __init__(self, examples: Examples) -> None:
-        self._examples = examples
-        counted = [text_features(example.text) for example in examples]
-        self._idf = inverse_document_frequency(counted)
-        self._vectors = [weighted(features, self._idf) for features in counted]
-        self._fits = _fits(examples, sparse_gram(self._vectors), WORD_RIDGE)
+    How rare a feature is comes from the utterances; one that only what a person taught has is as rare as can be.
+
+    Args:
+        examples: may be none.
+        before: another one; what it shares with this one is not worked out again.
+    """
+
+    def __init__(self, examples: Examples, before: WordClassifier | None = None) -> None:
+        self.examples = examples
+        same = 0 if before is None else shared(before.examples, examples)
+        counted = [text_features(example.text) for example in examples[same:]]
+        vectors, factor = ([], ()) if before is None else (before.vectors[:same], before.factor[:same])
+        self.rarity: dict[str, float] = (
+            before.rarity if before and same else inverse_document_frequency(_centre_of(examples, counted))
+        )
+        own = len(utterances_in(examples))
+        unseen = frequency_of_unseen(own)
+        rarity = {name: self.rarity.get(name, unseen) for features in counted for name in features}
+        self.vectors: list[Vector] = [*vectors, *(weighted(features, rarity) for features in counted)]
+        self._idf = {**{name: unseen for vector in self.vectors[own:] for name in vector}, **self.rarity}
+        self.factor: Matrix = inverse_factor(sparse_gram(self.vectors, same), WORD_RIDGE, factor)
+        self._fits = _fits(examples, self.factor)
         self._weights = {label: self._combined(fit) for label, fit in self._fits.items()}
 
     def scores(self, text: str) -> dict[str, float]:
@@ -115,9 +153,9 @@ class WordClassifier:
         """What a question is about."""
         vector = self._vector(text)
         likeness = (
-            sum(value * other[name] for name, value in vector.items() if name in other) for other in self._vectors
+            sum(value * other[name] for name, value in vector.items() if name in other) for other in self.vectors
         )
-        return Judgement(self._scores(vector), _nearest(self._examples, likeness))
+        return Judgement(self._scores(vector), _nearest(self.examples, likeness))
 
     def _vector(self, text: str) -> Vector:
         return weighted(text_features(beginning(text)), self._idf)
@@ -130,16 +168,73 @@ class WordClassifier:
 
     def _combined(self, fit: Fit) -> dict[str, float]:
         weights: dict[str, float] = {}
-        for dual, vector in zip(fit.duals, self._vectors, strict=True):
+        for dual, vector in zip(fit.duals, self.vectors, strict=True):
             for name, value in vector.items():
                 weights[name] = weights.get(name, 0.0) + dual * value
         return weights
 
 
-@lru_cache(maxsize=32)
+def shared(before: Examples, examples: Examples) -> int:
+    """How many of the first examples have the same texts; 0 where their graphs have other utterances, because what is
+    learnt from each is then measured from another centre."""
+    if utterances_in(before) != utterances_in(examples):
+        return 0
+    pairs = enumerate(zip(before, examples, strict=False))
+    return next((at for at, (old, new) in pairs if old.text != new.text), min(len(before), len(examples)))
+
+
+C = TypeVar("C", EmbeddingClassifier, WordClassifier)
+
+
+class _Learnt(Generic[C]):
+    """Classifiers by content of the examples and digest of the model; the least recently used ones go."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], C] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, examples: Examples, digest: str, learn: Callable[[C | None], C]) -> C:
+        """The classifier; where it is not there, `learn` makes it from the most alike one of the same model."""
+        key = (content_hash(examples), digest)
+        with self._lock:  # two runs that need the same one learn it once
+            found = self._kept.get(key)
+            if found is None:
+                others = [each for (_, model), each in self._kept.items() if model == digest]
+                alike = max(others, key=lambda each: shared(each.examples, examples), default=None)
+                found = self._kept[key] = learn(alike)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return found
+
+
+_BY_WORDS = _Learnt[WordClassifier]()
+_BY_EMBEDDINGS = _Learnt[EmbeddingClassifier]()
+
+
 def learn_words(examples: Examples) -> WordClassifier:
     """The classifier for these examples; at once when they were learnt before."""
-    return WordClassifier(examples)
+    return _BY_WORDS.get(examples, "", lambda before: WordClassifier(examples, before))
+
+
+def learn_embeddings(
+    examples: Examples,
+    vectors: Sequence[Sequence[float]],
+    digest: str,
+    factors: Mapping[str, Matrix] = MappingProxyType({}),
+) -> EmbeddingClassifier:
+    """The classifier for these examples; at once when they were learnt before, and soon when most of them were.
+
+    Args:
+        examples: at least one.
+        vectors: the embedding of each.
+        digest: of the model that made them; where it is not known, its name.
+        factors: hash of the utterances' texts -> factor of a classifier of these alone, with the same model.
+    """
+    utterances = utterances_in(examples)
+    factor = factors.get(texts_hash(utterances), ())
+    factor = factor if len(factor) == len(utterances) else ()
+    return _BY_EMBEDDINGS.get(examples, digest, lambda before: EmbeddingClassifier(examples, vectors, factor, before))
 
 
 def word_classifier(texts: Mapping[str, Iterable[str]]) -> WordClassifier:
@@ -151,54 +246,24 @@ def word_classifier(texts: Mapping[str, Iterable[str]]) -> WordClassifier:
     return learn_words(tuple(Example(text, frozenset(labels)) for text, labels in found.items()))
 
 
-class _Learnt:
-    """Classifiers by content of the examples and digest of the model; the least recently used ones go."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], EmbeddingClassifier] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str], learn: Callable[[], EmbeddingClassifier]) -> EmbeddingClassifier:
-        with self._lock:  # two runs that need the same one learn it once
-            found = self._kept.get(key)
-            if found is None:
-                found = self._kept[key] = learn()
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return found
-
-
-_LEARNT = _Learnt()
-
-
-def learn_embeddings(
-    examples: Examples,
-    vectors: Sequence[Sequence[float]],
-    digest: str,
-    fits: Mapping[str, Mapping[str, Fit]] = MappingProxyType({}),
-) -> EmbeddingClassifier:
-    """The classifier for these examples; at once when they were learnt before.
-
-    Args:
-        examples: at least one.
-        vectors: the embedding of each.
-        digest: of the model that made them; where it is not known, its name.
-        fits: hash of examples -> regressions that were learnt from them before, with the same model.
-    """
-    content = content_hash(examples)
-    return _LEARNT.get((content, digest), lambda: EmbeddingClassifier(examples, vectors, fits.get(content)))
-
-
-def _fits(examples: Examples, gram: Sequence[Sequence[float]], ridge: float) -> dict[str, Fit]:
+def _fits(examples: Examples, factor: Matrix) -> dict[str, Fit]:
     labels = labels_in(examples)
     targets = [[label in example.labels for example in examples] for label in labels]
-    return dict(zip(labels, fit_all(gram, targets, ridge), strict=True))
+    return dict(zip(labels, fit_all(factor, targets), strict=True))
 
 
-def _lower_gram(vectors: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Products of all pairs; rows end at the diagonal."""
-    return [[sum(map(mul, row, other)) for other in vectors[: at + 1]] for at, row in enumerate(vectors)]
+def _centre_of(examples: Examples, values: Sequence[V]) -> Sequence[V]:
+    """What belongs to the utterances; all of it where there are none."""
+    return [value for example, value in zip(examples, values, strict=True) if not example.taught] or values
+
+
+def _mean(vectors: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+
+
+def _gram(vectors: Sequence[Sequence[float]], start: int) -> list[list[float]]:
+    """Products of each vector from `start` on with all before it and itself."""
+    return [[sum(map(mul, vectors[at], other)) for other in vectors[: at + 1]] for at in range(start, len(vectors))]
 
 
 def _nearest(examples: Examples, likeness: Iterable[float]) -> tuple[Neighbour, ...]:

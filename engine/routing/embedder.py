@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.models.protocol import ModelInfo
 from engine.routing.classifier import EmbeddingClassifier, learn_embeddings
 from engine.routing.examples import Examples, beginning
-from engine.routing.regression import Fit
+from engine.routing.regression import Matrix
 from engine.routing.shipped_vectors import ShippedVectors, shipped_vectors, text_key
 
 Vector = tuple[float, ...]
@@ -20,6 +21,8 @@ BATCH = 4
 """Utterances in one request: a question that comes meanwhile waits for so many, not for all."""
 QUESTION_S = 5.0
 """Seconds that the embedding of a question may take; the child that makes it may have to start."""
+KEPT_QUESTIONS = 64
+"""Questions whose embeddings are kept: one that is asked again, or is corrected, needs no other."""
 MAX_VECTORS = 20_000
 """Embeddings of examples that are kept in memory, of all graphs."""
 
@@ -60,6 +63,8 @@ class Embedder:
         self._source = source
         self._known = known or ShippedVectors()
         self._made: dict[str, Vector] = {}
+        self._asked: OrderedDict[str, Vector] = OrderedDict()
+        """The latest questions."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         """What goes on in the background, by what it is for."""
         self.failure: EngineError | None = None
@@ -71,25 +76,40 @@ class Embedder:
         Raises:
             EngineError: it cannot be made, or not in time.
         """
+        given = self.framed(question)
+        key = text_key(given)
+        known = self._made.get(key) or self._asked.get(key)
+        if known is not None:
+            return known
         try:
             async with asyncio.timeout(QUESTION_S):
-                return (await self._embed([self.framed(question)]))[0]
+                vector = self._asked[key] = (await self._embed([given]))[0]
         except TimeoutError:
             raise EngineError(
                 ErrorClass.TIMEOUT, "no_embedding_in_time", f"{self.model} made no embedding within {QUESTION_S:.0f} s."
             ) from None
+        while len(self._asked) > KEPT_QUESTIONS:
+            self._asked.popitem(last=False)
+        return vector
 
     async def classifier(self, examples: Examples) -> EmbeddingClassifier | None:
-        """The classifier learnt from examples; None while their embeddings are being made."""
+        """The classifier learnt from examples, where their embeddings are here.
+
+        Those that are not are made in the background. Until then, what a person taught is left out; without one of the
+        graph's own utterances there is no classifier.
+        """
         given = [self.framed(example.text) for example in examples]
         vectors = [self._vector_of(text) for text in given]
         missing = [text for text, vector in zip(given, vectors, strict=True) if vector is None]
         if missing:
             self._make(missing)
-            return None
+        pairs = list(zip(examples, vectors, strict=True))
         whole = [vector for vector in vectors if vector is not None]
+        if not whole or any(vector is None and not example.taught for example, vector in pairs):
+            return None
+        known = tuple(example for example, vector in pairs if vector is not None)
         # too long for the event loop where it was not learnt before
-        return await asyncio.to_thread(learn_embeddings, examples, whole, self.digest or self.model, self._fits)
+        return await asyncio.to_thread(learn_embeddings, known, whole, self.digest or self.model, self._factors)
 
     def warm(self, sets: Sequence[Examples]) -> None:
         """Begin to learn from each set of examples, and start what makes the embeddings; in the background."""
@@ -126,11 +146,13 @@ class Embedder:
         return f"<|im_start|>user\n{said.replace('<|', '< |')}<|im_end|>\n<|im_start|>assistant\n"
 
     @property
-    def _fits(self) -> Mapping[str, Mapping[str, Fit]]:
-        return self._known.fits
+    def _factors(self) -> Mapping[str, Matrix]:
+        return self._known.factors
 
     def _vector_of(self, given: str) -> Vector | None:
         key = text_key(given)
+        if key in self._asked:  # a question that was corrected
+            self._made[key] = self._asked.pop(key)
         return self._known.vectors.get(key) or self._made.get(key)
 
     def _make(self, missing: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.graph.spec import GraphSpec, RouterConfig
 
@@ -22,6 +23,8 @@ class Example:
 
     text: str
     labels: frozenset[str]
+    taught: bool = False
+    """Whether a person added it to the utterances. Such ones come last, so that what was learnt of the others stays."""
 
 
 Examples = tuple[Example, ...]
@@ -42,11 +45,12 @@ def examples_of(config: RouterConfig, corrections: Sequence[Example] = ()) -> Ex
     for labels, utterances in groups:
         for text in filter(None, map(beginning, utterances)):
             found[text] = found.get(text, frozenset()) | known.intersection(labels)
+    own = frozenset(found)
     for correction in corrections:
         text, corrected = beginning(correction.text), correction.labels & known
         if text and corrected:
             found[text] = corrected
-    return tuple(Example(text, labels) for text, labels in found.items() if labels)
+    return tuple(Example(text, labels, taught=text not in own) for text, labels in found.items() if labels)
 
 
 def learning(graph: GraphSpec) -> list[RouterConfig]:
@@ -64,8 +68,21 @@ def labels_in(examples: Examples) -> tuple[str, ...]:
 
 def content_hash(examples: Examples) -> str:
     """Digest of the texts and their labels."""
-    rows = [[example.text, sorted(example.labels)] for example in examples]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return _digest([[example.text, sorted(example.labels), example.taught] for example in examples])
+
+
+def utterances_in(examples: Examples) -> tuple[str, ...]:
+    """The texts of the graph itself."""
+    return tuple(example.text for example in examples if not example.taught)
+
+
+def texts_hash(texts: Sequence[str]) -> str:
+    """Digest of texts, whatever their labels are."""
+    return _digest(list(texts))
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def beginning(text: str) -> str:

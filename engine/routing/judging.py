@@ -84,13 +84,13 @@ async def judge(
 
 
 async def _by_embedding(judged: Judged, examples: Examples, text: str, embedder: Embedder) -> None:
-    classifier = await embedder.classifier(examples)
-    if classifier is None:
-        judged.note = f"{embedder.model} is still making the embeddings of the utterances"
-        if embedder.failure is not None:
-            judged.note = f"the utterances have no embeddings: {embedder.failure.message}"
-        return
     try:
+        classifier = await embedder.classifier(examples)
+        if classifier is None:
+            judged.note = f"{embedder.model} is still making the embeddings of the utterances"
+            if embedder.failure is not None:
+                judged.note = f"the utterances have no embeddings: {embedder.failure.message}"
+            return
         vector = await embedder.vector(text)
         judged.take("embedding", await asyncio.to_thread(classifier.judge, vector))
     except EngineError as error:

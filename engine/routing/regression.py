@@ -47,56 +47,60 @@ class Fit:
         return sigmoid(self.slope * score + self.offset)
 
 
-def fit_all(gram: Matrix, targets: Sequence[Sequence[bool]], ridge: float) -> list[Fit]:
+def inverse_factor(gram: Matrix, ridge: float, known: Matrix = ()) -> list[Sequence[float]]:
+    """L^-1, lower triangular, where L L' = gram + ridge I (Cholesky, by bordering); rows end at the diagonal.
+
+    An example that is added at the end adds a row and changes no other: n^2 multiplications, not n^3.
+
+    Args:
+        gram: products of each example with all before it and itself, positive semi-definite; what stands right of the
+            diagonal is not looked at. The rows of the known ones are left out.
+        ridge: weight of the L2 penalty, over 0.
+        known: the rows of the first examples.
+    """
+    rows = list(known)
+    columns = _columns(rows)
+    for at, products in enumerate(gram, len(rows)):
+        solved = [sum(map(mul, row, products)) for row in rows]
+        rest = products[at] + ridge - sum(map(mul, solved, solved))
+        pivot = math.sqrt(max(rest, ridge * _TINY))
+        row = [-sum(map(mul, column, solved[start:])) / pivot for start, column in enumerate(columns)]
+        row.append(1 / pivot)
+        columns.append([])
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+        rows.append(row)
+    return rows
+
+
+def fit_all(factor: Matrix, targets: Sequence[Sequence[bool]]) -> list[Fit]:
     """Fit one regression for each label.
 
     Args:
-        gram: products of all pairs of n examples, positive semi-definite; what stands right of the diagonal is not
-            looked at.
+        factor: of n examples, as `inverse_factor` makes it.
         targets: for each label, whether each of the n examples has it.
-        ridge: weight of the L2 penalty, over 0.
     """
-    factor = _factor(gram, ridge)
-    columns = _inverse_columns(factor)
-    return [_fit(factor, columns, each) for each in targets]
+    columns = _columns(factor)
+    diagonal = [sum(map(mul, column, column)) for column in columns]
+    return [_fit(factor, columns, diagonal, each) for each in targets]
 
 
-def _fit(factor: Matrix, columns: Matrix, targets: Sequence[bool]) -> Fit:
+def _fit(factor: Matrix, columns: Matrix, diagonal: Sequence[float], targets: Sequence[bool]) -> Fit:
+    """Args: diagonal: of (gram + ridge I)^-1."""
     mean = sum(targets) / len(targets)
     # of mean zero: without any likeness the score is 0 however many examples the label has
     values = [2.0 * (target - mean) for target in targets]
-    half: list[float] = []
-    for row, value in zip(factor, values, strict=True):
-        half.append((value - sum(map(mul, half, row))) / row[-1])
+    half = [sum(map(mul, row, values)) for row in factor]
     duals = [sum(map(mul, column, half[at:])) for at, column in enumerate(columns)]
-    held_out = [
-        value - dual / sum(map(mul, column, column)) for value, dual, column in zip(values, duals, columns, strict=True)
-    ]
+    held_out = [value - dual / own for value, dual, own in zip(values, duals, diagonal, strict=True)]
     return Fit(tuple(duals), *calibrate(held_out, targets))
 
 
-def _factor(gram: Matrix, ridge: float) -> list[list[float]]:
-    """L, lower triangular, with L L' = gram + ridge I (Cholesky); rows end at the diagonal."""
-    factor: list[list[float]] = []
-    for at, products in enumerate(gram):
-        row: list[float] = []
-        for product, above in zip(products, factor, strict=False):
-            row.append((product - sum(map(mul, row, above))) / above[-1])
-        rest = products[at] + ridge - sum(map(mul, row, row))
-        row.append(math.sqrt(max(rest, ridge * _TINY)))
-        factor.append(row)
-    return factor
-
-
-def _inverse_columns(factor: Matrix) -> list[list[float]]:
-    """The columns of L^-1; each begins at the diagonal."""
-    columns = []
-    for start, first in enumerate(factor):
-        column = [1 / first[-1]]
-        for row in factor[start + 1 :]:
-            column.append(-sum(map(mul, column, row[start:])) / row[-1])
-        columns.append(column)
-    return columns
+def _columns(factor: Matrix) -> list[list[float]]:
+    """The columns of a lower triangular matrix; each begins at the diagonal."""
+    size = len(factor)
+    padded = ([*row, *[0.0] * (size - len(row))] for row in factor)
+    return [list(column[at:]) for at, column in enumerate(zip(*padded, strict=True))]
 
 
 def calibrate(scores: Sequence[float], targets: Sequence[bool]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Embeddings that come with the program: those of the shipped graphs' utterances, made with the bundled model.
 
 A file is JSON: the digest of the model that made them, vectors by a hash of the text as the model was given it, and for
-each set of examples, by its hash, what a classifier learnt from it. `python -m tests.routing.embeddings` writes it.
+each set of utterances, by its hash, what a classifier of them takes from their texts. It is written by
+`python -m tests.routing.embeddings`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from engine.graph.shipped import shipped_folder
-from engine.routing.regression import Fit
+from engine.routing.regression import Matrix
 
 FOLDER = "embeddings"
 """In the folder of shipped graphs."""
@@ -30,8 +33,8 @@ class ShippedVectors:
     digest: str = ""
     vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Hash of the text as it was given to the model -> its embedding."""
-    fits: Mapping[str, Mapping[str, Fit]] = field(default_factory=dict)
-    """Hash of examples -> label -> its regression."""
+    factors: Mapping[str, Matrix] = field(default_factory=dict)
+    """Hash of the utterances' texts -> rows of the inverse Cholesky factor (see `regression`)."""
 
 
 def text_key(given: str) -> str:
@@ -83,26 +86,26 @@ def read_vectors(file: Path) -> ShippedVectors:
         ValueError, KeyError, TypeError, AttributeError: it is damaged.
     """
     document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    fits = {
-        examples: {
-            label: Fit(unpack(each["duals"], "f"), float(each["slope"]), float(each["offset"]))
-            for label, each in labels.items()
-        }
-        for examples, labels in document["fits"].items()
-    }
+    factors = {texts: _triangle(unpack(packed, "f")) for texts, packed in document["factors"].items()}
     vectors = {key: unpack(packed) for key, packed in document["vectors"].items()}
-    return ShippedVectors(str(document["digest"]), vectors, fits)
+    return ShippedVectors(str(document["digest"]), vectors, factors)
+
+
+def _triangle(values: Sequence[float]) -> Matrix:
+    """Rows of 1, 2, 3 and so on of the values.
+
+    Raises:
+        ValueError: the last one would not be whole.
+    """
+    size = (math.isqrt(8 * len(values) + 1) - 1) // 2
+    if size * (size + 1) // 2 != len(values):
+        raise ValueError("The number of values is no triangular number.")
+    return [values[at * (at + 1) // 2 : (at + 1) * (at + 2) // 2] for at in range(size)]
 
 
 def document_of(known: ShippedVectors, model: str) -> str:
     """The text of a file."""
-    fits = {
-        examples: {
-            label: {"slope": fit.slope, "offset": fit.offset, "duals": pack(fit.duals, "f")}
-            for label, fit in labels.items()
-        }
-        for examples, labels in known.fits.items()
-    }
+    factors = {texts: pack(list(chain.from_iterable(rows)), "f") for texts, rows in known.factors.items()}
     vectors = {key: pack(vector) for key, vector in sorted(known.vectors.items())}
-    document = {"model": model, "digest": known.digest, "fits": fits, "vectors": vectors}
+    document = {"model": model, "digest": known.digest, "factors": factors, "vectors": vectors}
     return json.dumps(document, indent=1) + "\n"

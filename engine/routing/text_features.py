@@ -34,10 +34,15 @@ def text_features(text: str) -> Counter[str]:
 
 
 def inverse_document_frequency(documents: Sequence[Iterable[str]]) -> dict[str, float]:
-    """Smoothed: ln((1 + n) / (1 + df)) + 1."""
+    """Smoothed: ln((1 + n) / (1 + df)) + 1, of n documents."""
     seen = Counter(name for document in documents for name in document)
     total = 1 + len(documents)
     return {name: math.log(total / (1 + count)) + 1 for name, count in seen.items()}
+
+
+def frequency_of_unseen(documents: int) -> float:
+    """The inverse document frequency of what occurs in none of so many documents."""
+    return math.log(1 + documents) + 1
 
 
 def weighted(features: Mapping[str, int], idf: Mapping[str, float]) -> Vector:
@@ -47,19 +52,18 @@ def weighted(features: Mapping[str, int], idf: Mapping[str, float]) -> Vector:
     return {name: value / length for name, value in vector.items()} if length else {}
 
 
-def sparse_gram(vectors: Sequence[Vector]) -> list[list[float]]:
-    """Products of all pairs, by an inverted index: only features that two texts share cost anything."""
-    size = len(vectors)
-    gram = [[0.0] * size for _ in range(size)]
+def sparse_gram(vectors: Sequence[Vector], start: int = 0) -> list[list[float]]:
+    """Products of each text from `start` on with all before it and itself, by an inverted index: only features that two
+    texts share cost anything."""
+    gram = []
     index: dict[str, list[tuple[int, float]]] = {}
     for row, vector in enumerate(vectors):
-        products = gram[row]
         for name, value in vector.items():
-            postings = index.setdefault(name, [])
-            postings.append((row, value))
-            for other, other_value in postings:
-                products[other] += value * other_value
-    for row in range(size):
-        for other in range(row):
-            gram[other][row] = gram[row][other]
+            index.setdefault(name, []).append((row, value))
+        if row >= start:
+            products = [0.0] * (row + 1)
+            for name, value in vector.items():
+                for other, other_value in index[name]:
+                    products[other] += value * other_value
+            gram.append(products)
     return gram

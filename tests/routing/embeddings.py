@@ -17,8 +17,8 @@ from engine.models.embedded import EmbeddedBackend
 from engine.models.protocol import ModelInfo
 from engine.routing.classifier import EmbeddingClassifier
 from engine.routing.embedder import Embedder
-from engine.routing.examples import Examples, content_hash
-from engine.routing.regression import Fit
+from engine.routing.examples import Examples, texts_hash, utterances_in
+from engine.routing.regression import Matrix
 from engine.routing.shipped_vectors import (
     FOLDER,
     ShippedVectors,
@@ -77,13 +77,13 @@ def given(embedder: Embedder, sets: Iterable[Examples]) -> dict[str, str]:
 
 def learnt(
     model: ModelInfo, backend: EmbeddedBackend, sets: Iterable[Examples], vectors: dict[str, tuple[float, ...]]
-) -> dict[str, dict[str, Fit]]:
-    """Hash of examples -> label -> its regression."""
+) -> dict[str, Matrix]:
+    """Hash of the utterances' texts -> factor of their classifier."""
     embedder = Embedder(model, backend)
-    found = {}
+    found: dict[str, Matrix] = {}
     for examples in sets:
         own = [vectors[text_key(embedder.framed(example.text))] for example in examples]
-        found[content_hash(examples)] = dict(EmbeddingClassifier(examples, own).fits)
+        found[texts_hash(utterances_in(examples))] = EmbeddingClassifier(examples, own).factor
     return found
 
 

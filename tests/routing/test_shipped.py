@@ -14,7 +14,7 @@ from engine.models.model_files import bundled_model
 from engine.models.protocol import ModelInfo
 from engine.routing.classifier import EmbeddingClassifier
 from engine.routing.embedder import Embedder
-from engine.routing.examples import content_hash, learning
+from engine.routing.examples import learning, texts_hash, utterances_in
 from engine.routing.shipped_vectors import shipped_files, shipped_vectors, text_key
 from tests.routing.material import Recorded, development_set, shipped_examples
 
@@ -29,7 +29,7 @@ def test_the_shipped_embeddings_are_those_of_the_shipped_utterances() -> None:
     examples = shipped_examples()
     keys = {text_key(embedder.framed(each.text)) for each_set in examples for each in each_set}
     assert set(known.vectors) == keys, REMEDY
-    assert set(known.fits) == {content_hash(each) for each in examples}, REMEDY
+    assert set(known.factors) == {texts_hash(utterances_in(each)) for each in examples}, REMEDY
     assert len({len(vector) for vector in known.vectors.values()}) == 1
     assert digest == known.digest
     assert file.stat().st_size < 1_000_000
@@ -40,7 +40,7 @@ def test_what_was_learnt_from_the_shipped_embeddings_is_what_would_be_learnt_now
     embedder = Embedder(ModelInfo("any", capabilities=frozenset({"chat", "embed"})), Recorded(known))
     for examples in shipped_examples():
         vectors = [known.vectors[text_key(embedder.framed(each.text))] for each in examples]
-        fresh, shipped = EmbeddingClassifier(examples, vectors), known.fits[content_hash(examples)]
+        fresh, shipped = EmbeddingClassifier(examples, vectors), known.factors[texts_hash(utterances_in(examples))]
         learnt = EmbeddingClassifier(examples, vectors, shipped)
         for vector in vectors[::40]:
             ours, theirs = fresh.judge(vector).scores, learnt.judge(vector).scores

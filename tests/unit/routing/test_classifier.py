@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.routing.classifier import EmbeddingClassifier, WordClassifier, learn_embeddings, word_classifier
-from engine.routing.examples import MAX_CHARACTERS, Example, examples_of, learning
+from engine.routing import classifier
+from engine.routing.classifier import (
+    EmbeddingClassifier,
+    WordClassifier,
+    learn_embeddings,
+    learn_words,
+    word_classifier,
+)
+from engine.routing.examples import MAX_CHARACTERS, Example, examples_of, learning, texts_hash, utterances_in
+from engine.routing.regression import Matrix
 from tests.routing_graph import birds_or_stones
 
 ANIMALS = {
@@ -44,10 +53,10 @@ def test_labels_come_from_the_examples_alone() -> None:
 
 
 def test_what_was_learnt_by_words_is_recognised() -> None:
-    classifier = word_classifier(ANIMALS)
+    learnt = word_classifier(ANIMALS)
     for label, texts in ANIMALS.items():
         for text in texts:
-            judgement = classifier.judge(text)
+            judgement = learnt.judge(text)
             assert max(judgement.scores, key=lambda name: judgement.scores[name]) == label
             assert (judgement.nearest[0].text, judgement.nearest[0].labels) == (text, (label,))
             assert judgement.nearest[0].similarity == pytest.approx(1.0)
@@ -69,19 +78,19 @@ def test_learning_is_deterministic_and_done_once_for_the_same_examples() -> None
     assert learn_embeddings(examples, vectors, "digest") is learnt
     other = learn_embeddings(examples, vectors, "another digest")
     assert other is not learnt
-    assert other.fits == learnt.fits
+    assert other.judge(vectors[0]) == learnt.judge(vectors[0])
 
 
 def test_only_the_beginning_of_a_question_counts() -> None:
-    classifier = word_classifier(ANIMALS)
+    learnt = word_classifier(ANIMALS)
     head = "the dog barks " * (MAX_CHARACTERS // 14) + "xxxx"
-    assert classifier.scores(head[:MAX_CHARACTERS] + " cat" * 250_000) == classifier.scores(head[:MAX_CHARACTERS])
+    assert learnt.scores(head[:MAX_CHARACTERS] + " cat" * 250_000) == learnt.scores(head[:MAX_CHARACTERS])
 
 
 def test_a_text_that_is_like_nothing_has_no_label() -> None:
-    classifier = word_classifier(ANIMALS)
-    assert classifier.scores("") == classifier.scores("☃") == classifier.scores("0192")
-    assert max(classifier.scores("☃").values()) < 0.5
+    learnt = word_classifier(ANIMALS)
+    assert learnt.scores("") == learnt.scores("☃") == learnt.scores("0192")
+    assert max(learnt.scores("☃").values()) < 0.5
 
 
 @settings(max_examples=50)
@@ -100,9 +109,9 @@ def test_any_examples_can_be_learnt(texts: dict[str, list[str]]) -> None:
 
 def test_embeddings_far_from_zero_are_told_apart_because_they_are_centred() -> None:
     examples, vectors = cloud()
-    classifier = EmbeddingClassifier(examples, vectors)
+    learnt = EmbeddingClassifier(examples, vectors)
     for point, labels in (((101.5, 100, 0), {"a"}), ((98.5, 100, 0), {"b"}), ((100, 103, 0), {"a", "b"})):
-        judgement = classifier.judge(point)
+        judgement = learnt.judge(point)
         assert {label for label, score in judgement.scores.items() if score >= 0.5} == labels, judgement
         assert set(judgement.nearest[0].labels) == labels
         assert [each.similarity for each in judgement.nearest] == sorted(
@@ -112,15 +121,66 @@ def test_embeddings_far_from_zero_are_told_apart_because_they_are_centred() -> N
 
 def test_the_length_of_an_embedding_says_nothing() -> None:
     examples, vectors = points(("a", 1, 0, 0), ("a", 2, 0.1, 0), ("b", -1, 0, 0), ("b", -2, -0.1, 0))
-    classifier = EmbeddingClassifier(examples, vectors)
-    assert classifier.judge([5, 0, 0]).scores == pytest.approx(classifier.judge([0.5, 0, 0]).scores)
+    learnt = EmbeddingClassifier(examples, vectors)
+    assert learnt.judge([5, 0, 0]).scores == pytest.approx(learnt.judge([0.5, 0, 0]).scores)
 
 
-def test_regressions_that_were_learnt_before_give_the_same_scores() -> None:
+def test_what_was_learnt_before_gives_the_same_scores() -> None:
     examples, vectors = cloud()
     learnt = EmbeddingClassifier(examples, vectors)
-    again = EmbeddingClassifier(examples, vectors, learnt.fits)
+    again = EmbeddingClassifier(examples, vectors, learnt.factor)
     assert again.judge([101, 101, 0]) == learnt.judge([101, 101, 0])
+
+
+def taught(*texts: str) -> tuple[Example, ...]:
+    return tuple(Example(text, frozenset({"b"}), taught=True) for text in texts)
+
+
+@pytest.mark.parametrize("earlier", [(), ("x",), ("x", "y"), ("y",), ("x", "y", "z")])
+def test_what_a_person_teaches_is_learnt_the_same_whatever_was_learnt_before(earlier: tuple[str, ...]) -> None:
+    examples, vectors = cloud()
+    places = {"x": [100.0, 101.0, 1.0], "y": [90.0, 99.0, 2.0], "z": [1.0, 2.0, 3.0]}
+    before = EmbeddingClassifier((*examples, *taught(*earlier)), [*vectors, *(places[each] for each in earlier)])
+    wanted, given = (*examples, *taught("x", "y")), [*vectors, places["x"], places["y"]]
+    anew = EmbeddingClassifier(wanted, given)
+    extended = EmbeddingClassifier(wanted, given, before=before)
+    assert extended.judge([100, 101, 1]) == anew.judge([100, 101, 1])
+    assert extended.judge([100, 101, 1]).scores["b"] > 0.5
+
+    by_words = WordClassifier(wanted, before=WordClassifier((*examples, *taught(*earlier))))
+    assert by_words.judge("x") == WordClassifier(wanted).judge("x")
+
+
+def test_teaching_works_out_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked: list[int] = []
+    real = classifier.inverse_factor
+
+    def counting(gram: Matrix, ridge: float, known: Matrix = ()) -> list[Sequence[float]]:
+        worked.append(len(gram))
+        return real(gram, ridge, known)
+
+    monkeypatch.setattr(classifier, "inverse_factor", counting)
+    examples, vectors = cloud(seed=9)
+    learn_embeddings(examples, vectors, "m")
+    learn_embeddings((*examples, *taught("new")), [*vectors, [1.0, 2.0, 3.0]], "m")
+    relabelled = (Example(examples[0].text, frozenset({"b"})), *examples[1:])
+    learn_embeddings(relabelled, vectors, "m")
+    learn_embeddings(examples[1:], vectors[1:], "m")
+    assert worked == [90, 1, 0, 89], "the graph's own utterances: another centre, all anew"
+    worked.clear()
+    learn_words(examples)
+    learn_words((*examples, *taught("new", "newer")))
+    assert worked == [90, 2]
+
+
+def test_the_factor_that_comes_with_the_program_saves_the_training_and_a_damaged_one_does_not_count() -> None:
+    examples, vectors = cloud(seed=4)
+    anew = EmbeddingClassifier(examples, vectors)
+    name = texts_hash(utterances_in(examples))
+    for digest, factor in (("whole", anew.factor), ("short", anew.factor[:-1])):
+        learnt = learn_embeddings(examples, vectors, digest, {name: factor})
+        assert learnt.judge(vectors[0]) == anew.judge(vectors[0])
+        assert (learnt.factor[5] is anew.factor[5]) == (digest == "whole")
 
 
 def test_an_embedding_of_another_width_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import EngineError, ErrorClass
 from engine.models.protocol import Capability, ModelInfo
 from engine.routing import embedder as embedding
-from engine.routing.embedder import BATCH, Embedder, Embeddings, choose_embedder
+from engine.routing.embedder import BATCH, KEPT_QUESTIONS, Embedder, Embeddings, choose_embedder
 from engine.routing.examples import MAX_CHARACTERS, Example
 from engine.routing.judging import judge
 from engine.routing.shipped_vectors import ShippedVectors, text_key
@@ -112,8 +112,45 @@ async def test_what_cannot_be_embedded_is_said_and_tried_again_with_the_next_que
     await made.ready()
     assert (await judge(EXAMPLES, "birds", made)).stage == "embedding"
     source.failing = True
-    judged = await judge(EXAMPLES, "birds", made)
+    judged = await judge(EXAMPLES, "birds again", made)
     assert (judged.stage, judged.note) == ("words", "the question has no embedding: The embedder is gone.")
+
+
+async def test_a_question_that_is_corrected_or_asked_again_is_embedded_once(source: Counting, made: Embedder) -> None:
+    await made.classifier(EXAMPLES)
+    await made.ready()
+    question = "do birds eat sand and stones?"
+    before = await judge(EXAMPLES, question, made)
+    assert sum(map(len, source.batches)) == len(EXAMPLES) + 1
+    taught = (*EXAMPLES, Example(question, frozenset({"stones"}), taught=True))
+    after = await judge(taught, question, made)
+    assert after.nearest[0].text == question
+    assert after.scores["stones"] > before.scores["stones"]
+    assert sum(map(len, source.batches)) == len(EXAMPLES) + 1
+
+
+async def test_while_a_correction_has_no_embedding_yet_the_utterances_decide(source: Counting, made: Embedder) -> None:
+    await made.classifier(EXAMPLES)
+    await made.ready()
+    await made.vector("birds 5")
+    source.gate.clear()
+    taught = (*EXAMPLES, Example("an old correction", frozenset({"stones"}), taught=True))
+    judged = await judge(taught, "birds 5", made)
+    assert (judged.stage, judged.note) == ("embedding", "")
+    source.gate.set()
+    await made.ready()
+    found = await made.classifier(taught)
+    assert found is not None
+    assert found.examples == taught
+
+
+async def test_only_so_many_questions_are_kept(source: Counting, made: Embedder) -> None:
+    for at in range(KEPT_QUESTIONS + 1):
+        await made.vector(f"question {at}")
+    await made.vector(f"question {KEPT_QUESTIONS}")
+    assert len(source.batches) == KEPT_QUESTIONS + 1
+    await made.vector("question 0")
+    assert len(source.batches) == KEPT_QUESTIONS + 2
 
 
 async def test_a_question_does_not_wait_for_ever_for_its_embedding(

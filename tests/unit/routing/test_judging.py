@@ -76,6 +76,7 @@ def test_a_text_of_several_routes_has_all_their_labels_and_a_correction_replaces
     assert corrected["owls on rocks"] == {"birds"}
     assert corrected["new"] == {"stones"}
     assert set(corrected) == {*examples, "new"}
+    assert [each.text for each in examples_of(config(compound_routes=[both]), said) if each.taught] == ["new"]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,16 @@ import random
 
 import pytest
 
-from engine.routing.regression import LEAST_SLOPE, calibrate, fit_all, sigmoid
+from engine.routing.regression import LEAST_SLOPE, Fit, calibrate, fit_all, inverse_factor, sigmoid
 
 
 def gram_of(points: list[list[float]]) -> list[list[float]]:
     return [[sum(a * b for a, b in zip(x, y, strict=True)) for y in points] for x in points]
+
+
+def fitted(gram: list[list[float]], targets: list[bool], ridge: float) -> Fit:
+    (fit,) = fit_all(inverse_factor(gram, ridge), [targets])
+    return fit
 
 
 def solved(matrix: list[list[float]], values: list[float]) -> list[float]:
@@ -35,7 +40,7 @@ def points() -> list[list[float]]:
 
 def test_duals_solve_the_regularised_least_squares(points: list[list[float]]) -> None:
     gram, targets = gram_of(points), [at % 3 == 0 for at in range(12)]
-    (fit,) = fit_all(gram, [targets], 0.5)
+    fit = fitted(gram, targets, 0.5)
     ridged = [[value + (0.5 if i == j else 0.0) for j, value in enumerate(row)] for i, row in enumerate(gram)]
     mean = sum(targets) / 12
     assert fit.duals == pytest.approx(solved(ridged, [2 * (target - mean) for target in targets]), rel=1e-9)
@@ -44,12 +49,19 @@ def test_duals_solve_the_regularised_least_squares(points: list[list[float]]) ->
 def test_what_stands_right_of_the_diagonal_is_not_looked_at(points: list[list[float]]) -> None:
     gram, targets = gram_of(points), [at < 5 for at in range(12)]
     lower = [row[: at + 1] for at, row in enumerate(gram)]
-    assert fit_all(lower, [targets], 0.5) == fit_all(gram, [targets], 0.5)
+    assert fitted(lower, targets, 0.5) == fitted(gram, targets, 0.5)
+
+
+def test_examples_that_are_added_change_no_row_that_was_there(points: list[list[float]]) -> None:
+    gram = gram_of(points)
+    whole = inverse_factor(gram, 0.5)
+    for known in (0, 1, 7, 12):
+        assert inverse_factor(gram[known:], 0.5, whole[:known]) == whole
 
 
 def test_slope_and_offset_are_fitted_to_scores_that_were_held_out(points: list[list[float]]) -> None:
     gram, targets = gram_of(points), [at % 2 == 0 for at in range(12)]
-    (fit,) = fit_all(gram, [targets], 0.5)
+    fit = fitted(gram, targets, 0.5)
     values = [2 * (target - 0.5) for target in targets]
     held_out = []
     for left in range(12):
@@ -79,5 +91,5 @@ def test_calibration_stays_finite_however_odd_the_examples_are(targets: list[boo
 
 
 def test_equal_examples_are_no_failure() -> None:
-    (fit,) = fit_all([[1.0] * 6] * 6, [[True] * 3 + [False] * 3], 1e-12)
+    fit = fitted([[1.0] * 6] * 6, [True] * 3 + [False] * 3, 1e-12)
     assert all(map(math.isfinite, fit.duals))
