@@ -679,7 +679,7 @@ async def test_toasts_lie_on_the_end_of_the_chat_and_cover_neither_graph_nor_tim
         chat = app.chat.region
         assert toast.region.right <= chat.right
         assert chat.y < toast.region.y
-        assert toast.region.bottom <= app.query_one("#prompt-frame").region.y
+        assert toast.region.bottom <= app.screen.query_one("#prompt-frame").region.y
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])

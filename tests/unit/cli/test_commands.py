@@ -126,6 +126,9 @@ OTHER = {
     "recovery": "leave",
     "embedded.threads": "7",
     "embedded.slots": "7",
+    "embedded.memory_mb": "777",
+    "concurrency": "7",
+    "endpoints": '[{"kind": "ollama", "address": "http://127.0.0.1:9"}]',
     "retry.attempts": "7",
 }
 """A value that is not the default, for settings that take neither any text nor any number."""

@@ -90,7 +90,7 @@ def test_a_run_travels_in_a_file_and_is_marked_where_it_arrives(call: Call, data
     assert call("tx", "import", str(file), *elsewhere).out.startswith("Imported as #1.")
     (row,) = json.loads(call("tx", "list", "--json", *elsewhere).out)
     assert (row["origin"], row["question"]) == ("imported", "Question 3")
-    assert "success, imported" in call("tx", "list", *elsewhere).out
+    assert "[imported] " in call("tx", "list", *elsewhere).out
     assert "it ran elsewhere" in call("tx", "show", *elsewhere).out
     there = call("tx", "import", str(file))
     assert there.status == 1
