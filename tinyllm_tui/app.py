@@ -232,7 +232,15 @@ class CockpitApp(App[None]):
             self.graph_title = self.upcoming.graph.title
         if self.engine is not None:
             self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        self.run_worker(self._warn_of_graph(), group="graph warnings", exclusive=True, exit_on_error=False)
         self.draw()
+
+    async def _warn_of_graph(self) -> None:
+        """Say what is valid in the graph, but hardly meant."""
+        warnings = await self._watch.warnings()
+        if warnings:
+            more = f" And {len(warnings) - 1} more: graph validate lists them." if len(warnings) > 1 else ""
+            self.notify(one_line(f"{warnings[0]}{more}", 600), severity="warning", timeout=15, markup=False)
 
     def _graph_noticed(self, notice: Notice) -> None:
         """The graph's files were edited: well, or so that the revision before stays."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, classify
-from engine.graph.problems import GraphError
+from engine.graph.problems import GraphError, Problem
 from engine.graph.shipped import graphs_in, shipped_folder
 from tinyllm_tui.engine_port import LoadGraph
 
@@ -114,6 +114,10 @@ class GraphWatch:
             for notice in await self.look():
                 tell(notice)
 
+    async def warnings(self) -> list[str]:
+        """What the author of the graph should know, although it is valid; what comes with the program has none."""
+        return await asyncio.to_thread(self._warnings)
+
     # -- outside of the event loop -----------------------------------------------------------------------------------
 
     def _read_first(self) -> None:
@@ -206,6 +210,17 @@ class GraphWatch:
         except Exception as error:
             raise classify(error) from error
 
+    def _warnings(self) -> list[str]:
+        if self.revision is None or self._file is None or self._file.parent == shipped_folder():
+            return []
+        from engine.graph.loader import placed
+        from engine.routing.utterance_checks import utterance_warnings
+
+        try:
+            return [self._words_of(each) for each in placed(utterance_warnings(self.revision.graph), self._file)]
+        except EngineError:
+            return []  # the file is being edited; the next look takes it
+
     def _states(self) -> dict[Path, _State]:
         """How all files are that the graph may be made of; what is not there is left out."""
         states: dict[Path, _State] = {}
@@ -244,8 +259,12 @@ class GraphWatch:
         if not isinstance(error, GraphError):
             return str(error)
         first, *others = error.problems
-        place = [first.file, str(first.line), str(first.column)] if first.line else [first.file]
-        words = f"{':'.join(place)}: {first.message} {first.remedy}".strip()
+        words = self._words_of(first)
+        return f"{words} And {len(others)} more." if others else words
+
+    def _words_of(self, problem: Problem) -> str:
+        place = [problem.file, str(problem.line), str(problem.column)] if problem.line else [problem.file]
+        words = f"{':'.join(place)}: {problem.message} {problem.remedy}".strip()
         if self._file is not None:  # files are called as in the graph's folder: whole paths would fill a toast
             words = words.replace(f"{self._file.parent}{os.sep}", "")
-        return f"{words} And {len(others)} more." if others else words
+        return words

@@ -125,6 +125,17 @@ def _completed(
     return spec, broken, unloaded
 
 
+def placed(problems: Sequence[Problem], path: Path) -> list[Problem]:
+    """Problems of a valid graph with file, line and column, in their order; what stands in no file has the beginning.
+
+    Raises:
+        GraphError: the file cannot be read any more.
+    """
+    from engine.graph.source import read_yaml
+
+    return _located(problems, read_yaml(read_file(path), str(path)), str(path)) if problems else []
+
+
 def _unread(location: Location, document: Document) -> bool:
     """Whether the value there could not be read, which is said already."""
     return any(location[: len(problem.location)] == problem.location for problem in document.problems)

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.errors import EngineError
 from engine.graph.loader import load_graph
+from tests.routing_graph import BIRDS, birds_or_stones
 from tests.tui.scripted_engine import ScriptedEngine
 from tests.tui.test_cockpit import app_of, ask, flat, text_of, until
 from tinyllm_tui.app import CockpitApp
@@ -380,3 +382,18 @@ async def test_the_graph_of_a_finished_run_stays_coloured_while_the_files_stay(t
         await ask(pilot)
         await until(pilot, lambda: not app.conversation.busy and "committed (success)" in text_of(app))
         assert app._cockpit.board.graph._lit.nodes["general"][0] == "✓"
+
+
+async def test_utterances_that_two_routes_share_are_a_warning_with_their_place(file: Path, tmp_path: Path) -> None:
+    document = birds_or_stones().model_dump(mode="json", exclude_defaults=True)
+    router = next(node for node in document["nodes"] if node["type"] == "router")
+    router["config"]["routes"][1]["utterances"] += [BIRDS[0], BIRDS[1]]
+    edit(file, yaml.safe_dump(document, width=1000))
+    app, _ = cockpit(file, tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: len(app._notifications) == 1)
+        [toast] = app._notifications
+        assert toast.severity == "warning"
+        assert toast.message.startswith("mine.yaml:")
+        assert f"The routes `birds` and `stones` of `router` have the same utterance: “{BIRDS[0]}”." in toast.message
+        assert toast.message.endswith("And 1 more: graph validate lists them.")

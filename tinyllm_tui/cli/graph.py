@@ -12,6 +12,7 @@ from tinyllm_tui.cli.options import common_options, load, setting_options
 from tinyllm_tui.cli.revisions import diff, history
 
 if TYPE_CHECKING:
+    from engine.graph.problems import Problem
     from engine.graph.spec import GraphSpec
     from tinyllm_tui.settings import Loaded
 
@@ -59,7 +60,10 @@ def list_graphs(ctx: click.Context, as_json: bool) -> int:
 @common_options
 @click.pass_context
 def validate(ctx: click.Context, graphs: tuple[str, ...], as_json: bool) -> int:
-    """Check graphs; every problem with its file, line, column and remedy. Exit status 1 where there is one."""
+    """Check graphs; every problem with its file, line, column and remedy. Exit status 1 where there is one.
+
+    Warnings, such as utterances that two routes share, change nothing of the status.
+    """
     from engine.graph.problems import GraphError
 
     loaded = load(ctx)
@@ -69,16 +73,20 @@ def validate(ctx: click.Context, graphs: tuple[str, ...], as_json: bool) -> int:
             spec = _find(name, loaded)
         except GraphError as error:
             problems = [dataclasses.asdict(problem) for problem in error.problems]
-            reports.append({"graph": name, "valid": False, "problems": problems})
+            reports.append({"graph": name, "valid": False, "problems": problems, "warnings": []})
             if not as_json:
                 for problem in error.problems:
                     output.note(str(problem))
         else:
-            reports.append({"graph": name, "valid": True, "problems": []})
+            warnings = _warnings(spec, name, loaded)
+            told = [dataclasses.asdict(warning) for warning in warnings]
+            reports.append({"graph": name, "valid": True, "problems": [], "warnings": told})
             if not as_json:
                 output.say(
                     f"{name}: valid ({spec.id} {spec.version}, {len(spec.nodes)} nodes, {len(spec.edges)} edges)"
                 )
+                for warning in warnings:
+                    output.note(f"Warning: {warning}")
     if as_json:
         output.print_json(reports)
     return 0 if all(report["valid"] for report in reports) else 1
@@ -115,6 +123,13 @@ def _find(name: str, loaded: Loaded) -> GraphSpec:
     from engine.graph.loader import load_graph
 
     return load_graph(name, search=(loaded.graphs_folder,))
+
+
+def _warnings(spec: GraphSpec, name: str, loaded: Loaded) -> list[Problem]:
+    from engine.graph.loader import find_graph, placed
+    from engine.routing.utterance_checks import utterance_warnings
+
+    return placed(utterance_warnings(spec), find_graph(name, (loaded.graphs_folder,)))
 
 
 def _load(path: object) -> GraphSpec:

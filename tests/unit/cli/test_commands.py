@@ -9,8 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.models.catalogue import ROLES
+from tests.routing_graph import BIRDS, birds_or_stones
 from tests.unit.cli.conftest import Call
 from tinyllm_tui.cli.init import EXAMPLE_MODEL, commented_config
 from tinyllm_tui.settings import Settings, load, setting_names
@@ -205,6 +207,20 @@ def test_validate_names_every_problem_with_its_place(call: Call, tmp_path: Path)
     valid, wrong = json.loads(call("graph", "validate", "quick", str(tmp_path / "wrong.yaml"), "--json").out)
     assert (valid["valid"], wrong["valid"]) == (True, False)
     assert wrong["problems"][0]["line"] == 4
+
+
+def test_validate_warns_of_utterances_that_two_routes_share_with_their_place(call: Call, tmp_path: Path) -> None:
+    document = birds_or_stones().model_dump(mode="json", exclude_defaults=True)
+    router = next(node for node in document["nodes"] if node["type"] == "router")
+    router["config"]["routes"][1]["utterances"].append(BIRDS[0])
+    (tmp_path / "alike.yaml").write_text(yaml.safe_dump(document, width=1000))
+    done = call("graph", "validate", str(tmp_path / "alike.yaml"))
+    assert done.status == 0
+    warning = f"The routes `birds` and `stones` of `router` have the same utterance: “{BIRDS[0]}”."
+    assert re.search(rf"Warning: .*alike\.yaml, line \d+, column \d+: {re.escape(warning)}", done.err)
+    (report,) = json.loads(call("graph", "validate", "--json", str(tmp_path / "alike.yaml")).out)
+    (told,) = report["warnings"]
+    assert (report["valid"], told["message"], told["line"] > 1) == (True, warning, True)
 
 
 def test_the_name_of_a_file_is_that_file_but_the_name_of_a_graph_comes_first(

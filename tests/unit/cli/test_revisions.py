@@ -219,7 +219,7 @@ def test_validate_tells_machines_the_place_the_fault_and_the_remedy_of_every_fil
     done = call("graph", "validate", "--json", str(wrong), "quick", str(unreadable))
     assert done.status == 1
     first, quick, second = json.loads(done.out)
-    assert (first["graph"], quick) == (str(wrong), {"graph": "quick", "valid": True, "problems": []})
+    assert (first["graph"], quick) == (str(wrong), {"graph": "quick", "valid": True, "problems": [], "warnings": []})
     (problem,) = first["problems"]
     assert (problem["file"], problem["line"], problem["column"]) == (str(wrong), 4, 13)
     assert "`modle`" in problem["message"]
