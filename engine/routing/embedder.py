@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import EngineError, ErrorClass
@@ -14,6 +15,7 @@ from engine.routing.classifier import EmbeddingClassifier, learn_embeddings
 from engine.routing.examples import Examples, beginning
 from engine.routing.regression import Matrix
 from engine.routing.shipped_vectors import ShippedVectors, shipped_vectors, text_key
+from engine.routing.vector_file import FILE_NAME, VectorFile
 
 Vector = tuple[float, ...]
 
@@ -54,15 +56,26 @@ class Embedder:
     """Makes embeddings with one model, and learns classifiers from them. Belongs to one event loop.
 
     Examples whose embeddings are not here are embedded in the background; until then there is no classifier.
+
+    Args:
+        model: the one that makes them.
+        source: what runs it.
+        known: embeddings that are here from the beginning.
+        file: keeps those of examples; a model whose digest is not known may be another one tomorrow, and has none.
     """
 
-    def __init__(self, model: ModelInfo, source: Source, known: ShippedVectors | None = None) -> None:
+    def __init__(
+        self, model: ModelInfo, source: Source, known: ShippedVectors | None = None, file: VectorFile | None = None
+    ) -> None:
         self.model = model.name
         self.digest = model.digest
         self._chats = "chat" in model.capabilities
         self._source = source
         self._known = known or ShippedVectors()
+        self._file = file if model.digest else None
         self._made: dict[str, Vector] = {}
+        self._unsaved: dict[str, Vector] = {}
+        """What is not in the file yet."""
         self._asked: OrderedDict[str, Vector] = OrderedDict()
         """The latest questions."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -76,14 +89,14 @@ class Embedder:
         Raises:
             EngineError: it cannot be made, or not in time.
         """
+        key = text_key(self.framed(question))
+        return self._made.get(key) or self._asked.get(key) or await self._new_vector(question)
+
+    async def _new_vector(self, question: str) -> Vector:
         given = self.framed(question)
-        key = text_key(given)
-        known = self._made.get(key) or self._asked.get(key)
-        if known is not None:
-            return known
         try:
             async with asyncio.timeout(QUESTION_S):
-                vector = self._asked[key] = (await self._embed([given]))[0]
+                vector = self._asked[text_key(given)] = (await self._embed([given]))[0]
         except TimeoutError:
             raise EngineError(
                 ErrorClass.TIMEOUT, "no_embedding_in_time", f"{self.model} made no embedding within {QUESTION_S:.0f} s."
@@ -103,6 +116,7 @@ class Embedder:
         missing = [text for text, vector in zip(given, vectors, strict=True) if vector is None]
         if missing:
             self._make(missing)
+        await self._save()
         pairs = list(zip(examples, vectors, strict=True))
         whole = [vector for vector in vectors if vector is not None]
         if not whole or any(vector is None and not example.taught for example, vector in pairs):
@@ -118,7 +132,7 @@ class Embedder:
 
     async def _warm(self, sets: Sequence[Examples]) -> None:
         with contextlib.suppress(EngineError):  # the question that needs it says so
-            await self.vector("Hello")
+            await self._new_vector("Hello")
         for examples in sets:
             await self.classifier(examples)
 
@@ -151,9 +165,11 @@ class Embedder:
 
     def _vector_of(self, given: str) -> Vector | None:
         key = text_key(given)
+        if key in self._known.vectors:
+            return self._known.vectors[key]
         if key in self._asked:  # a question that was corrected
-            self._made[key] = self._asked.pop(key)
-        return self._known.vectors.get(key) or self._made.get(key)
+            self._unsaved[key] = self._made[key] = self._asked.pop(key)
+        return self._made.get(key)
 
     def _make(self, missing: Sequence[str]) -> None:
         key = text_key(missing[0])
@@ -169,12 +185,23 @@ class Embedder:
             for start in range(0, len(texts), BATCH):
                 batch = [text for text in texts[start : start + BATCH] if text_key(text) not in self._made]
                 for text, vector in zip(batch, await self._embed(batch), strict=True):
-                    self._made[text_key(text)] = vector
+                    self._unsaved[text_key(text)] = self._made[text_key(text)] = vector
+                await self._save()
             self.failure = None
         except EngineError as error:
             self.failure = error  # the next question begins anew
         while len(self._made) > MAX_VECTORS:
             self._made.pop(next(iter(self._made)))
+
+    async def load(self) -> None:
+        """Take what is in the file."""
+        if self._file is not None:
+            self._made |= await asyncio.to_thread(self._file.read, self.digest)
+
+    async def _save(self) -> None:
+        unsaved, self._unsaved = self._unsaved, {}
+        if unsaved and self._file is not None:
+            await asyncio.to_thread(self._file.add, self.digest, unsaved)
 
     async def _embed(self, given: Sequence[str]) -> list[Vector]:
         if not given:
@@ -183,12 +210,19 @@ class Embedder:
 
 
 class Embeddings:
-    """The embedder of an engine; another one when another model is to make the embeddings."""
+    """The embedder of an engine; another one when another model is to make the embeddings.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        source: what runs the models.
+        data_dir: folder for the file of embeddings; None: another start makes them again.
+    """
+
+    def __init__(self, source: Source, data_dir: Path | None = None) -> None:
         self._source = source
+        self._file = None if data_dir is None else VectorFile(data_dir / FILE_NAME)
         self._embedder: Embedder | None = None
         self._retired: list[Embedder] = []
+        self._turn = asyncio.Lock()
 
     async def embedder(self, installed: Sequence[ModelInfo]) -> Embedder | None:
         """What makes embeddings with one of these models; None where none can."""
@@ -198,12 +232,15 @@ class Embeddings:
         model = choose_embedder(installed, shipped)
         if model is None:
             return None
-        current = self._embedder
-        if current is None or (current.model, current.digest) != (model.name, model.digest):
-            if current is not None:
-                self._retired.append(current)
-            current = self._embedder = Embedder(model, self._source, shipped.get(model.digest))
-        return current
+        async with self._turn:
+            current = self._embedder
+            if current is None or (current.model, current.digest) != (model.name, model.digest):
+                if current is not None:
+                    self._retired.append(current)
+                current = Embedder(model, self._source, shipped.get(model.digest), self._file)
+                await current.load()
+                self._embedder = current
+            return current
 
     async def aclose(self) -> None:
         """End what goes on in the background."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engine.config import EngineConfig
 from engine.events import BackendChanged, Body
@@ -58,12 +59,18 @@ class Connection:
     """Finds the backend once; looks again when there was none."""
 
     def __init__(
-        self, config: EngineConfig, breakers: BreakerRegistry, emit: Callable[[Body], None], notices: list[str]
+        self,
+        config: EngineConfig,
+        breakers: BreakerRegistry,
+        emit: Callable[[Body], None],
+        notices: list[str],
+        data_dir: Path | None,
     ) -> None:
         self._config = config
         self._breakers = breakers
         self._emit = emit
         self._notices = notices
+        self._data_dir = data_dir
         self._connected: Connected | None = None
         self._lock = asyncio.Lock()
 
@@ -79,7 +86,8 @@ class Connection:
                 pool = Pool(endpoints, self._breakers, emit=self._heard)
                 cache = AnswerCache(self._config.cache_ttl_s, self._config.cache_max_mb * 1_000_000)
                 caller = ModelCaller(pool, self._config.retry, cache=cache)
-                self._connected = Connected(pool, ModelDirectory(pool), caller, Embeddings(pool))
+                embeddings = Embeddings(pool, self._data_dir)
+                self._connected = Connected(pool, ModelDirectory(pool), caller, embeddings)
             return self._connected
 
     def forget_models(self) -> None:

@@ -77,7 +77,7 @@ class Engine(Teaching):
         self.left: tuple[TransactionRow, ...] = ()
         """Transactions found unfinished at start-up that another start can go on with."""
         self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
-        self._connection = Connection(config, self._breakers, self._emit, self.notices)
+        self._connection = Connection(config, self._breakers, self._emit, self.notices, data_dir)
         self._workspace = None if config.workspace is None else Workspace(config.workspace)
         self._tool_slots = asyncio.Semaphore((os.cpu_count() or 1) + 2)
         """Tool calls at the same time, of all runs."""

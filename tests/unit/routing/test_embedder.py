@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from engine.routing.embedder import BATCH, KEPT_QUESTIONS, Embedder, Embeddings,
 from engine.routing.examples import MAX_CHARACTERS, Example
 from engine.routing.judging import judge
 from engine.routing.shipped_vectors import ShippedVectors, text_key
+from engine.routing.vector_file import FILE_NAME, VectorFile
 
 EXAMPLES = tuple(
     Example(f"{label} {at}", frozenset({label})) for label in ("birds", "stones") for at in range(BATCH + 1)
@@ -191,6 +193,53 @@ async def test_a_model_that_makes_other_embeddings_than_before_is_noticed(source
     vectors = {text_key(each.text): (1.0, float(at)) for at, each in enumerate(EXAMPLES)}
     judged = await judge(EXAMPLES, "birds", Embedder(able("w", "embed"), source, ShippedVectors("w", vectors)))
     assert (judged.stage, judged.note) == ("words", "w makes other embeddings than before")
+
+
+async def test_embeddings_of_examples_and_of_corrected_questions_are_not_made_again_after_another_start(
+    source: Counting, tmp_path: Path
+) -> None:
+    taught = (*EXAMPLES, Example("where do owls sleep?", frozenset({"birds"}), taught=True))
+    for start, made in ((1, len(EXAMPLES) + 2), (2, 1)):
+        embeddings, before = Embeddings(source, tmp_path), sum(map(len, source.batches))
+        first, second = await asyncio.gather(*(embeddings.embedder([able("m", "embed")]) for _ in range(2)))
+        assert first is not None
+        assert first is second
+        await first.classifier(EXAMPLES)
+        await first.ready()
+        await first.vector(taught[-1].text)
+        found = await first.classifier(taught)
+        assert found is not None
+        assert found.examples == taught
+        await first.vector("another question, which is not kept")
+        await embeddings.aclose()
+        assert sum(map(len, source.batches)) - before == made, start
+
+
+@pytest.mark.parametrize(
+    "model", [able("m", "embed", digest="newer"), ModelInfo("m", capabilities=frozenset({"embed"}))]
+)
+async def test_embeddings_of_another_model_or_of_an_unknown_one_are_not_taken(
+    source: Counting, tmp_path: Path, model: ModelInfo
+) -> None:
+    for each in (able("m", "embed"), model, model):
+        source.batches.clear()
+        embeddings = Embeddings(source, tmp_path)
+        embedder = await embeddings.embedder([each])
+        assert embedder is not None
+        await embedder.classifier(EXAMPLES)
+        await embedder.ready()
+        await embeddings.aclose()
+    assert bool(source.batches) == (not model.digest)
+
+
+async def test_warming_up_starts_the_model_even_where_its_embedding_is_known(source: Counting, tmp_path: Path) -> None:
+    VectorFile(tmp_path / FILE_NAME).add("m", {text_key("Hello"): (1.0,)})
+    embeddings = Embeddings(source, tmp_path)
+    embedder = await embeddings.embedder([able("m", "embed")])
+    assert embedder is not None
+    embedder.warm([])
+    await embedder.ready()
+    assert source.batches == [["Hello"]]
 
 
 async def test_another_model_gets_another_embedder(source: Counting) -> None:
