@@ -135,8 +135,9 @@ class Pump:
             )
             if isinstance(body, ev.BreakerChanged):
                 self.live.breakers[body.breaker.key] = body.breaker
-            elif isinstance(body, ev.Begin):
-                self.live.breakers.update({b.key: b for b in body.breakers})
+            elif isinstance(body, (ev.Begin, *ev.TERMINAL)):
+                # good calls of breakers that never failed are no events: what they are now stands for them
+                self.live.breakers.update({b.key: b for b in self._engine.breakers()})
             elif isinstance(body, ev.BackendChanged):
                 self.live.backend = body
             if not self._lagged and self._belongs(item):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engine import events as ev
 from tests.tui.scripted_engine import ScriptedEngine
 from tests.tui.test_cockpit import app_of, text_of, until
@@ -75,3 +77,21 @@ async def test_the_selected_breaker_stays_selected_when_a_worse_one_comes_before
         await pilot.press("d")
         await until(pilot, lambda: of(app, "here big") == "disabled")
         assert of(app, "here tiny") == "open"
+
+
+async def test_breakers_that_a_run_made_are_there_when_it_has_ended_although_no_call_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ScriptedEngine()
+
+    def breakers() -> tuple[ev.BreakerSnapshot, ...]:
+        over = bool(engine.log) and isinstance(engine.log[-1].body, ev.TERMINAL)
+        return (closed("here tiny"),) if over else ()
+
+    monkeypatch.setattr(engine, "breakers", breakers)
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.backend_state.status == "ready")
+        await pilot.press("h", "i", "enter")
+        await until(pilot, lambda: app.live.view.finished)
+        await until(pilot, lambda: "here tiny" in text_of(app))
