@@ -10,7 +10,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
-from tinyllm_tui.cli.options import common_options, load
+from tinyllm_tui.cli.options import FILE, common_options, load
 
 if TYPE_CHECKING:
     from engine.store.deep_check import DeepReport
@@ -22,7 +22,7 @@ def db() -> None:
 
 
 @db.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @common_options
 @click.pass_context
@@ -47,7 +47,7 @@ def backup(ctx: click.Context, file: Path, force: bool) -> int:
 
 
 @db.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @common_options
 @click.pass_context
 def restore(ctx: click.Context, file: Path) -> int:
@@ -90,7 +90,9 @@ def _back_up(folder: Path, file: Path, force: bool) -> DeepReport:
         raise ConfigurationError(
             "no_database", f"There is no database in {folder} yet.", remedy="Ask a question first."
         )
-    if file.exists() and (not force or file.is_dir() or file.samefile(source)):
+    if file.exists() and file.samefile(source):
+        raise ConfigurationError("file_exists", f"{file} is the database itself.", remedy="Choose another name.")
+    if file.exists() and not force:
         raise ConfigurationError("file_exists", f"{file} is there already.", remedy="Choose another name, or --force.")
     try:
         copy_database(source, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,31 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = "config_file"
+
+
+class PathName(click.Path):
+    """A path that is not empty, which Python would take for the current folder; of a file, one that is no folder.
+
+    Args:
+        file: whether a folder is refused.
+    """
+
+    def __init__(self, *, file: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._file = file
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            self.fail("the name is empty.", param, ctx)
+        if self._file and os.path.isdir(value):  # noqa: PTH112 - `Path.is_dir` raises where a folder may not be entered
+            self.fail(f"{os.fspath(value)} is a folder: name a file in it.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = PathName(file=True)
+"""Type of an argument that names a file, or stdin or stdout where a command says so."""
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -59,13 +85,13 @@ def common_options(command: Command) -> Command:
     """The options that every command has."""
     command = _option(
         "--data-dir",
-        type=click.Path(path_type=Path),
+        type=PathName(),
         metavar="FOLDER",
         help="Folder of the database (TINYLLM_DATA_DIR).",
     )(command)
-    return _option(
-        "--config", _FILE, type=click.Path(path_type=Path), metavar="FILE", help="Configuration file (TINYLLM_CONFIG)."
-    )(command)
+    return _option("--config", _FILE, type=PathName(), metavar="FILE", help="Configuration file (TINYLLM_CONFIG).")(
+        command
+    )
 
 
 def load(ctx: click.Context, *, quiet: bool = False) -> Loaded:

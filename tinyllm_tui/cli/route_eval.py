@@ -10,7 +10,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.opening import with_engine
-from tinyllm_tui.cli.options import common_options, setting_options
+from tinyllm_tui.cli.options import FILE, common_options, setting_options
 from tinyllm_tui.cli.taught import chosen_graph
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("eval")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--words", is_flag=True, help="By words alone, as where no model makes embeddings.")
 @_ROUTER
 @_JSON

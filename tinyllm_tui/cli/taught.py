@@ -11,7 +11,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.opening import with_engine
-from tinyllm_tui.cli.options import common_options, graph_reference, load, setting_options
+from tinyllm_tui.cli.options import FILE, common_options, graph_reference, load, setting_options
 from tinyllm_tui.cli.text_file import read_text_lines
 from tinyllm_tui.cli.transfer import print_lines, write_lines
 
@@ -118,7 +118,7 @@ def undo(ctx: click.Context, correction: int) -> int:
 
 
 @taught.command("export")
-@click.argument("file", type=click.Path(path_type=Path), default=Path("-"))
+@click.argument("file", type=FILE, default=Path("-"))
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @common_options
 @click.pass_context
@@ -143,7 +143,7 @@ async def _as_bytes(lines: Sequence[str]) -> AsyncIterator[bytes]:
 
 
 @taught.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @common_options
 @click.pass_context
 def import_taught(ctx: click.Context, file: Path) -> int:

@@ -24,8 +24,6 @@ def read_text_lines(file: Path, remedy: str) -> list[str]:
     try:
         if str(file) == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        elif file.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
         else:
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:

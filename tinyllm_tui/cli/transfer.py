@@ -12,7 +12,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.opening import with_engine
-from tinyllm_tui.cli.options import common_options
+from tinyllm_tui.cli.options import FILE, common_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ _STDIO = "-"
 
 @click.command("export")
 @click.argument("transaction")
-@click.argument("file", type=click.Path(path_type=Path), default=Path(_STDIO))
+@click.argument("file", type=FILE, default=Path(_STDIO))
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @common_options
 @click.pass_context
@@ -48,7 +48,7 @@ def export_run(ctx: click.Context, transaction: str, file: Path, force: bool) ->
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
@@ -84,8 +84,6 @@ def _open(file: Path) -> int:
     from engine.errors import ConfigurationError
 
     try:
-        if file.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
         return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigurationError(

@@ -97,6 +97,36 @@ def test_a_run_travels_in_a_file_and_is_marked_where_it_arrives(call: Call, data
     assert "here already, as #3" in there.err
 
 
+_TAKING_FILES = (
+    ("tx", "export", "1"),
+    ("tx", "export", "--force", "1"),
+    ("tx", "import"),
+    ("db", "backup"),
+    ("db", "backup", "--force"),
+    ("db", "restore"),
+    ("route", "eval"),
+    ("route", "taught", "export"),
+    ("route", "taught", "import"),
+)
+
+
+@pytest.mark.parametrize("command", _TAKING_FILES, ids=" ".join)
+def test_an_empty_name_and_a_folder_are_no_names_of_files(
+    call: Call, data: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    for name, says in (("", "the name is empty"), (str(tmp_path), f"{tmp_path} is a folder: name a file in it")):
+        done = call(*command, name)
+        assert (done.status, done.out) == (2, "")
+        assert says in done.err
+    assert listed(call) == [4, 3, 2, 1]
+
+
+def test_an_empty_data_folder_is_not_the_current_one(call: Call) -> None:
+    for option in ("--data-dir", "--config"):
+        done = call("tx", "list", option, "")
+        assert (done.status, "the name is empty" in done.err) == (2, True)
+
+
 def test_what_is_no_run_is_one_message(call: Call, data: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello\n" * 10)
     (tmp_path / "long").write_bytes(b"x" * 100_000)
@@ -105,7 +135,6 @@ def test_what_is_no_run_is_one_message(call: Call, data: Path, tmp_path: Path) -
         assert (done.status, done.out) == (1, "")
         assert says in done.err
         assert "Remedy: " in done.err
-    assert call("tx", "import", str(tmp_path)).status == 1
     assert listed(call) == [4, 3, 2, 1]
 
 

@@ -130,7 +130,7 @@ def test_files_that_cannot_be_used_and_routes_that_are_none_are_refused_in_one_m
         done = call("route", "eval", str(tmp_path / name), "--graph", graph)
         assert done.status == 1
         assert words in done.err
-    assert "cannot be read" in call("route", "eval", str(tmp_path), "--graph", graph).err
+    assert "is a folder" in call("route", "eval", str(tmp_path), "--graph", graph).err
     wrong = call("route", "teach", "Why?", "--route", "bird", "--graph", graph)
     assert (wrong.status, wrong.out) == (1, "")
     assert "Did you mean `birds`?" in wrong.err
