@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass
 from engine.models.download_answer import FileHead, answer, blocks, broke_off, download_client, no_model
-from engine.models.gguf import MAGIC, read_header
+from engine.models.gguf import CUT_OFF, MAGIC, read_header
 from engine.models.model_source import ModelSource
 from engine.models.part_file import PartFile, disk_full
 from engine.models.protocol import PullProgress
@@ -71,7 +71,7 @@ class Download:
             EngineError: it cannot be fetched; the remedy says what to do.
         """
         async with download_client(self._source.url) as client:
-            if await asyncio.to_thread(self._final.exists):
+            if await asyncio.to_thread(_there, self._final):
                 yield await self._present(client)
                 return
             async with _opened(self._folder, self._source) as part:
@@ -202,7 +202,7 @@ class Download:
             await _in_thread(read_header, part.path)
         except ConfigurationError as exc:
             await _in_thread(part.discard)
-            raise no_model(self._source) from exc
+            raise (_cut_off(self._source, part.size) if exc.code == CUT_OFF else no_model(self._source)) from exc
         await _in_thread(part.become, self._final)
         yield PullProgress("done, checksum right" if expected else "done, the server gave no checksum", total, total)
 
@@ -224,6 +224,25 @@ def _mismatch(source: ModelSource, expected: str, found: str) -> EngineError:
         "What was fetched has been removed.",
         remedy="Pull it again; if that does not help, look where the checksum came from.",
     )
+
+
+def _cut_off(source: ModelSource, size: int) -> EngineError:
+    return EngineError(
+        ErrorClass.RESOURCE,
+        CUT_OFF,
+        f"What {source.shown} sends is cut off: its {size / 1e6:.1f} MB are less than its own header tells. "
+        "What was fetched has been removed.",
+        remedy="Pull it again; if that does not help, the file is not whole there: take it from another address.",
+    )
+
+
+def _there(path: Path) -> bool:
+    """Whether a file is there that a pull must leave alone; one that is cut off is replaced."""
+    try:
+        read_header(path)
+    except ConfigurationError as exc:
+        return exc.code != CUT_OFF and path.exists()
+    return True
 
 
 def _sha256_of(path: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigurationError
+from engine.models.gguf_tensors import whole_size
 from engine.models.naming import parameters_in_name, parameters_of
 
 MAGIC = b"GGUF"
@@ -26,7 +27,9 @@ _REMEDY = (
     "or leave it out to use the bundled model."
 )
 
-FILE_PROBLEMS = frozenset({"model_file_absent", "model_file_unreadable", "not_gguf"})
+CUT_OFF = "model_file_cut_off"
+"""Code of the error of `read_header` for a file that lacks its end."""
+FILE_PROBLEMS = frozenset({"model_file_absent", "model_file_unreadable", "not_gguf", CUT_OFF})
 """Codes of the errors of `read_header`: the file is not what the path promised."""
 
 
@@ -49,10 +52,10 @@ class GgufHeader:
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read the header of a model file. Blocking; reads at most 2 MB.
+    """Read the header of a model file. Blocking; reads at most 2 MB, and once the whole header (at most 64 MB).
 
     Raises:
-        ConfigurationError: the file is absent, unreadable or no GGUF.
+        ConfigurationError: the file is absent, unreadable, no GGUF, or cut off.
     """
     try:
         with path.open("rb") as file:
@@ -60,6 +63,7 @@ def read_header(path: Path) -> GgufHeader:
             size = file.seek(0, 2)
             file.seek(max(0, size - _READ))
             digest = hashlib.sha256(b"%d\n" % size + data + file.read(_READ)).hexdigest()
+        needed = whole_size(path, size, path.stat().st_mtime_ns) if data[:4] == MAGIC else None
     except FileNotFoundError:
         raise ConfigurationError("model_file_absent", f"There is no model file at {path}.", remedy=_REMEDY) from None
     except (OSError, ValueError) as exc:
@@ -69,6 +73,8 @@ def read_header(path: Path) -> GgufHeader:
         ) from exc
     if data[:4] != MAGIC:
         raise ConfigurationError("not_gguf", f"{path} is not a GGUF model file.", remedy=_REMEDY)
+    if needed is not None and needed > size:
+        raise _cut_off(path, size, needed)
     facts = _facts(data)
     architecture = _string(facts.get("general.architecture"))
     length = facts.get(f"{architecture}.context_length")
@@ -82,6 +88,16 @@ def read_header(path: Path) -> GgufHeader:
         match[1].upper() if match else "",
         _kv_bytes_per_token(facts, architecture),
         digest,
+    )
+
+
+def _cut_off(path: Path, size: int, needed: int) -> ConfigurationError:
+    # one byte more stands for a file that ends within its header, which does not say how long the file is
+    of_whole = f"of {needed / 1e6:.1f} MB" if needed > size + 1 else "and ends within its header"
+    return ConfigurationError(
+        CUT_OFF,
+        f"The model file {path} is cut off: it has {size / 1e6:.1f} MB {of_whole}.",
+        remedy="Pull it again (`models pull`), or name another file where `embedded.model_path` names it.",
     )
 
 
@@ -121,7 +137,7 @@ def _facts(data: bytes) -> dict[str, Any]:
                 break
             (kind,) = struct.unpack_from("<I", data, offset)
             facts[key], offset = _take_value(data, offset + 4, kind)
-    except (struct.error, ValueError, KeyError):
+    except (struct.error, ValueError, KeyError, OverflowError, RecursionError):
         return facts  # cut or damaged: loading it will say how
     return facts
 

@@ -19,7 +19,7 @@ from engine.models.download import Download
 from engine.models.model_source import parse_source
 from engine.models.protocol import PullProgress
 from tests.doubles.file_server import FileServer
-from tests.unit.models.test_gguf import PAIRS, gguf
+from tests.unit.models.test_gguf import PAIRS, TENSORS, gguf, whole
 
 MODEL = gguf(*PAIRS) + bytes(range(256)) * 12_000
 """3 MB that begin as a model does."""
@@ -420,3 +420,27 @@ async def test_a_pull_goes_on_after_its_process_was_killed(server: FileServer, f
     await Pulling(folder, server).through()
     assert server.of_file[-1]["range"] == f"bytes={there}-"
     assert (folder / "model.gguf").read_bytes() == MODEL
+
+
+async def test_a_file_that_is_cut_off_at_its_server_does_not_become_a_model(server: FileServer, folder: Path) -> None:
+    content = whole(*TENSORS, data=352)
+    server.content = content[:-1]
+    error = await Pulling(folder, server).fails()
+    assert error.code == "model_file_cut_off"
+    assert "/model.gguf sends is cut off" in error.message
+    assert left(folder) == set()
+    server.content, server.etag = content, '"v2"'
+    await Pulling(folder, server).through()
+    assert (folder / "model.gguf").read_bytes() == content
+
+
+async def test_a_cut_off_file_that_lies_there_is_replaced(server: FileServer, folder: Path) -> None:
+    server.content = whole(*TENSORS, data=352)
+
+    def leave() -> None:
+        folder.mkdir(parents=True)
+        (folder / "model.gguf").write_bytes(server.content[:-1])
+
+    await asyncio.to_thread(leave)
+    await Pulling(folder, server).through()
+    assert (folder / "model.gguf").read_bytes() == server.content

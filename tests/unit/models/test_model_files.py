@@ -13,7 +13,7 @@ from engine.models import model_files
 from engine.models.embedded_memory import PROMPT_CACHE_MB, estimated_bytes, machine_memory, memory_bound, resident_bytes
 from engine.models.gguf import read_header
 from engine.models.model_files import BUNDLED_NAME, ModelFile, find_model, find_models, remove_model
-from tests.unit.models.test_gguf import gguf, text
+from tests.unit.models.test_gguf import TENSORS, gguf, text, whole
 
 
 def number(key: str, value: int) -> bytes:
@@ -51,6 +51,14 @@ def test_what_is_no_model_lies_in_the_folder_without_harm(tmp_path: Path) -> Non
     file(tmp_path / "eyes.gguf", "clip")
     (tmp_path / "notes.txt").write_text("x")
     assert names(EmbeddedConfig(models_dir=tmp_path)) == [BUNDLED_NAME]
+
+
+def test_a_cut_off_file_is_no_model_and_as_the_configured_one_it_is_told(tmp_path: Path) -> None:
+    half = tmp_path / "half-3b.gguf"
+    half.write_bytes(whole(*TENSORS, data=352)[:-1])
+    assert names(EmbeddedConfig(models_dir=tmp_path)) == [BUNDLED_NAME]
+    with pytest.raises(ConfigurationError, match="cut off"):
+        find_models(EmbeddedConfig(model_path=half))
 
 
 def test_the_configured_file_is_the_default_and_goes_before_others_of_its_name(tmp_path: Path) -> None:
