@@ -12,7 +12,7 @@ from engine.graph.spec import RouterConfig
 from engine.nodes.route_rules import match_rule
 from engine.routing.embedder import Embedder
 from engine.routing.examples import LEARNING, Example, Examples, examples_of
-from engine.routing.judging import judge, over
+from engine.routing.judging import judge, labels_of
 
 BINS = 10
 """Of the calibration error: equally wide bins of the best score."""
@@ -113,7 +113,7 @@ async def _decide(
     if config.method in LEARNING:
         judged = await judge(examples, question, embedder)
         scores = judged.scores
-        found = over(scores, config.confidence_threshold, config.max_labels if config.multi_label else 1)
+        found = labels_of(judged, config.confidence_threshold, config.max_labels if config.multi_label else 1)
         if found:
             return tuple(found), scores, judged.stage
     default = tuple(route.name for route in config.routes if route.name == config.default_route)

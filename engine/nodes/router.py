@@ -24,7 +24,7 @@ from engine.nodes.route_rules import match_rule
 from engine.nodes.templates import fill, scope_of
 from engine.routing.classifier import Neighbour
 from engine.routing.examples import Example, beginning, content_hash, examples_of
-from engine.routing.judging import Judged, is_sure, judge, over
+from engine.routing.judging import Judged, is_sure, judge, labels_of
 
 MODEL_TOKENS = 64
 """Tokens that the model stage may answer with: an object with a few labels."""
@@ -153,7 +153,7 @@ class RouterNode:
         found.times += judged.micros
         found.scores, found.nearest, found.note = judged.scores, judged.nearest, judged.note
         config = self._config
-        self._take(found, over(judged.scores, config.confidence_threshold, self._most), judged.stage)
+        self._take(found, labels_of(judged, config.confidence_threshold, self._most), judged.stage)
         return is_sure(judged.scores, config.confidence_threshold, config.margin, several=config.multi_label)
 
     @property

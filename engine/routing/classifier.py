@@ -143,35 +143,23 @@ class WordClassifier:
         self._idf = {**{name: unseen for vector in self.vectors[own:] for name in vector}, **self.rarity}
         self.factor: Matrix = inverse_factor(sparse_gram(self.vectors, same), WORD_RIDGE, factor)
         self._fits = _fits(examples, self.factor)
-        self._weights = {label: self._combined(fit) for label, fit in self._fits.items()}
 
     def scores(self, text: str) -> dict[str, float]:
         """Label -> probability (0 to 1) that the text has it; labels are independent of each other."""
-        return self._scores(self._vector(text))
+        return self._scores(self._likeness(text))
 
     def judge(self, text: str) -> Judgement:
         """What a question is about."""
-        vector = self._vector(text)
-        likeness = (
-            sum(value * other[name] for name, value in vector.items() if name in other) for other in self.vectors
-        )
-        return Judgement(self._scores(vector), _nearest(self.examples, likeness))
+        likeness = self._likeness(text)
+        return Judgement(self._scores(likeness), _nearest(self.examples, likeness))
 
-    def _vector(self, text: str) -> Vector:
-        return weighted(text_features(beginning(text)), self._idf)
+    def _likeness(self, text: str) -> list[float]:
+        """The cosine of a text to each example."""
+        vector = weighted(text_features(beginning(text)), self._idf)
+        return [sum(value * other[name] for name, value in vector.items() if name in other) for other in self.vectors]
 
-    def _scores(self, vector: Vector) -> dict[str, float]:
-        return {
-            label: fit.probability(sum(value * self._weights[label].get(name, 0.0) for name, value in vector.items()))
-            for label, fit in self._fits.items()
-        }
-
-    def _combined(self, fit: Fit) -> dict[str, float]:
-        weights: dict[str, float] = {}
-        for dual, vector in zip(fit.duals, self.vectors, strict=True):
-            for name, value in vector.items():
-                weights[name] = weights.get(name, 0.0) + dual * value
-        return weights
+    def _scores(self, likeness: Sequence[float]) -> dict[str, float]:
+        return {label: fit.probability(sum(map(mul, fit.duals, likeness))) for label, fit in self._fits.items()}
 
 
 def shared(before: Examples, examples: Examples) -> int:

@@ -13,6 +13,8 @@ from engine.routing.classifier import Judgement, Neighbour, learn_words
 from engine.routing.embedder import Embedder
 from engine.routing.examples import Examples, beginning, labels_in
 
+FURTHER_BY_WORDS = 0.3
+"""Where words alone decide: part of the way from the threshold to 1 at which labels beside the best begin to count."""
 _SHOWN = 200
 """Characters of an example that are told with a decision."""
 
@@ -97,6 +99,17 @@ async def _by_embedding(judged: Judged, examples: Examples, text: str, embedder:
         judged.note = f"the question has no embedding: {error.message}"
     except ValueError:
         judged.note = f"{embedder.model} makes other embeddings than before"
+
+
+def labels_of(judged: Judged, threshold: float, most: int) -> list[str]:
+    """The labels that a question has, best first, at most so many.
+
+    Where words alone decided, one beside the best needs more than the threshold: shared words are weak evidence for
+    that a question is about two things.
+    """
+    found = over(judged.scores, threshold, most)
+    further = threshold + FURTHER_BY_WORDS * (1 - threshold) if judged.stage == "words" else threshold
+    return [label for at, label in enumerate(found) if not at or judged.scores[label] >= further]
 
 
 def over(scores: Mapping[str, float], threshold: float, most: int) -> list[str]:

@@ -56,10 +56,10 @@ def sparse_gram(vectors: Sequence[Vector], start: int = 0) -> list[list[float]]:
     """Products of each text from `start` on with all before it and itself, by an inverted index: only features that two
     texts share cost anything."""
     gram = []
-    index: dict[str, list[tuple[int, float]]] = {}
+    index: dict[str, list[tuple[int, float]]] = {name: [] for vector in vectors[start:] for name in vector}
     for row, vector in enumerate(vectors):
-        for name, value in vector.items():
-            index.setdefault(name, []).append((row, value))
+        for name in vector.keys() & index.keys():
+            index[name].append((row, vector[name]))
         if row >= start:
             products = [0.0] * (row + 1)
             for name, value in vector.items():

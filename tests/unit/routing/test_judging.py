@@ -8,7 +8,7 @@ import pytest
 
 from engine.graph.spec import CompoundRouteSpec, RouterConfig, RouteSpec
 from engine.routing.examples import Example, examples_of
-from engine.routing.judging import Judged, is_sure, judge, over
+from engine.routing.judging import Judged, is_sure, judge, labels_of, over
 
 BIRDS = ["an owl hunts", "the wren sings", "storks clap", "swallows build nests", "a robin sings"]
 STONES = ["granite is hard", "quartz is harder", "slate is old", "chalk is soft", "marble is white"]
@@ -97,6 +97,16 @@ def test_the_classifier_is_sure_by_threshold_and_margin(scores: dict[str, float]
 
 def test_a_threshold_of_one_can_still_be_reached() -> None:
     assert is_sure({"a": 1.0, "b": 0.0}, 1.0, 0.1, several=False)
+
+
+def test_by_words_alone_a_further_label_needs_more_than_the_best_one() -> None:
+    scores = {"a": 0.64, "b": 0.66, "c": 0.6, "d": 0.1}
+    assert labels_of(Judged("embedding", scores), 0.5, 9) == ["b", "a", "c"]
+    assert labels_of(Judged("words", scores), 0.5, 9) == ["b"]
+    assert labels_of(Judged("words", {**scores, "a": 0.65}), 0.5, 9) == ["b", "a"]
+    assert labels_of(Judged("words", scores), 0.2, 2) == ["b", "a"]
+    assert labels_of(Judged("words", {"a": 1.0, "b": 1.0, "c": 0.99}), 1.0, 9) == ["a", "b"]
+    assert labels_of(Judged("words", {"d": 0.5}), 0.5, 9) == ["d"]
 
 
 def test_labels_over_the_threshold_the_best_first_and_at_most_so_many() -> None:
