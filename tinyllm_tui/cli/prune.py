@@ -86,12 +86,11 @@ def _print(report: PruneReport, max_size: float | None) -> None:
     from tinyllm_tui.words import size
 
     count = len(report.numbers)
-    if count:
-        which = f"#{report.numbers[0]}" if count == 1 else f"from #{report.numbers[0]} to #{report.numbers[-1]}"
-        what = f"{count} transaction{'' if count == 1 else 's'} ({which}) with {report.events} events"
-    else:
-        what = "nothing"
-    if report.dry_run:
+    which = f"from #{report.numbers[0]} to #{report.numbers[-1]}" if count > 1 else f"#{next(iter(report.numbers), 0)}"
+    what = f"{count} transaction{'' if count == 1 else 's'} ({which}) with {report.events} events"
+    if not count:
+        output.say("Nothing would be removed." if report.dry_run else "Nothing was removed.")
+    elif report.dry_run:
         output.say(f"Would remove {what}: about {size(report.bytes_freed)} of {size(report.bytes_before)}.")
     else:
         output.say(

@@ -6,16 +6,18 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import click
 
 from tinyllm_tui.cli import output
-from tinyllm_tui.cli.opening import with_engine
-from tinyllm_tui.cli.options import FILE, common_options
+from tinyllm_tui.cli.interrupt import run_async
+from tinyllm_tui.cli.lines import read_byte_lines
+from tinyllm_tui.cli.opening import open_engine, with_engine
+from tinyllm_tui.cli.options import FILE, common_options, load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from engine import Engine
 
@@ -55,24 +57,54 @@ def export_run(ctx: click.Context, transaction: str, file: Path, force: bool) ->
 def import_run(ctx: click.Context, file: Path, as_json: bool) -> int:
     """Add a transaction from a file (or stdin: -) that `tx export` wrote; it can then be shown and replayed here."""
 
-    async def work(eng: Engine) -> int:
+    loaded = load(ctx)
+
+    async def main() -> int:
+        import tempfile
+
+        from engine.store.database import FILE_NAME
         from engine.store.run_file import MAX_LINE
-        from tinyllm_tui.cli.lines import read_byte_lines
         from tinyllm_tui.cli.tx import row_json
 
-        descriptor = sys.stdin.fileno() if str(file) == _STDIO else _open(file)
-        try:
-            row = await eng.import_run(read_byte_lines(descriptor, MAX_LINE))
-        finally:
+        with contextlib.ExitStack() as files:
+            descriptor = sys.stdin.fileno() if str(file) == _STDIO else _open(file)
             if str(file) != _STDIO:
-                os.close(descriptor)
+                files.callback(os.close, descriptor)
+            if not (
+                loaded.settings.data_folder / FILE_NAME
+            ).exists():  # no database is begun for a file that is refused
+                kept = files.enter_context(tempfile.TemporaryFile())
+                await _check(descriptor, kept)
+                descriptor = kept.fileno()
+            async with open_engine(loaded) as eng:
+                row = await eng.import_run(read_byte_lines(descriptor, MAX_LINE))
         if as_json:
             output.print_json(row_json(row))
         else:
             output.say(f"Imported as #{row.number}. See it: tinyllm-tui tx show {row.number}")
         return 0
 
-    return with_engine(ctx, work)
+    return run_async(lambda _interrupt: main())
+
+
+async def _check(descriptor: int, kept: IO[bytes]) -> None:
+    """Check a whole file, which may be a pipe, and keep what it says to be read again.
+
+    Raises:
+        RunFileError: it is not as it was written, or is no run.
+    """
+    from engine.store.run_file import MAX_LINE, RunFileReader
+
+    reader = RunFileReader()
+    check: Callable[[bytes], object] = reader.header
+    async for line in read_byte_lines(descriptor, MAX_LINE):
+        check(line)
+        check = reader.read
+        kept.write(line)
+    if check == reader.header:
+        reader.header(b"")
+    reader.finish()
+    kept.seek(0)
 
 
 def _open(file: Path) -> int:

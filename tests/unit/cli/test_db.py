@@ -42,7 +42,8 @@ def test_prune_says_what_goes_before_and_after(call: Call, data: Path) -> None:
     done = call("tx", "prune", "--keep", "1")
     assert done.out.startswith("Removed 3 transactions (from #1 to #3) with ")
     assert listed(call) == [4]
-    assert call("tx", "prune", "--keep", "1").out.startswith("Removed nothing")
+    assert call("tx", "prune", "--keep", "1").out == "Nothing was removed.\n"
+    assert call("tx", "prune", "--keep", "1", "--dry-run").out == "Nothing would be removed.\n"
     report = json.loads(call("tx", "prune", "--older-than", "30d", "--json").out)
     assert report["numbers"] == []
 
@@ -50,7 +51,7 @@ def test_prune_says_what_goes_before_and_after(call: Call, data: Path) -> None:
 def test_without_a_limit_prune_applies_the_configured_ones_and_a_dry_run_only_says_so(
     call: Call, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert call("tx", "prune").out.startswith("Removed nothing")
+    assert call("tx", "prune").out == "Nothing was removed.\n"
     with monkeypatch.context() as patch:
         patch.setenv("TINYLLM_KEEP_TRANSACTIONS", "2")
         said = call("tx", "prune", "--dry-run")
@@ -136,6 +137,31 @@ def test_what_is_no_run_is_one_message(call: Call, data: Path, tmp_path: Path) -
         assert says in done.err
         assert "Remedy: " in done.err
     assert listed(call) == [4, 3, 2, 1]
+
+
+def test_a_run_that_is_refused_makes_no_data_folder_and_one_from_a_pipe_is_taken(
+    call: Call, data: Path, tmp_path: Path
+) -> None:
+    whole = call("tx", "export", "2").out
+    folder = tmp_path / "new"
+    into = ("--data-dir", str(folder))
+    assert call("tx", "import", str(tmp_path / "absent"), *into).status == 1
+    lines = whole.splitlines(keepends=True)
+    for text in ("", "hello\n", "".join(lines[:-1]), whole.replace("Question 2", "Question 9"), whole + "more\n"):
+        (tmp_path / "run.jsonl").write_text(text)
+        done = call("tx", "import", str(tmp_path / "run.jsonl"), *into)
+        assert (done.status, done.out) == (1, "")
+        assert "Nothing was imported" in done.err
+        assert not folder.exists()
+    reading, writing = os.pipe()
+    try:
+        assert os.write(writing, whole.encode()) == len(whole.encode())
+        os.close(writing)
+        assert call("tx", "import", f"/dev/fd/{reading}", *into).out.startswith("Imported as #1.")
+    finally:
+        os.close(reading)
+    (row,) = json.loads(call("tx", "list", "--json", *into).out)
+    assert (row["origin"], row["question"]) == ("imported", "Question 2")
 
 
 def test_a_backup_is_restored_and_the_present_database_kept(call: Call, data: Path, tmp_path: Path) -> None:
