@@ -57,20 +57,30 @@ async def _answering(backend: ModelBackend, loaded: Loaded) -> list[Finding]:
     installed = await backend.models()
     findings = [Finding("backend", "ok", f"{backend.kind} answers (backend: {config.backend})")]
     if backend.kind == "embedded":
-        findings = [await _started(backend, installed[0]), *await _memory(backend)]
+        findings = [await _started(backend, _that_answers(installed, config)), *await _memory(backend)]
     findings.append(await asyncio.to_thread(_takes, installed, config))
     return [*findings, *_roles(installed, loaded)]
 
 
-async def _started(backend: ModelBackend, model: ModelInfo) -> Finding:
+def _that_answers(installed: list[ModelInfo], config: EngineConfig) -> str:
+    """The model for `@general`; where there is none, which is a finding of its own, the default one."""
+    from engine.models.catalogue import resolve
+
+    try:
+        return resolve("@general", installed, overrides=config.roles, only=config.model).model
+    except EngineError:
+        return installed[0].name
+
+
+async def _started(backend: ModelBackend, model: str) -> Finding:
     """The embedded model really starts: a package that is there may still lack a library."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(START_S):
-            shown = await backend.show(model.name)
+            shown = await backend.show(model)
     except TimeoutError:
-        remedy = "Name a smaller GGUF file in `embedded.model_path`, or use Ollama."
-        return Finding("backend", "fail", f"The embedded model {model.name} did not start in {START_S:.0f} s.", remedy)
+        remedy = "Let a smaller model answer (`models use NAME`), or use Ollama."
+        return Finding("backend", "fail", f"The embedded model {model} did not start in {START_S:.0f} s.", remedy)
     except EngineError as error:
         return broken("backend", error)
     took = time.monotonic() - began

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import NOWHERE, Call
+from tests.unit.models.test_gguf import PAIRS, gguf
 
 
 def checks(call: Call, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -217,3 +218,18 @@ def test_the_folder_of_models_is_told_with_what_is_in_it_and_what_models_take(ca
     assert detail.startswith(f"{folder}: 1 fetched, 5 MB; ")
     assert "1 fetched in part, 2 MB" in detail
     assert re.search(r"smollm2:135m 98 MB, about \d+ MB in memory when loaded", found["models"]["detail"])
+
+
+@pytest.mark.embedded
+def test_the_model_that_will_answer_is_the_one_that_is_started(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine-3b.gguf").write_bytes(gguf(*PAIRS))  # it has no tensors: it cannot be loaded
+    monkeypatch.setenv("TINYLLM_BACKEND", "embedded")
+    monkeypatch.setenv("TINYLLM_EMBEDDED__MODELS_DIR", str(tmp_path / "models"))
+    status, found = checks(call)
+    assert (status, found["backend"]["status"]) == (1, "fail")
+    assert "mine-3b.gguf" in found["backend"]["remedy"]
+    status, found = checks(call, "--model", "smollm2:135m")
+    assert (status, found["backend"]["status"]) == (0, "ok")
