@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.config import EmbeddedConfig
-from engine.errors import EngineError, ErrorClass
+from engine.errors import ConfigurationError, EngineError, ErrorClass
 from engine.models.embedded_memory import (
     PROMPT_CACHE_MB,
     ChildMemory,
@@ -222,7 +222,7 @@ class Children:
 
     def _settings(self, model: ModelFile, purpose: Purpose) -> Callable[[str], ChildSettings]:
         def settings(key: str) -> ChildSettings:
-            read_header(model.path)  # it may be gone by now, which is told better here than by the child
+            _look_at(model)
             threads, batch_threads = self._threads(purpose)
             chats = purpose == "chat"
             return ChildSettings(
@@ -237,6 +237,7 @@ class Children:
                 embedding=not chats,
                 pooling="" if chats or model.embeds_only else "last",
                 prompt_cache_mb=PROMPT_CACHE_MB if chats else 0,
+                remedy=_remedy(model),
             )
 
         return settings
@@ -255,6 +256,27 @@ class Children:
         loaded = sum(child.purpose == "chat" and child.supervisor.loaded for child in children)
         share = max(1, loaded)  # the one that starts is among them
         return self._config.threads or max(1, (cores - 1) // share), max(1, cores // share)
+
+
+def _look_at(model: ModelFile) -> None:
+    """Whether the file is still a model: it may be gone by now, which is told better here than by the child.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    try:
+        read_header(model.path)
+    except ConfigurationError as error:
+        if model.origin != "folder":
+            raise
+        raise ConfigurationError(error.code, error.message, remedy=_remedy(model)) from error
+
+
+def _remedy(model: ModelFile) -> str:
+    """What a person does about a file that cannot be loaded."""
+    if model.origin == "folder":
+        return f"`models rm {model.name}` removes it, `models use OTHER` lets another model answer."
+    return "correct `embedded.model_path`, or lower `embedded.window`."
 
 
 def _key(name: str, purpose: Purpose) -> _Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -38,6 +39,8 @@ class ChildSettings:
     pooling: Literal["", "last"] = ""
     """How one vector is made of those of all tokens; empty: as the model file says."""
     prompt_cache_mb: int = 0
+    remedy: str = ""
+    """What a person does about a file that cannot be loaded; of no use to the child."""
 
 
 class EmbeddedProcess:
@@ -93,8 +96,11 @@ class EmbeddedProcess:
 
     async def kill(self) -> None:
         """End the child at once; afterwards it is neither running nor a zombie."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # not Process.kill(): it looks first whether the child has ended, and takes its status away from the event loop,
+        # which then warns of a child that it does not know. The group is the child's own: `start_new_session`
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.alive:
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
@@ -132,7 +138,7 @@ class EmbeddedProcess:
                 ErrorClass.RESOURCE,
                 "embedded_load_failed",
                 f"The embedded model cannot be loaded: {str(answer['error'])[:500].rstrip('.')}.",
-                remedy=f"Check the file {self.settings.path} (`embedded.model_path`), or lower `embedded.window`.",
+                remedy=f"Check the file {self.settings.path}: {self.settings.remedy}",
             )
         await self._process.wait()
         await self._reader

@@ -21,6 +21,7 @@ from engine.models import embedded_child
 from engine.models.embedded import EmbeddedBackend, bundled_model
 from engine.models.embedded_supervisor import Timing
 from engine.models.protocol import ChatMessage, ChatRequest, Chunk, ModelBackend
+from tests.unit.models.test_gguf import PAIRS, gguf
 
 pytestmark = pytest.mark.embedded
 
@@ -223,7 +224,7 @@ async def test_deaths_far_apart_are_not_added_up(heard: Heard) -> None:
 
 async def test_a_file_that_cannot_be_loaded_is_reported_once_and_clearly(heard: Heard, tmp_path: Path) -> None:
     path = tmp_path / "broken.gguf"
-    path.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)
+    path.write_bytes(gguf(*PAIRS))
     backend = EmbeddedBackend(EmbeddedConfig(model_path=path), emit=heard.append)
     with pytest.raises(EngineError) as caught:
         await ask(backend, question(model="broken"))
@@ -232,6 +233,28 @@ async def test_a_file_that_cannot_be_loaded_is_reported_once_and_clearly(heard: 
     assert heard.statuses == ["starting", "offline"]
     assert backend.pid is None
     await backend.aclose()
+
+
+async def test_only_the_event_loop_waits_for_a_child_that_is_ended(
+    heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    polled: list[int] = []
+    real = subprocess.Popen.poll
+
+    def poll(process: subprocess.Popen[bytes]) -> int | None:
+        if process.returncode is None:
+            polled.append(process.pid)
+        return real(process)
+
+    monkeypatch.setattr(subprocess.Popen, "poll", poll)
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(gguf(*PAIRS))
+    backend = EmbeddedBackend(EmbeddedConfig(model_path=path), emit=heard.append)
+    with pytest.raises(EngineError):
+        await ask(backend, question(model="broken"))
+    await backend.aclose()
+    assert polled == []
+    assert "Unknown child process" not in caplog.text
 
 
 async def test_a_file_removed_before_the_start_is_reported_with_its_remedy(heard: Heard, tmp_path: Path) -> None:

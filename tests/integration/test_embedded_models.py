@@ -21,6 +21,7 @@ from engine.models.embedded_supervisor import Timing
 from engine.models.gguf import read_header
 from engine.models.protocol import ChatMessage, ChatRequest, Chunk
 from tests.doubles.file_server import FileServer
+from tests.unit.models.test_gguf import PAIRS, gguf
 
 pytestmark = pytest.mark.embedded
 
@@ -214,12 +215,14 @@ async def test_a_child_that_hangs_is_found_while_a_request_waits_and_the_next_on
 
 async def test_a_model_that_cannot_be_loaded_does_not_hide_one_that_answers(tmp_path: Path) -> None:
     async with rig(tmp_path) as embedded:
-        (tmp_path / "broken.gguf").write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)
+        (tmp_path / "broken.gguf").write_bytes(gguf(*PAIRS))
         assert await embedded.answer("smollm2:135m")
         with pytest.raises(EngineError) as caught:
             await embedded.answer("broken")
         assert caught.value.code == "embedded_load_failed"
         assert str(tmp_path / "broken.gguf") in caught.value.remedy
+        assert "`models rm broken`" in caught.value.remedy
+        assert "model_path" not in caught.value.remedy
         assert "offline" not in {event.status for event in embedded.heard}
         assert await embedded.loaded() == {"smollm2:135m"}
 
