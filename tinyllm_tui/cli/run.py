@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_QUESTION_BYTES = 4_000_000
 """More than any window holds; reading goes no further, so an endless input ends."""
 _HINT = "; `tinyllm-tui tx show {}` shows its steps"
+_NOT_STORED = frozenset({"disk_full", "data_folder_unusable", "database_busy", "database_failed"})
+"""What the store says where it does not take a run (`engine.store.database.store_error`)."""
 
 
 @click.command()
@@ -150,7 +152,7 @@ def report(result: Result, *, quiet: bool = False) -> int:
             )
         return 0
     if result.cancelled:
-        output.note(f"Cancelled; {_called(result)} was rolled back.")
+        output.note(f"Cancelled; {_called(result)} was rolled back{_hint(result)}.")
         return CANCELLED
     if quiet:
         return 1
@@ -158,9 +160,14 @@ def report(result: Result, *, quiet: bool = False) -> int:
         output.print_error(result.error)
     else:
         output.note(f"Error: {result.text or 'the run ended without an answer'} ({result.reason})")
-    stored = result.number and (result.error is None or result.error.error_class != "resource")
-    output.note(f"{_called(result).capitalize()} was rolled back{_HINT.format(result.number) if stored else ''}.")
+    output.note(f"{_called(result).capitalize()} was rolled back{_hint(result)}.")
     return 1
+
+
+def _hint(result: Result) -> str:
+    """Where its steps are; empty where the store did not take them."""
+    stored = result.number and (result.error is None or result.error.code not in _NOT_STORED)
+    return _HINT.format(result.number) if stored else ""
 
 
 def _called(result: Result) -> str:

@@ -29,6 +29,14 @@ def test_version(call: Call) -> None:
     assert re.fullmatch(r"tinyllm-tui \d+\.\d+\.\d+\n", done.out)
 
 
+@pytest.mark.parametrize("group", ["tx", "db", "graph", "route", "models"])
+def test_a_group_without_a_command_prints_its_help(call: Call, group: str) -> None:
+    done = call(group)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"Usage: tinyllm-tui {group} ")
+    assert "Commands:" in done.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["nonsense"], ["run", "--backend", "gpu", "hi"], ["tx", "show", "1", "2"], ["run", "--no-such-flag", "hi"]],
