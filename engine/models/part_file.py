@@ -32,6 +32,16 @@ class PartFacts:
     """Of the whole file; empty where nobody said."""
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it where they are missing, for nobody else; `mkdir(parents=True)` makes those for all.
+
+    The folder of models is in the data folder, which may be made here.
+    """
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
 class PartFile:
     """`.NAME.part` in the folder of models, with its facts beside it; locked against other pulls while it is open."""
 
@@ -55,7 +65,7 @@ class PartFile:
         path, facts_path = folder / f".{name}.part", folder / f".{name}.part.json"
         source = hashlib.sha256(url.encode()).hexdigest()
         with refused(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(folder)
             # never through a link that lies there
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "r+b")
         try:
