@@ -15,7 +15,7 @@ from tinyllm_tui.cli.opening import with_engine
 from tinyllm_tui.cli.options import common_options
 from tinyllm_tui.cli.prune import prune
 from tinyllm_tui.cli.transfer import export_run, import_run
-from tinyllm_tui.row_words import as_it_is, origin_words, outcome_words, parent_words
+from tinyllm_tui.row_words import INTERRUPTED, as_it_is, origin_words, outcome_words, parent_words
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 120
 """Cells of a line of a table where stdout is no terminal: a question, or a body, may be megabytes."""
 GRAPH_WIDTH = 14
+_NOT_KNOWN = "-"
 
 
 @click.group()
@@ -211,12 +212,12 @@ def _print_transaction(row: TransactionRow, view: View) -> None:
     facts = [
         ("transaction", f"#{row.number} {row.tx}"),
         ("status", outcome_words(row)),
-        ("started", f"{when(row.started_ms)}, took {row.duration_ms / 1000:.1f} s"),
+        ("started", when(row.started_ms) + ("" if _took(row) == _NOT_KNOWN else f", took {_took(row)}")),
         ("graph", f"{row.graph_id} {view.graph.get('version', '')}"),
         ("session", row.session or "none"),
         *([("origin", "imported: it ran elsewhere")] if row.origin else []),
         *([("fork", parent_words(row.parent, imported=bool(row.origin)).removeprefix("fork "))] if row.parent else []),
-        *([("resumed", f"{view.resumed} times after an interruption")] if view.resumed else []),
+        *([("resumed", f"{_times(view.resumed)} after an interruption")] if view.resumed else []),
         *([("not undone", "; ".join(view.uncompensated))] if view.uncompensated else []),
         ("backend", row.backend or "none"),
         ("models", ", ".join(models_used(view)) or "none"),
@@ -251,7 +252,12 @@ def _short_when(wall_ms: int, now: datetime) -> str:
 
 
 def _took(row: TransactionRow) -> str:
-    return f"{row.duration_ms / 1000:.1f} s"
+    """The time in which it was worked on, without the time between an interruption and going on; known at its end."""
+    return _NOT_KNOWN if row.status in ("executing", INTERRUPTED) else f"{row.duration_ms / 1000:.1f} s"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _short_graph(row: TransactionRow) -> str:

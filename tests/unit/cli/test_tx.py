@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.store.rows import ParentRow, TransactionRow
 from tests.graphs import chain
 from tests.interruption import Watched, leave
 from tests.unit.cli.conftest import Call
-from tinyllm_tui.cli.tx import _short_when
+from tinyllm_tui.cli.tx import _short_when, _times
 from tinyllm_tui.row_words import origin_words, outcome_words
 
 ECHO = """\
@@ -137,11 +138,17 @@ def test_a_run_whose_program_has_ended_is_interrupted(call: Call, tmp_path: Path
     folder = ("--data-dir", str(tmp_path / "cut"))
     listed = call("tx", "list", *folder)
     assert " interrupted " in listed.out.splitlines()[1]
+    assert re.search(r" interrupted +- +test ", listed.out), "how long it took is known at its end"
+    assert ", took " not in call("tx", "show", *folder).out
     assert "the cockpit goes on with it" in listed.err
     (row,) = json.loads(call("tx", "list", "--json", *folder).out)
     assert row["status"] == "interrupted"
     assert "status       interrupted\n" in call("tx", "show", *folder).out
     assert json.loads(call("tx", "show", "--json", *folder).out)["status"] == "interrupted"
+
+
+def test_how_often_a_run_was_gone_on_with_is_said_in_words() -> None:
+    assert [_times(count) for count in (1, 2)] == ["once", "2 times"]
 
 
 def test_the_events_are_one_bounded_line_each_with_the_step_that_fork_takes_first(call: Call, ask: object) -> None:
