@@ -41,6 +41,8 @@ class DeepReport:
     schema: int = 0
     transactions: int = 0
     events: int = 0
+    counted: bool = False
+    """Whether all transactions and events could be read, so that their numbers are known."""
     unreadable: int = 0
     """Events of a newer program: intact, and not known here."""
     file_bytes: int = 0
@@ -166,6 +168,7 @@ def _examine_events(connection: sqlite3.Connection, report: DeepReport) -> None:
             report.add("order", f"Transaction #{number} is {status}, but {has}.")
     for tx in seen.keys() - {None}:
         report.add("order", f"There are events of {tx}, which is no transaction.")
+    report.counted = True
     projection.finish()
 
 

@@ -86,7 +86,30 @@ async def transactions(database: Database, *, limit: int, session: str | None = 
     """The newest transactions first."""
     where, parameters = ("WHERE session = ?", [session]) if session is not None else ("", [])
     rows = await database.fetch(f"{_select(database)} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])
-    return [_transaction(row) for row in rows]
+    return await _marked(database, [_transaction(row) for row in rows])
+
+
+async def _marked(database: Database, rows: list[TransactionRow]) -> list[TransactionRow]:
+    """The rows; `damaged` where a text is not UTF-8 any more and was read with U+FFFD in its place.
+
+    A person may have written that character too, so that the bytes decide.
+    """
+    suspect = [row.number for row in rows if any("\ufffd" in getattr(row, name) for name in _TEXTS)]
+    if not suspect:
+        return rows
+    casts = ", ".join(f"CAST({name} AS BLOB)" for name in _TEXTS)
+    sql = f"SELECT number, {casts} FROM transactions WHERE number IN (SELECT value FROM json_each(?))"  # noqa: S608 - column names
+    found = await database.fetch(sql, [json.dumps(suspect)])
+    damaged = {number for number, *texts in found if not all(_is_utf8(text) for text in texts)}
+    return [replace(row, status="damaged") if row.number in damaged else row for row in rows]
+
+
+def _is_utf8(text: bytes | None) -> bool:
+    try:
+        (text or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def unfinished(database: Database) -> list[TransactionRow]:
@@ -109,7 +132,7 @@ async def transaction(database: Database, reference: str) -> TransactionRow:
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         rows = list(await database.fetch(f"{_select(database)} WHERE tx LIKE ? ESCAPE '\\' LIMIT 2", [escaped + "%"]))
     if len(rows) == 1:
-        return _transaction(rows[0])
+        return (await _marked(database, [_transaction(rows[0])]))[0]
     what = "fits several transactions" if rows else "is no transaction"
     raise EngineError(
         ErrorClass.NOT_FOUND,

@@ -108,4 +108,6 @@ def _back_up(folder: Path, file: Path, force: bool) -> DeepReport:
 def _contents(report: DeepReport) -> str:
     from tinyllm_tui.words import size
 
+    if not report.counted:
+        return f"transactions and events could not be counted, {size(report.file_bytes)}"
     return f"{report.transactions} transactions, {report.events} events, {size(report.file_bytes)}"

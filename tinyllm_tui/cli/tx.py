@@ -52,6 +52,7 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
         from tinyllm_tui.cli.run import find_session
 
         found = await eng.transactions(limit=limit, session=await find_session(eng, session))
+        _note_damage(found)
         rows = [as_it_is(row, eng.left) for row in found]
         now = datetime.now().astimezone()
         if as_json:
@@ -80,7 +81,9 @@ def show(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
     """One transaction, or the latest: question, answer, and every step."""
 
     async def work(eng: Engine) -> int:
-        row = as_it_is(await _find(eng, transaction), eng.left)
+        found = await _find(eng, transaction)
+        _note_damage([found])
+        row = as_it_is(found, eng.left)
         view = await eng.view(row.tx)
         if as_json:
             output.print_json(row_json(row) | view_json(view))
@@ -123,6 +126,12 @@ def events(ctx: click.Context, transaction: str | None, as_json: bool) -> int:
         return 0
 
     return with_engine(ctx, work)
+
+
+def _note_damage(rows: list[TransactionRow]) -> None:
+    """Say once that what is shown is not what was written."""
+    if any(row.status == "damaged" for row in rows):
+        output.note("Note: the database is damaged: run `tinyllm-tui doctor --deep`.")
 
 
 async def _find(eng: Engine, reference: str | None) -> TransactionRow:

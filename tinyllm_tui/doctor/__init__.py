@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 
-from tinyllm_tui.doctor.database import examine_database
+from tinyllm_tui.doctor.database import examine_database, examine_quickly
 from tinyllm_tui.doctor.files import (
     examine_data_folder,
     examine_graph,
@@ -47,7 +47,7 @@ async def examine(load: Callable[[], Loaded], *, deep: bool = False) -> list[Fin
         loaded = load()
     except Exception as error:  # noqa: BLE001 - what is wrong with the settings is what the person came to hear
         return [*findings, broken("settings", error)]
-    checks = (*_CHECKS, ("database", examine_database)) if deep else _CHECKS
+    checks = (*_CHECKS, ("database", examine_database if deep else examine_quickly))
     for name, check in checks:
         try:
             result = check(loaded)

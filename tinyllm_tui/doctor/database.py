@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LARGE_LOG = 64 * 2**20
 """Bytes of the write-ahead log from which on it is worth a word."""
+_QUICK_S = 2.0
+"""Seconds that the quick check may take."""
 _RESTORE = "`tinyllm-tui db restore FILE` brings a backup back; the present file is kept beside it."
 _REMEDIES: dict[ProblemKind, str] = {
     "file": f"Copy the file elsewhere before anything else. {_RESTORE}",
@@ -27,6 +29,19 @@ _WORDS: dict[ProblemKind, str] = {
     "order": "transactions whose events are not whole",
     "projection": "lists that do not say what the events say",
 }
+
+
+async def examine_quickly(loaded: Loaded) -> list[Finding]:
+    """Look for damage for a bounded time; no finding where there is none, for not everything was looked at."""
+    from engine.store.database import FILE_NAME
+    from engine.store.quick_check import quick_check
+
+    path = loaded.settings.data_folder / FILE_NAME
+    damage = await asyncio.to_thread(quick_check, path, _QUICK_S) if path.is_file() else ""
+    if not damage:
+        return []
+    remedy = f"`tinyllm-tui doctor --deep` says how much of it is damaged. {_REMEDIES['file']}"
+    return [Finding("database", "fail", f"{_WORDS['file']}: {damage}", remedy)]
 
 
 async def examine_database(loaded: Loaded) -> list[Finding]:

@@ -13,6 +13,7 @@ import pytest
 
 import engine
 from engine.store.database import FILE_NAME
+from engine.store.quick_check import quick_check
 from tests.graphs import chain
 from tests.unit.cli.conftest import Call
 
@@ -197,6 +198,51 @@ def alter(data: Path) -> None:
     connection.execute("UPDATE events SET body = replace(body, 'Question 2', 'Question 9')")
     connection.commit()
     connection.close()
+
+
+def test_damaged_text_of_a_list_is_noticed_by_whoever_shows_it(call: Call, data: Path) -> None:
+    with sqlite3.connect(data / FILE_NAME) as connection:
+        connection.execute("UPDATE transactions SET question = 'What is \ufffd?' WHERE number = 3")
+    assert call("tx", "list").err == "", "a person may write that character"
+    with sqlite3.connect(data / FILE_NAME) as connection:
+        connection.execute("UPDATE transactions SET question = CAST(x'57ff' AS TEXT) WHERE number = 2")
+    connection.close()
+    for arguments in (("list",), ("list", "--json"), ("show", "2")):
+        done = call("tx", *arguments)
+        assert (done.status, done.err) == (0, "Note: the database is damaged: run `tinyllm-tui doctor --deep`.\n")
+        assert "damaged" in done.out
+    assert call("tx", "show", "3").err == ""
+    doctor = call("doctor", "--json")
+    (found,) = [check for check in json.loads(doctor.out)["checks"] if check["name"] == "database"]
+    assert (doctor.status, found["status"], "#2" in found["detail"]) == (1, "fail", True)
+    assert "doctor --deep" in found["remedy"]
+
+
+def test_a_damaged_page_is_found_by_the_plain_doctor_and_a_backup_does_not_count_it(
+    call: Call, data: Path, tmp_path: Path
+) -> None:
+    with sqlite3.connect(data / FILE_NAME) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with (data / FILE_NAME).open("r+b") as file:
+        file.seek((root - 1) * page)
+        file.write(b"\x55" * page)
+    checks = json.loads(call("doctor", "--json").out)["checks"]
+    assert [check["status"] for check in checks if check["name"] == "database"] == ["fail"]
+    done = call("db", "backup", str(tmp_path / "copy.db"))
+    assert (done.status, "could not be counted" in done.out) == (1, True)
+    assert "0 transactions" not in done.out
+
+
+def test_the_quick_check_ends_when_its_time_is_over(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.store.quick_check._STEPS", 1)
+    with sqlite3.connect(data / FILE_NAME) as connection:
+        connection.execute("UPDATE transactions SET question = CAST(x'57ff' AS TEXT) WHERE number = 4")
+    connection.close()
+    assert "#4" in quick_check(data / FILE_NAME, 600)
+    assert quick_check(data / FILE_NAME, -1) == ""
 
 
 def test_the_doctor_looks_into_the_database_when_asked(
