@@ -33,9 +33,9 @@ class PartFacts:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder and those above it where they are missing, for nobody else; `mkdir(parents=True)` makes those for all.
+    """Make a folder and those above it where they are missing, for nobody else.
 
-    The folder of models is in the data folder, which may be made here.
+    `mkdir(parents=True)` would make those above for all; the data folder may be among them.
     """
     for each in (*reversed(folder.parents), folder):
         if not each.exists():
