@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from engine.errors import ConfigurationError, EngineError, ErrorClass
-from engine.models.naming import looks_like_embedder, parameters_in_name, same_model
+from engine.models.naming import is_library_name, looks_like_embedder, parameters_in_name, same_model
 from engine.models.protocol import ModelInfo
 
 
@@ -117,12 +117,12 @@ def resolve(
             makes embeddings.
     """
     if not reference.startswith("@"):
-        info = _find(reference, installed)
+        info = find_answering(reference, installed)
         return Resolution("", tier_of(info), info.name, "named in the graph")
     role = _role(reference)
     named = only or overrides.get(role.name)
     if named:
-        info = _find(named, installed)
+        info = _configured(named, installed, "" if only else role.name)
         why = "set for every role" if only else f"set for @{role.name}"
         return Resolution(role.name, tier_of(info), info.name, why)
     candidates = [info for info in installed if can_chat(info)]
@@ -217,7 +217,27 @@ def _why(role: Role, info: ModelInfo, candidates: int) -> str:
     return f"{size_text}, {tier}: the nearest to {role.tier} that is installed"
 
 
-def _find(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
+def _configured(name: str, installed: Sequence[ModelInfo], role: str) -> ModelInfo:
+    """The model that the configuration names for a role; an empty role means: for every one."""
+    try:
+        return find_answering(name, installed)
+    except EngineError as error:
+        setting = f"roles.{role}" if role else "model"
+        undo = f"models use {role} --auto" if role else "models use --auto"
+        raise EngineError(
+            error.error_class,
+            error.code,
+            f"{error.message} It is set in `{setting}`.",
+            remedy=f"`{undo}` leaves the choice to the program again. {error.remedy}",
+        ) from error
+
+
+def find_answering(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
+    """The installed model of that name.
+
+    Raises:
+        EngineError: NOT_FOUND, or CONFIGURATION where it only makes embeddings; the remedy names those that there are.
+    """
     info = find(name, installed)
     if can_chat(info):
         return info
@@ -237,13 +257,13 @@ def find(name: str, installed: Sequence[ModelInfo]) -> ModelInfo:
     for info in installed:
         if same_model(info.name, name):
             return info
-    fetch = f"With Ollama, `ollama pull {name}` fetches it."
+    fetch = f"With Ollama, `ollama pull {name}` fetches it." if is_library_name(name) else ""
     near = _names(name, installed)
     raise EngineError(
         ErrorClass.NOT_FOUND,
         "model_not_found",
         f"The model {name!r} is not installed.",
-        remedy=f"Use one of: {near}. {fetch}" if near else fetch,
+        remedy=f"{f'Use one of: {near}.' if near else ''} {fetch}".strip() or "`models pull` fetches models.",
     )
 
 

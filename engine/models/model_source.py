@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from engine.errors import ConfigurationError
 from engine.message import replace_surrogates
+from engine.models.naming import is_library_name
 
 SUFFIX = ".gguf"
 SPLIT = re.compile(r"-\d{5}-of-\d{5}$")
@@ -100,6 +101,8 @@ def _address(text: str) -> SplitResult:
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:
         parts = None
+    if is_library_name(text):
+        raise _invalid(f"{text[:200]!r} is a name of Ollama's library, and Ollama is not what answers here")
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable():
         raise _invalid(f"{text[:200]!r} is no http(s) address")
     return parts
@@ -108,9 +111,11 @@ def _address(text: str) -> SplitResult:
 def _file_name(path: str) -> str:
     """A safe name from the end of a path that somebody else chose."""
     last = path.replace("\\", "/").rpartition("/")[2]
+    if not last:
+        raise _invalid("The address does not end with the name of a file")
     stem, suffix = last[: -len(SUFFIX)], last[-len(SUFFIX) :]
     if suffix.lower() != SUFFIX:
-        raise _invalid(f"{last[:100] or 'The address'!r} is not the name of a GGUF file")
+        raise _invalid(f"{last[:100]!r} is not the name of a GGUF file")
     safe = _UNSAFE.sub("-", stem).strip(".-")[: _NAME_LIMIT - len(SUFFIX)]
     if not safe:
         raise _invalid(f"{last[:100]!r} has no name that a file could have")

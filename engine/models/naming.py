@@ -9,6 +9,13 @@ _LABEL = re.compile(r"^\s*(?:(\d{1,3})x)?(\d{1,6}(?:\.\d{1,6})?)\s*([kmbt])\s*$"
 _IN_NAME = re.compile(r"(?<![a-z0-9.])(?:(\d{1,3})x)?(\d{1,4}(?:\.\d{1,3})?)([mb])(?![a-z0-9])", re.IGNORECASE)
 _EMBEDDER = re.compile(r"embed|minilm|(?<![a-z])(?:bge|gte|e5|bert)(?![a-z])|nomic-bert|reranker", re.IGNORECASE)
 
+_LIBRARY_NAME = re.compile(r"(?:[a-z0-9][\w.-]{0,79}/){0,3}[a-z0-9][\w.-]{0,79}(?::[\w][\w.-]{0,79})?", re.IGNORECASE)
+
+
+def is_library_name(name: str) -> bool:
+    """Whether a text could be a name in Ollama's library: `[[host/]namespace/]model[:tag]`, and no path or sentence."""
+    return _LIBRARY_NAME.fullmatch(name) is not None and ".." not in name
+
 
 def parameters_of(label: str) -> float | None:
     """Parameters in billions from a label such as `3.1B`, `134.52M` or `8x7B`; None where it is no such label."""

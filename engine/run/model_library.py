@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
-from engine.models.catalogue import ROLES, Resolution, resolve
+from engine.models.catalogue import ROLES, Resolution, find_answering, resolve
 from engine.models.model_files import fetch_model
 from engine.models.model_source import is_source
+from engine.models.naming import same_model
 from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.connection import Connection
 
@@ -80,12 +81,19 @@ def chosen(config: EngineConfig, installed: Sequence[ModelInfo], model: str | No
     if role is not None and role not in ROLES:
         resolve(f"@{role}", installed, overrides={})  # raises, and names the roles
     if model is not None:
-        model = resolve(f"@{role or 'general'}", installed, overrides={}, only=model).model
+        model = find_answering(model, installed).name
     if role is None:
         return config.model_copy(update={"model": model, "roles": {}} if model is None else {"model": model})
     roles = dict(config.roles) if config.model is None else dict.fromkeys(ROLES, config.model)
     roles.pop(role, None)
     return config.model_copy(update={"model": None, "roles": roles if model is None else {**roles, role: model}})
+
+
+def still_set(config: EngineConfig, model: str) -> list[str | None]:
+    """The roles, without `@`, for which a configuration names a model; None stands for every role."""
+    if config.model is not None and same_model(config.model, model):
+        return [None]
+    return [role for role, name in config.roles.items() if same_model(name, model)]
 
 
 def roles_of(config: EngineConfig, installed: Sequence[ModelInfo]) -> dict[str, Resolution | EngineError]:

@@ -290,3 +290,24 @@ def test_what_is_not_clear_is_wrong_usage(home: Home, arguments: list[str]) -> N
     assert done.status == 2
     assert "Error: " in done.err
     assert not config_of(home).exists()
+
+
+@pytest.mark.parametrize("command", [("use",), ("use", "code"), ("pull",), ("rm", "--yes"), ("show",)])
+def test_an_empty_name_is_wrong_usage_and_writes_nothing(home: Home, command: tuple[str, ...]) -> None:
+    done = home.call("models", *command, "")
+    assert done.status == 2, done.err
+    assert "empty" in done.err
+    assert not config_of(home).exists()
+
+
+def test_a_removed_model_that_a_role_is_set_to_is_told_with_what_undoes_it(home: Home, ollama: FakeOllama) -> None:
+    home.call("models", "use", "code", "qwen2.5:3b")
+    done = home.call("models", "rm", "--yes", "--json", "qwen2.5:3b")
+    assert json.loads(done.out) == {"status": "removed", "model": "qwen2.5:3b", "still_set": ["code"]}
+    assert "@code is still set to qwen2.5:3b: `tinyllm-tui models use code --auto`" in done.err
+    failed = home.call("run", "--graph", "quick", "hi", "--model", "qwen2.5:3b")
+    assert failed.status == 1
+    assert "`model`" in failed.err
+    home.call("models", "use", "qwen2.5-coder:7b")
+    done = home.call("models", "rm", "--yes", "qwen2.5-coder:7b")
+    assert "Every role is still set to qwen2.5-coder:7b: `tinyllm-tui models use --auto`" in done.err

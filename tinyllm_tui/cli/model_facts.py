@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from engine import Engine
     from engine.config import EngineConfig
@@ -27,6 +29,17 @@ async def models_engine(loaded: Loaded) -> AsyncIterator[Engine]:
 
     async with telling(config_of(loaded)) as eng:
         yield eng
+
+
+def given_name(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A name that somebody wrote.
+
+    Raises:
+        click.BadParameter: it is empty.
+    """
+    if not value.strip():
+        raise click.BadParameter("it is empty: give the name of a model.")
+    return value
 
 
 def model_json(info: ModelInfo, backend: str, endpoints: Sequence[str] = ()) -> dict[str, Any]:

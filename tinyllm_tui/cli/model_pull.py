@@ -14,7 +14,7 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
-from tinyllm_tui.cli.model_facts import models_engine
+from tinyllm_tui.cli.model_facts import given_name, models_engine
 from tinyllm_tui.cli.options import common_options, load, setting_options
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UNTOLD_BYTES = 64_000_000
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=given_name)
 @click.option("--json", "as_json", is_flag=True, help="Print each step as a line of JSON.")
 @setting_options("backend")
 @common_options

@@ -9,20 +9,22 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
-from tinyllm_tui.cli.model_facts import models_engine, roles_json
+from tinyllm_tui.cli.model_facts import given_name, models_engine, roles_json
 from tinyllm_tui.cli.options import common_options, load, setting_options
 
 if TYPE_CHECKING:
+    from engine.config import EngineConfig
     from tinyllm_tui.settings import Loaded
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=given_name)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options("backend")
 @common_options
 @click.pass_context
-def rm(ctx: click.Context, name: str, yes: bool) -> int:
+def rm(ctx: click.Context, name: str, yes: bool, as_json: bool) -> int:
     """Remove a model from the disk. It asks first; Enter means no, and without a terminal --yes is needed."""
     loaded = load(ctx)
     found: list[str] = []
@@ -42,10 +44,24 @@ def rm(ctx: click.Context, name: str, yes: bool) -> int:
     async def remove() -> int:
         async with models_engine(loaded) as eng:
             await eng.library.delete(model)
-        output.say(f"Removed {model}.")
+            _tell(model, eng.config, as_json)
         return 0
 
     return run_async(lambda _interrupt: remove())
+
+
+def _tell(model: str, config: EngineConfig, as_json: bool) -> None:
+    """Say that it is gone, and which settings still name it: with those no question would be answered."""
+    from engine.run.model_library import still_set
+
+    roles = still_set(config, model)
+    if as_json:
+        output.print_json({"status": "removed", "model": model, "still_set": ["*" if r is None else r for r in roles]})
+    else:
+        output.say(f"Removed {model}.")
+    for role in roles:
+        who, undo = ("Every role", "") if role is None else (f"@{role}", f" {role}")
+        output.note(f"Note: {who} is still set to {output.one_line(model)}: `tinyllm-tui models use{undo} --auto`.")
 
 
 async def _described(loaded: Loaded, name: str) -> tuple[str, str]:

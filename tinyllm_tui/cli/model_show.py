@@ -9,12 +9,12 @@ import click
 
 from tinyllm_tui.cli import output
 from tinyllm_tui.cli.interrupt import run_async
-from tinyllm_tui.cli.model_facts import model_json, models_engine, roles_json
+from tinyllm_tui.cli.model_facts import given_name, model_json, models_engine, roles_json
 from tinyllm_tui.cli.options import common_options, load, setting_options
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=given_name)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options("backend")
 @common_options

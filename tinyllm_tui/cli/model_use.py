@@ -54,6 +54,8 @@ def _meant(names: tuple[str, ...], auto: bool) -> tuple[str | None, str | None]:
     """
     from engine.models.catalogue import ROLES
 
+    if not all(name.strip() for name in names):
+        raise click.UsageError("A name is empty: give MODEL, or ROLE MODEL, or ROLE --auto.")
     role = names[0].removeprefix("@") if len(names) + auto == 2 else None
     if len(names) + auto not in (1, 2):
         raise click.UsageError("Give MODEL, or ROLE MODEL, or ROLE --auto.")

@@ -164,3 +164,28 @@ def test_models_of_unknown_size_for_another_thing_or_without_chat_are_no_better_
 def test_a_model_that_is_named_has_no_better_one() -> None:
     assert next_better("a", "a", [model("a", 1), model("b", 30)]) is None
     assert next_better("@code", "gone", [model("b", 30)]) is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "only", "setting", "command"),
+    [
+        ({"code": "gone"}, None, "`roles.code`", "`models use code --auto`"),
+        ({}, "gone", "`model`", "`models use --auto`"),
+    ],
+)
+def test_a_configured_model_that_is_gone_is_told_with_its_setting_and_what_undoes_it(
+    overrides: dict[str, str], only: str | None, setting: str, command: str
+) -> None:
+    with pytest.raises(EngineError) as caught:
+        resolve("@code", FULL, overrides=overrides, only=only)
+    assert caught.value.error_class is ErrorClass.NOT_FOUND
+    assert setting in caught.value.message
+    assert command in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "two words", "x; rm", "a/../b"])
+def test_what_cannot_be_a_name_of_a_library_is_not_advised_to_be_fetched(name: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        resolve(name, FULL, overrides={})
+    assert "ollama pull" not in caught.value.remedy
+    assert "qwen2.5:3b" in caught.value.remedy

@@ -444,3 +444,9 @@ async def test_a_cut_off_file_that_lies_there_is_replaced(server: FileServer, fo
     await asyncio.to_thread(leave)
     await Pulling(folder, server).through()
     assert (folder / "model.gguf").read_bytes() == server.content
+
+
+async def test_the_folders_that_a_pull_makes_are_for_nobody_else(server: FileServer, folder: Path) -> None:
+    await Pulling(folder, server).through()
+    for made in (folder, folder.parent):
+        assert made.stat().st_mode & 0o777 == 0o700

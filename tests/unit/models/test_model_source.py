@@ -85,3 +85,17 @@ def test_a_source_is_told_from_a_name() -> None:
     assert [is_source(text) for text in ("HF:a/b/c.gguf", " https://x", "http://x", "qwen2.5:3b", "hf.co/a/b")] == [
         *(True, True, True, False, False)
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("qwen2.5:3b", "a name of Ollama's library"),
+        ("http://127.0.0.1:9/", "does not end with the name of a file"),
+        ("../x", "is no http"),
+    ],
+)
+def test_what_is_no_source_is_told_for_what_it_looks_like(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        parse_source(text, hub="https://hub.invalid")
+    assert "hf:owner/repo/file.gguf" in caught.value.remedy
