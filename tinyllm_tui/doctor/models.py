@@ -124,6 +124,7 @@ def _takes(installed: list[ModelInfo], config: EngineConfig) -> Finding:
 def _folder(config: EngineConfig) -> Finding:
     """Where fetched models are, what they take there, and what is free."""
     from tinyllm_tui.model_words import file_size
+    from tinyllm_tui.words import size as size_of_disk  # as the data folder is told: it is most often the same disk
 
     folder = config.embedded.models_dir
     if folder is None:
@@ -139,7 +140,7 @@ def _folder(config: EngineConfig) -> Finding:
         return Finding("models folder", "warn", f"{folder} cannot be read: {error.strerror or error}.", remedy)
     fetched = [size for file, size in sizes.items() if file.suffix.lower() == ".gguf" and file.name[0] != "."]
     begun = [size for file, size in sizes.items() if file.name.endswith(".gguf.part")]
-    words = f"{folder}: {len(fetched)} fetched, {file_size(sum(fetched))}; {file_size(free)} free"
+    words = f"{folder}: {len(fetched)} fetched, {file_size(sum(fetched))}; {size_of_disk(free)} free"
     if begun:
         words += f"; {len(begun)} fetched in part, {file_size(sum(begun))}, with which `models pull` goes on"
     return Finding("models folder", "ok", words)

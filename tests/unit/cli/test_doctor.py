@@ -208,6 +208,7 @@ def test_a_role_without_its_model_is_a_failure_where_the_graph_needs_it(
 def test_the_folder_of_models_is_told_with_what_is_in_it_and_what_models_take(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "tinyllm-tui" / "models"
     folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
     (folder / "a.gguf").write_bytes(bytes(5_000_000))  # no model, but it takes its place
     (folder / ".b.gguf.part").write_bytes(bytes(2_000_000))
     (folder / "notes.txt").write_text("mine")
@@ -217,6 +218,9 @@ def test_the_folder_of_models_is_told_with_what_is_in_it_and_what_models_take(ca
     detail = found["models folder"]["detail"]
     assert detail.startswith(f"{folder}: 1 fetched, 5 MB; ")
     assert "1 fetched in part, 2 MB" in detail
+    free = re.search(r"[\d.]+ [KMGT]?B free", detail)
+    assert free is not None
+    assert free[0] in found["data folder"]["detail"], "the same disk is told in the same way"
     assert re.search(r"smollm2:135m 98 MB, about \d+ MB in memory when loaded", found["models"]["detail"])
 
 
