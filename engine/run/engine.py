@@ -347,7 +347,7 @@ class Engine(Teaching):
         Args:
             reference: the parent, as `transaction` takes it.
             at: sequence number of the last event that is shared; default: the last from which a run can go on, and with
-                another question the first, for all that follows was made of the parent's.
+                another question, graph or model the first, for all that follows was made of the parent's.
             question: instead of the parent's.
             graph: another graph, or another revision of the same; it needs the nodes that are under way there.
             model: one model for every role, instead of what the settings say.
@@ -355,17 +355,21 @@ class Engine(Teaching):
             approver: who can ask a person.
 
         Raises:
-            EngineError: not_found; invalid_request: there is no such step, or the graph does not fit.
+            EngineError: not_found, for the parent or the model; invalid_request: there is no such step, or the graph
+                does not fit.
         """
         row = await self.transaction(reference)
         events = [event for event in await self.events(row.tx) if event.tx is not None]
         begin = events[0].body if events else None
         if not isinstance(begin, ev.Begin):
             raise EngineError(ErrorClass.NOT_FOUND, "no_events", f"The events of #{row.number} are gone.")
-        asks_anew = question is not None and replace_surrogates(question) != begin.question
-        fork = make_fork(events, row.number, 1 if at is None and asks_anew else at)
+        asked_anew = question is not None and replace_surrogates(question) != begin.question
+        another = asked_anew or model is not None or (graph is not None and graph.content_hash() != begin.graph_hash)
+        fork = make_fork(events, row.number, 1 if at is None and another else at)
         spec = graph or recorded_graph(begin.graph, f"#{row.number}")
         check_fork(fork, spec)
+        if model is not None:
+            chosen(self.config, await self.models(), model, None)  # raises: better now than in a run that fails
         asked = Asked(
             self._plan(spec),
             begin.question if question is None else replace_surrogates(question),

@@ -40,8 +40,8 @@ def fork(
 ) -> int:
     """Begin a new transaction that goes on from a step of TRANSACTION, which stays as it is.
 
-    Without --at it goes on from the last step from which a run can, or, with another question, from the beginning;
-    `tx events` lists the steps. What tools changed outside the program is not forked.
+    Without --at it goes on from the last step from which a run can, or, with another question, graph or model, from the
+    beginning; `tx events` lists the steps. What tools changed outside the program is not forked.
     """
     if question is not None and not question.strip():
         raise click.UsageError("The question is empty.")

@@ -113,6 +113,29 @@ async def test_a_fork_can_use_another_model(tmp_path: Path, scripted: ScriptedBa
     assert {request.model for request in scripted.requests} == {"other"}
 
 
+async def test_a_fork_with_another_graph_or_model_begins_at_the_beginning_where_no_step_is_named(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    scripted.installed = [model("small"), model("other", parameters_b=0.4)]
+    other = chain(node("b", "model", system_prompt="b"))
+    async with engine.open(tmp_path) as eng:
+        await parent_in(eng, CHAIN)
+        for changed, calls in (({"graph": other}, 1), ({"model": "other"}, 2), ({"graph": CHAIN}, 0)):
+            scripted.requests.clear()
+            _, events = await ended(await eng.fork("1", **changed))  # type: ignore[arg-type]
+            parent = fold(events).parent
+            assert parent is not None
+            assert (parent[1] == 1, len(scripted.requests)) == (calls > 0, calls), changed
+
+
+async def test_a_fork_with_a_model_that_is_not_there_makes_no_run(tmp_path: Path, scripted: ScriptedBackend) -> None:
+    async with engine.open(tmp_path) as eng:
+        await parent_in(eng, CHAIN)
+        with pytest.raises(EngineError, match="nope"):
+            await eng.fork("1", model="nope")
+        assert len(await eng.transactions()) == 1
+
+
 async def test_a_fork_can_use_another_revision_of_the_graph(tmp_path: Path, scripted: ScriptedBackend) -> None:
     scripted.answers_by_system(a=["first"], b=["second"])
     changed = chain(
