@@ -192,7 +192,6 @@ class Engine(Teaching):
             connected = await self._connection.get()
             models = (await resolve_models(graph, connected.directory, self.config)).models
             await connected.warm(graph)
-            return models
         except EngineError as error:
             self._emit(
                 ev.BackendChanged(
@@ -204,6 +203,7 @@ class Engine(Teaching):
                 )
             )
             raise
+        return models
 
     def warm(self, graph: GraphSpec) -> None:
         """Begin to load the models that a graph needs, while the person types; returns at once, and is silent.
