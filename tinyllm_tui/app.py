@@ -30,6 +30,7 @@ from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.widgets.chat.pane import ChatPane
+from tinyllm_tui.widgets.graph_view import drawn
 from tinyllm_tui.widgets.lines import PlainScrollBar
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs
@@ -140,6 +141,12 @@ class CockpitApp(App[None]):
     def upcoming(self) -> Revision | None:
         """The graph that the next run uses."""
         return self._watch.revision
+
+    @property
+    def graph_shown(self) -> str:
+        """Title of the graph that is drawn: the run's own, else the one that the next run uses."""
+        graph = drawn(self.live.view, self.upcoming).graph
+        return str(graph.get("name") or graph.get("id") or self.graph_title)
 
     @property
     def graph_broken(self) -> bool:

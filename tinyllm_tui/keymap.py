@@ -170,7 +170,8 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("route.leave", "escape", "leave", "leave everything as it is (enter keeps it)", "leave", shown="esc"),
     ),
     "fork": (
-        Key("fork.leave", "escape", "leave", "leave without a fork (enter begins it)", "leave", shown="esc"),
+        Key("prompt.begin", "enter", "submit", "begin the fork", "begin", shown="enter"),
+        Key("fork.leave", "escape", "leave", "leave without a fork", "leave", shown="esc"),
     ),
 }  # fmt: skip
 

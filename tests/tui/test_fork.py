@@ -153,6 +153,66 @@ async def test_question_model_and_graph_can_be_changed(tmp_path: Path) -> None:
         assert app.live.view.answer == "Answer to: 1+1? or 2?"
 
 
+@pytest.mark.parametrize(
+    "keys", [("!",), ("tab", *"big:7b"), ("tab", "tab", *"other")], ids=["question", "model", "graph"]
+)
+async def test_at_the_end_of_a_run_what_is_changed_makes_the_fork_begin_anew_and_the_dialog_says_so(
+    keys: tuple[str, ...], tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(adds)
+    app = app_of(
+        engine, tmp_path,
+        load_graph=lambda name: spec().model_copy(update={"version": "9.0.0"} if name == "other" else {}),
+    )  # fmt: skip
+    async with app.run_test(size=(120, 40)) as pilot:
+        await answered(pilot, app)
+        await replay_at(pilot, len(await engine.events(engine.rows[0].transaction)))
+        dialog = await offered(pilot)
+        assert dialog.point.at_end
+        assert dialog.point.step > 1
+        assert "begins anew" in flat(text_of(app).replace("│", " "))
+        assert "The run begins anew" not in text_of(app)
+        assert "enter begin " in text_of(app).splitlines()[-1]
+        await pilot.press(*keys)
+        await until(pilot, lambda: "The run begins anew" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(engine.rows) == 2 and not app.conversation.busy)
+        assert app.live.view.parent == (1, 1)
+
+
+async def test_a_fork_with_another_graph_is_drawn_and_named_until_the_next_question(tmp_path: Path) -> None:
+    engine = ScriptedEngine(adds)
+    nodes = [
+        node("start", "entry"), node("router", "transform", operation="upper"), node("math", "transform", operation="upper"),
+        node("answer", "exit"),
+    ]  # fmt: skip
+    links = [("start", "router"), ("router", "math"), ("math", "answer")]
+    other = make_graph(nodes, links).model_copy(update={"id": "graph.other", "name": "Another one"})
+    app = app_of(engine, tmp_path, load_graph=lambda name: other if name == "other" else spec())
+    own = spec().title
+    async with app.run_test(size=(140, 40)) as pilot:
+        await answered(pilot, app)
+        assert own in text_of(app).splitlines()[0]
+        await pilot.press("escape")
+        await offered(pilot)
+        engine.pace.hold = asyncio.Event()
+        await pilot.press("tab", "tab", *"other", "enter")
+
+        def other_is_shown() -> bool:
+            drawing = app._cockpit.board.graph.drawing
+            boxes = set() if drawing is None else set(drawing.boxes)
+            return boxes == {each.id for each in other.nodes} and other.title in text_of(app).splitlines()[0]
+
+        await until(pilot, lambda: isinstance(app.screen, CockpitScreen) and other_is_shown())
+        engine.pace.hold.set()
+        await until(pilot, lambda: app.live.view.finished and not app.conversation.busy)
+        await pilot.pause()
+        assert other_is_shown(), "a run keeps its graph also after it has ended"
+        await pilot.press("i")
+        await ask(pilot, "And now?")
+        await until(pilot, lambda: own in text_of(app).splitlines()[0] and not other_is_shown())
+
+
 async def test_an_empty_question_is_not_asked(tmp_path: Path) -> None:
     engine = ScriptedEngine(adds)
     app = app_of(engine, tmp_path)
@@ -226,7 +286,7 @@ async def test_f_in_the_chat_and_the_slash_word_ask_the_latest_question_again_fr
         await answered(pilot, app)
         await pilot.press("escape")
         dialog = await offered(pilot)
-        assert "Fork #1 from step 1 (node start)" in text_of(app)
+        assert "Fork #1 from the beginning" in text_of(app)
         assert "begins anew" in text_of(app)
         assert dialog.point.step == 1
         await pilot.press("!", "enter")
@@ -275,11 +335,11 @@ async def test_a_step_inside_a_visit_leads_to_the_nearest_before_it_and_the_dial
         inside = next(event.seq for event in events if isinstance(event.body, ev.NodeFinished))
         point = fork_point(events, inside)
         assert point.step < inside
-        assert f"the nearest to {inside} from which a run can go on" in point.words
-        assert "nearest" not in fork_point(events, point.step).words
+        assert f"the nearest to {inside} from which a run can go on" in point.words()
+        assert "nearest" not in fork_point(events, point.step).words()
         await replay_at(pilot, inside)
         await offered(pilot)
-        await until(pilot, lambda: f"from step {point.step} (node start)" in text_of(app))
+        await until(pilot, lambda: point.title in text_of(app))
 
 
 async def test_a_very_long_question_is_a_token_in_the_dialog_and_goes_on_whole(tmp_path: Path) -> None:

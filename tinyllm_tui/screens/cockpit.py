@@ -57,7 +57,7 @@ class CockpitScreen(BoardScreen):
         live, moment = app.live, self.moment()
         with app.batch_update():
             self._status_line.show(
-                app.graph_title,
+                app.graph_shown,
                 app.backend_state,
                 live.view,
                 app.number,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Footer, Input, Label, OptionList, Static, TextArea
 
 from engine import events as ev
 from engine.errors import EngineError, ErrorClass, classify
@@ -47,23 +48,34 @@ class ForkPoint:
     """The nearest one, not after it, from which a run can go on."""
     nodes: tuple[str, ...]
     """What is under way there."""
+    at_end: bool = False
+    """The end of a run was asked for, which is no choice of a step: with another question, graph or model the fork
+    begins at the beginning, for all that follows was made of the past run's."""
+
+    def step_with(self, *, changed: bool) -> int:
+        """The step from which a fork goes on.
+
+        Args:
+            changed: with another question, graph or model.
+        """
+        return 1 if changed and self.at_end else self.step
 
     @property
     def title(self) -> str:
+        if self.step == 1:
+            return f"Fork {f'#{self.number} ' if self.number else ''}from the beginning"
         listed = ", ".join(one_line(node, 30) for node in self.nodes)
         nodes = f" ({'node' if len(self.nodes) == 1 else 'nodes'} {listed})" if listed else ""
         return f"Fork {f'#{self.number} ' if self.number else ''}from step {self.step}{nodes}"
 
-    @property
-    def words(self) -> str:
-        """What is taken over."""
-        if self.step == 1:
+    def words(self, *, changed: bool = False) -> str:
+        """What is taken over; `changed` as for `step_with`."""
+        if self.step_with(changed=changed) == 1:
             return "The run begins anew; the one that is forked stays as it is."
         near = "" if self.step == self.wanted else f" (the nearest to {self.wanted} from which a run can go on)"
-        return (
-            f"What was done up to step {self.step}{near} is taken over; a changed question, model or graph counts from"
-            " there on."
-        )
+        from_where = "begins anew" if self.at_end else "counts from there on"
+        which = "with another question, model or graph it" if self.at_end else "a changed question, model or graph"
+        return f"What was done up to step {self.step}{near} is taken over; {which} {from_where}."
 
 
 def fork_point(events: Sequence[ev.Event], at: int | None = None) -> ForkPoint:
@@ -86,13 +98,16 @@ def fork_point(events: Sequence[ev.Event], at: int | None = None) -> ForkPoint:
     graph = str(begin.graph.get("id", ""))
     nodes = tuple(dict.fromkeys(each.node for each in fork.state.frontier))
     wanted = len(steps) if at is None else at
+    at_end = isinstance(steps[-1].body, ev.TERMINAL) and wanted == len(steps)
     return ForkPoint(
-        fork.parent, begin.number, begin.question, graph, begin.graph_hash, wanted, fork.seq, nodes
+        fork.parent, begin.number, begin.question, graph, begin.graph_hash, wanted, fork.seq, nodes, at_end
     )  # fmt: skip
 
 
 class QuestionField(Prompt):
     """The question of the past run, to be changed. It stays when it is sent: the fork may be refused."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("fork", without=("fork.leave",)))
 
     def __init__(self, question: str) -> None:
         super().__init__(id="fork-question", placeholder="The question")
@@ -123,7 +138,7 @@ class ForkScreen(ModalScreen[None]):
     """
 
     CSS_PATH = "fork.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("fork", "everywhere"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("fork", "everywhere", without=("prompt.begin",)))
 
     def __init__(self, point: ForkPoint, signs: Glyphs) -> None:
         super().__init__()
@@ -144,7 +159,7 @@ class ForkScreen(ModalScreen[None]):
         with VerticalScroll(id="fork", can_focus=False) as frame:
             frame.border_title = Content(f" {point.title} ")
             frame.border_subtitle = Content(f" enter begins it {self._signs.dot} esc leaves ")
-            yield Static(point.words, markup=False, classes="fork--words")
+            yield Static(point.words(), id="fork-from", markup=False, classes="fork--words")
             for name, field in (("Question", self._question), ("Model", self._model), ("Graph", self._graph)):
                 with Horizontal(classes="fork--row"):
                     yield Label(name, markup=False)
@@ -174,6 +189,18 @@ class ForkScreen(ModalScreen[None]):
             words = f"Installed: {', '.join(one_line(name, 60) for name in names)}"
             self.query_one("#fork-installed", Static).update(Content(cut(words, 240, self._signs.ellipsis)))
 
+    @property
+    def _changed(self) -> bool:
+        """Whether another question, model or graph is given."""
+        graph = bool(self._graph.value.strip()) or self._graphs.choice.kind != "recorded"
+        return graph or bool(self._model.value.strip()) or self._question.changed is not None
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(OptionList.OptionHighlighted)
+    def _say_from_where(self) -> None:
+        self.query_one("#fork-from", Static).update(Content(self.point.words(changed=self._changed)))
+
     def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
         event.stop()
         self._submit()
@@ -195,11 +222,12 @@ class ForkScreen(ModalScreen[None]):
     async def _begin(self) -> None:
         try:
             graph = await self._wanted_graph()
-            model = self._model.value.strip() or None
+            model, question = self._model.value.strip() or None, self._question.changed
+            another = graph is not None and graph.content_hash() != self.point.graph_hash
+            step = self.point.step_with(changed=another or model is not None or question is not None)
             begun = await self.cockpit.conversation.fork(
-                self.point.tx, self.point.step, question=self._question.changed, graph=graph, model=model,
-                shown=self._question.text,
-            )  # fmt: skip
+                self.point.tx, step, question=question, graph=graph, model=model, shown=self._question.text
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
             known = classify(error)
             words = one_line(f"{known.message} {known.remedy}".strip(), 600)

@@ -78,8 +78,14 @@ def lit(view: View, now_ms: float, signs: Glyphs, shape: GraphShape | None = Non
 
 
 def drawn(view: View, upcoming: Revision | None) -> View:
-    """What is drawn: a run keeps its own graph to its end; when it is over and the next one uses another, that one."""
-    if upcoming is None or (view.graph and not view.finished) or upcoming.key == view.graph_hash:
+    """What is drawn: a run keeps its own graph until the next one begins.
+
+    Only where it was no fork, and its graph was edited, the edited one is drawn as soon as the run is over.
+    """
+    if upcoming is None or upcoming.key == view.graph_hash:
+        return view
+    own = not view.finished or view.parent is not None or view.graph.get("id") != upcoming.graph.id
+    if view.graph and own:
         return view
     return View(graph=dict(upcoming.form), graph_hash=upcoming.key)
 
