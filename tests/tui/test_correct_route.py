@@ -97,6 +97,28 @@ async def test_several_routes_are_marked_where_the_router_gives_several(tmp_path
         assert engine.taught[0].labels == ("birds", "stones")
 
 
+async def test_enter_on_another_row_means_that_row_where_nothing_was_marked(tmp_path: Path) -> None:
+    engine = ScriptedEngine(misroutes)
+    app = app_of(engine, tmp_path, load_graph=lambda _name: SEVERAL)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await offered(pilot)
+        await pilot.press("up", "enter")
+        await until(pilot, lambda: bool(engine.taught))
+        assert engine.taught[0].labels == ("birds",)
+
+
+async def test_enter_on_the_route_that_was_taken_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    engine = ScriptedEngine(misroutes)
+    app = app_of(engine, tmp_path, load_graph=lambda _name: SEVERAL)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await answered(pilot, app)
+        await offered(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Nothing was changed" in flat(text_of(app)))
+        assert not engine.taught
+
+
 async def test_what_was_taught_is_listed_and_u_takes_it_back(tmp_path: Path) -> None:
     engine = ScriptedEngine(misroutes)
     app = app_of(engine, tmp_path, load_graph=lambda _name: ONE)
@@ -141,7 +163,7 @@ async def test_what_the_store_refuses_is_said_and_the_dialog_stays(
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await answered(pilot, app)
         await offered(pilot)
-        await pilot.press("enter")
+        await pilot.press("up", "enter")
         await until(pilot, lambda: "The disk [/is] full. Free some space." in flat(text_of(app)))
         assert isinstance(app.screen, CorrectRouteScreen)
 

@@ -183,8 +183,8 @@ async def test_at_the_end_of_a_run_what_is_changed_makes_the_fork_begin_anew_and
 async def test_a_fork_with_another_graph_is_drawn_and_named_until_the_next_question(tmp_path: Path) -> None:
     engine = ScriptedEngine(adds)
     nodes = [
-        node("start", "entry"), node("router", "transform", operation="upper"), node("math", "transform", operation="upper"),
-        node("answer", "exit"),
+        node("start", "entry"), node("router", "transform", operation="upper"),
+        node("math", "transform", operation="upper"), node("answer", "exit"),
     ]  # fmt: skip
     links = [("start", "router"), ("router", "math"), ("math", "answer")]
     other = make_graph(nodes, links).model_copy(update={"id": "graph.other", "name": "Another one"})

@@ -39,12 +39,15 @@ class RouteChoices(OptionList):
         self._router = router
         self._signs = signs
         self.marked = [name for name in marked if name in router.names][: router.most]
+        self._began = router.names.index(self.marked[0]) if self.marked else 0
+        self._touched = False
 
     def on_mount(self) -> None:
         self.add_options(Option(self._line(name)) for name in self._router.names)
-        self.highlighted = self._router.names.index(self.marked[0]) if self.marked else 0
+        self.highlighted = self._began
         if not self.marked:
-            self.mark()
+            self.marked = [self._router.names[self._began]]
+            self._redraw()
 
     def watch_highlighted(self, highlighted: int | None) -> None:
         super().watch_highlighted(highlighted)
@@ -54,6 +57,7 @@ class RouteChoices(OptionList):
 
     def mark(self) -> bool:
         """Mark the highlighted route, or take its mark off; false where no more can be marked."""
+        self._touched = True
         name = self._router.names[self.highlighted or 0]
         if name in self.marked:
             if len(self.marked) > 1:
@@ -66,6 +70,12 @@ class RouteChoices(OptionList):
             return False
         self._redraw()
         return True
+
+    @property
+    def wanted(self) -> list[str]:
+        """The routes that enter keeps: the marked ones; who marked nothing and went to another row means that row."""
+        row = self.highlighted if self.highlighted is not None else self._began
+        return self.marked if self._touched or row == self._began else [self._router.names[row]]
 
     def on_resize(self) -> None:
         self._redraw()
@@ -209,10 +219,16 @@ class CorrectRouteScreen(ModalScreen[None]):
         return any(worker.group == "work" and worker.is_running for worker in self.workers)
 
     async def _keep(self) -> None:
+        decision, wanted = self._routed.decision, self._choices.wanted
+        taught = any(row.question == self._asked for row in self._rows)
+        if not taught and set(wanted) == set(decision.labels or (decision.route,)):
+            self.notify("Nothing was changed: the marked route is the one that was taken.")
+            self.dismiss()
+            return
         try:
             engine = await self.cockpit.opened()
             row = await engine.teach(
-                self._graph, self._routed.question, self._choices.marked, router=self._routed.path, transaction=self._tx
+                self._graph, self._routed.question, wanted, router=self._routed.path, transaction=self._tx
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
             self._tell(error)
