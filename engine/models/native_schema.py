@@ -2,7 +2,9 @@
 
 A server says in different ways that it cannot enforce a schema: llama.cpp and vLLM refuse the request (400, 422),
 Ollama and llama-cpp-python fail over it (500). What they write about it is not looked at. The same request is sent
-without the schema instead: when that is answered, the schema was the reason, and it is not sent there again.
+without the schema instead: when that is answered after a refusal, the schema was the reason, and it is not sent there
+again. A failure may be anybody's: a schema that the server ever took is not suspected, and any other is left out for
+good only when two calls came to the same.
 """
 
 from __future__ import annotations
@@ -19,23 +21,45 @@ MAX_REMEMBERED = 1000
 """Refused schemas that are remembered, of all models."""
 FAILURES = 2
 """Times that a server may fail over a request before the schema is suspected; one failure is anybody's."""
+SUSPICIONS = 2
+"""Calls that must have been answered only without a schema that was not refused in so many words."""
 
 
 class RefusedSchemas:
     """Schemas that endpoints turned out not to enforce for a model; kept as long as the engine is open."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], None] = {}
+        self._suspicions: dict[tuple[str, str, str], int] = {}
+        """Calls that were answered only without a schema; 0: the endpoint took it."""
 
-    def add(self, endpoint: str, request: ChatRequest) -> None:
-        """Remember that an endpoint does not take the schema of a request for its model."""
-        while len(self._known) >= MAX_REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[_key(endpoint, request)] = None
+    def add(self, endpoint: str, request: ChatRequest, *, certain: bool) -> None:
+        """Note that an endpoint answered only without the schema of a request.
+
+        Args:
+            endpoint: where.
+            request: with its schema.
+            certain: whether it had refused the request with it; else it had failed.
+        """
+        before = self._suspicions.get(_key(endpoint, request), 0)
+        self._put(endpoint, request, SUSPICIONS if certain else before + 1)
+
+    def took(self, endpoint: str, request: ChatRequest) -> None:
+        """Note that an endpoint answered a request with its schema."""
+        self._put(endpoint, request, 0)
+
+    def _put(self, endpoint: str, request: ChatRequest, suspicions: int) -> None:
+        key = _key(endpoint, request)
+        if key not in self._suspicions and len(self._suspicions) >= MAX_REMEMBERED:
+            self._suspicions.pop(next(iter(self._suspicions)))
+        self._suspicions[key] = suspicions
 
     def has(self, endpoint: str, request: ChatRequest) -> bool:
-        """Whether that is known."""
-        return bool(self._known) and _key(endpoint, request) in self._known
+        """Whether the endpoint is known not to enforce the schema of a request."""
+        return self._suspicions.get(_key(endpoint, request), 0) >= SUSPICIONS
+
+    def is_taken(self, endpoint: str, request: ChatRequest) -> bool:
+        """Whether the endpoint is known to enforce it."""
+        return self._suspicions.get(_key(endpoint, request)) == 0
 
 
 @dataclass(slots=True)
@@ -44,8 +68,8 @@ class SchemaTrial:
 
     request: ChatRequest
     refused: RefusedSchemas
-    _left_out: set[str] = field(default_factory=set)
-    """Endpoints that are tried without."""
+    _left_out: dict[str, bool] = field(default_factory=dict)
+    """Endpoints that are tried without -> whether they had refused the request with it."""
     _failures: dict[str, int] = field(default_factory=dict)
     """Endpoint -> how often it failed before it wrote anything."""
 
@@ -69,18 +93,20 @@ class SchemaTrial:
         if begun or not self.sends(endpoint):
             return False
         if error.error_class is ErrorClass.INVALID_REQUEST:
-            self._left_out.add(endpoint.name)
+            self._left_out[endpoint.name] = True
             return True
-        if error.error_class is ErrorClass.SERVER:
+        if error.error_class is ErrorClass.SERVER and not self.refused.is_taken(endpoint.name, self.request):
             self._failures[endpoint.name] = self._failures.get(endpoint.name, 0) + 1
             if self._failures[endpoint.name] >= FAILURES:
-                self._left_out.add(endpoint.name)
+                self._left_out[endpoint.name] = False
         return False
 
     def answered(self, endpoint: Endpoint) -> None:
         """Note that an attempt was answered."""
         if endpoint.name in self._left_out:
-            self.refused.add(endpoint.name, self.request)
+            self.refused.add(endpoint.name, self.request, certain=self._left_out[endpoint.name])
+        elif self.sends(endpoint):
+            self.refused.took(endpoint.name, self.request)
 
 
 def _key(endpoint: str, request: ChatRequest) -> tuple[str, str, str]:

@@ -152,16 +152,29 @@ async def test_a_second_wrong_answer_is_invalid_output(dialect: Dialect) -> None
 
 
 async def test_a_schema_that_a_server_refuses_stands_in_the_prompt_alone_from_then_on(dialect: Dialect) -> None:
-    refusals = 2 if isinstance(dialect, Ollama) else 1  # one failure of a server says nothing about the schema
-    dialect.answers(*[dialect.refusal] * refusals, GOOD, GOOD)
+    # a server that fails says less than one that refuses: two failures in each of two calls
+    refusals, calls = (2, 2) if isinstance(dialect, Ollama) else (1, 1)
+    for _ in range(calls):
+        dialect.answers(*[dialect.refusal] * refusals, GOOD)
+    dialect.answers(GOOD)
     async with engine.open(config=dialect.config) as eng:
-        first, second = await asked(eng), await asked(eng)
-    assert dialect.schemas == [SCHEMA] * refusals + [None, None]
+        ran = [await asked(eng) for _ in range(calls + 1)]
+    assert dialect.schemas == ([SCHEMA] * refusals + [None]) * calls + [None]
     assert "city" in dialect.prompts[-1]
-    assert [ran.result.data["json"] for ran in (first, second)] == [{"city": "Paris"}] * 2
-    assert len(first.all(ev.AttemptFailed)) == refusals, "each is an event"
-    assert not second.all(ev.AttemptFailed)
-    assert all(body.retry_in_ms == 0 for body in first.all(ev.AttemptFailed))
+    assert [each.result.data["json"] for each in ran] == [{"city": "Paris"}] * (calls + 1)
+    assert [len(each.all(ev.AttemptFailed)) for each in ran] == [refusals] * calls + [0], "each is an event"
+    assert all(body.retry_in_ms == 0 for each in ran for body in each.all(ev.AttemptFailed))
+
+
+async def test_a_schema_that_was_taken_once_is_sent_however_often_the_server_fails_later(
+    scripted: ScriptedBackend, no_backoff: None
+) -> None:
+    down = [fault(ErrorClass.SERVER)]
+    scripted.answers([GOOD], down, down, [GOOD], down, down, [GOOD], [GOOD])
+    async with engine.open() as eng:
+        for _ in range(4):
+            await asked(eng)
+    assert [request.schema for request in scripted.requests] == [SCHEMA] * 8
 
 
 async def test_a_request_that_is_refused_without_the_schema_too_fails_and_nothing_is_remembered(
