@@ -74,11 +74,13 @@ async def play(say: Dialect, rng: random.Random) -> Found:
 
 
 async def _play(eng: Engine, server: HostileServer, say: Dialect, case: Once, lasts: bool) -> list[str]:
-    graph = one_model(**({"output_schema": case.schema} if case.schema else {}))
+    # a graph of its own: what lasted in earlier cases has opened no breaker of its node
+    own = {"id": f"graph.{case.name.replace(' ', '_').lower()}{'_lasting' if lasts else ''}"}
+    graph = one_model(**({"output_schema": case.schema} if case.schema else {})).model_copy(update=own)
     session = (await eng.create_session("a")).id
     server.script = [good(say)]
     for question in QUESTIONS if case.error is ErrorClass.CONTEXT_OVERFLOW else ():
-        await run_in(eng, one_model(), question, session=session)
+        await run_in(eng, graph, question, session=session)
     server.requests.clear()
     server.script = [case.first] if lasts else [case.first, case.second]
     ran = await run_in(eng, graph, "Wie lang?", session=session)
