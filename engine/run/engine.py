@@ -10,36 +10,30 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 from engine import events as ev
-from engine.config import BackendName, EngineConfig, Priority, with_models_folder
+from engine.config import BackendName, EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass
-from engine.events import BreakerSnapshot
 from engine.graph.recorded import recorded_graph
 from engine.graph.routers import router_at
 from engine.graph.spec import GraphSpec
 from engine.graph.validation import Names
 from engine.health.registry import BreakerRegistry
 from engine.message import replace_surrogates
-from engine.models.catalogue import Resolution
-from engine.models.protocol import ModelBackend, ModelInfo
 from engine.nodes.json_values import plain_json
 from engine.nodes.route_evaluation import RoutingFigures, evaluate
 from engine.routing.examples import Example
-from engine.run.connection import Connection
+from engine.run.answering import Answering
 from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
-from engine.run.model_library import ModelLibrary, chosen, roles_of
+from engine.run.model_library import chosen
 from engine.run.plan import Plan, make_plan
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
-from engine.run.resolution import resolve_models
 from engine.run.result import Result
 from engine.run.route_report import alone, examples_in, explain, ready_embedder
 from engine.run.run import CLOSED, Run
 from engine.run.structured import M, ask_for, structured_graph
-from engine.run.teaching import Teaching
-from engine.run.warming import warm
 from engine.store import queries, retention
 from engine.store.database import Database, StoreError
 from engine.store.log import EventLog
@@ -57,34 +51,26 @@ _PLANS = 64
 """Compiled graphs that are kept."""
 
 
-class Engine(Teaching):
+class Engine(Answering):
     """Use `engine.open` to make one. All methods belong to the event loop that opened it."""
 
     def __init__(
         self, config: EngineConfig, data_dir: Path | None, approver: Approver | None = None, tools: Iterable[Tool] = ()
     ) -> None:
-        super().__init__()
+        super().__init__(config, data_dir)
         self._tools = ToolRegistry(tools)
-        self.config = config = with_models_folder(config, data_dir)
         self._approver = approver
-        self.data_dir = data_dir
-        self.notices: list[str] = []
-        """Sentences for the person about what opening found, and later about a backend that was passed over."""
         self.recovered: tuple[TransactionRow, ...] = ()
         """Transactions found unfinished at start-up that were rolled back."""
         self.resumed: tuple[Run, ...] = ()
         """Runs found unfinished at start-up that go on."""
         self.left: tuple[TransactionRow, ...] = ()
         """Transactions found unfinished at start-up that another start can go on with."""
-        self._breakers = BreakerRegistry(config.breaker, emit=self._emit)
-        self._connection = Connection(config, self._breakers, self._emit, self.notices, data_dir)
         self._workspace = None if config.workspace is None else Workspace(config.workspace)
         self._tool_slots = asyncio.Semaphore((os.cpu_count() or 1) + 2)
         """Tool calls at the same time, of all runs."""
         self._plans: dict[str, Plan] = {}
         self._last_plan: tuple[GraphSpec | None, Plan | None] = (None, None)
-        self._background: set[asyncio.Task[None]] = set()
-        self._warming: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -153,13 +139,6 @@ class Engine(Teaching):
         if self._database is not None:
             await self._database.close()
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """A background task that the engine owns: it is cancelled and awaited before the engine is closed."""
-        task = asyncio.create_task(coroutine, name=name)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
     async def _enforce_retention(self, database: Database) -> None:
         try:
             limits = Limits(keep=self.config.keep_transactions, max_bytes=self.config.max_size_mb * 2**20)
@@ -167,110 +146,16 @@ class Engine(Teaching):
         except StoreError as exc:
             self.notices.append(f"Old transactions could not be removed: {exc}")
 
-    def _emit(self, body: ev.Body) -> None:
-        self._log.append(body)
-
     @property
     def names(self) -> Names:
         """What graphs may refer to, for `engine.load_graph`: with the tools that this engine was given."""
         return Names(tools=self._tools.own())
-
-    # -- models ------------------------------------------------------------------------------------------------------
-
-    async def prepare(self, graph: GraphSpec) -> dict[str, str]:
-        """Make ready what the graph needs, so that its first run does not wait: find the backend, start its model.
-
-        What is wrong is also told to everybody, as the backend's state.
-
-        Returns:
-            Model reference in the graph -> the model that answers it.
-
-        Raises:
-            EngineError: no backend, or a reference that no installed model answers; the remedy is exact.
-        """
-        try:
-            connected = await self._connection.get()
-            models = (await resolve_models(graph, connected.directory, self.config)).models
-            await connected.warm(graph)
-        except EngineError as error:
-            self._emit(
-                ev.BackendChanged(
-                    endpoint=self.config.backend,
-                    backend=self.config.backend,
-                    status="offline",
-                    detail=error.message,
-                    remedy=error.remedy,
-                )
-            )
-            raise
-        return models
-
-    def warm(self, graph: GraphSpec) -> None:
-        """Begin to load the models that a graph needs, while the person types; returns at once, and is silent.
-
-        While it is still at it, further calls do nothing.
-        """
-        if self._warming is None or self._warming.done():
-            self._warming = self._spawn(warm(graph, self._connection, self.config), "warming")
-
-    async def backend(self) -> ModelBackend:
-        """The backend, connected; looked for again when there was none before.
-
-        Raises:
-            EngineError: there is none; the remedy is exact.
-        """
-        return (await self._connection.get()).backend
-
-    async def models(self) -> list[ModelInfo]:
-        """The models installed in the backend.
-
-        Raises:
-            EngineError: there is no backend, or it cannot be asked.
-        """
-        return await (await self._connection.get()).directory.installed()
-
-    @property
-    def library(self) -> ModelLibrary:
-        """To fetch and remove models; no backend is needed to fetch a file."""
-        return ModelLibrary(self.config, self._connection)
 
     @property
     def store_problem(self) -> str:
         """Why the store does not write now, with the remedy; empty while it does. Runs wait for it."""
         error = self._log.error
         return "" if error is None else str(error)
-
-    async def use(self, model: str | None, role: str | None = None) -> None:
-        """Choose which model answers in the runs that begin from now on, as long as this engine is open.
-
-        Args:
-            model: name of an installed model; None leaves the choice to the program again.
-            role: for which role, without `@`; None: for every role.
-
-        Raises:
-            EngineError: there is no such role or model, it only makes embeddings, or the backend cannot be asked.
-        """
-        self.config = chosen(self.config, [] if model is None else await self.models(), model, role)
-
-    async def roles(self) -> dict[str, Resolution | EngineError]:
-        """Role, without `@` -> the model that answers for it, or why none does.
-
-        Raises:
-            EngineError: there is no backend, or it cannot be asked.
-        """
-        return roles_of(self.config, await self.models())
-
-    def breakers(self) -> tuple[BreakerSnapshot, ...]:
-        """All circuit breakers, by key."""
-        return self._breakers.snapshots()
-
-    def force_breaker(self, key: str, mode: Literal["open", "closed", "disabled", "auto"]) -> None:
-        """Set a breaker by hand.
-
-        Raises:
-            EngineError: not_found.
-        """
-        self._breakers.force(key, mode)
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
