@@ -20,12 +20,14 @@ from engine.errors import ConfigurationError, EngineError, ErrorClass
 from engine.graph.patterns import compile_pattern
 from engine.graph.problems import shorten
 
-MAX_DEPTH = 128
-"""Levels of nesting in a schema; each of its own takes two or three."""
+MAX_DEPTH = 64
+"""Levels of nesting in a schema; each of its own takes two or three, and `jsonschema` up to 8 frames for each of ours."""
 MAX_CHARACTERS = 64_000
 """Of a schema as JSON: it stands in the prompt, and few windows are larger."""
 MAX_CHECKS = 100_000
 """Keywords that are checked for one value: about half a second."""
+MAX_NESTED_CHECKS = 150
+"""Keywords inside one another, of up to 4 frames each: where Python's stack ends, `rpds` (in Rust) panics."""
 PATTERN_SECONDS = 0.2
 """Time for all searching in one value; this may be on the event loop."""
 MAX_VIOLATIONS = 50
@@ -174,6 +176,7 @@ class _Effort:
     """What the checks of one value may still take."""
 
     checks: int = MAX_CHECKS
+    levels: int = MAX_NESTED_CHECKS
     seconds: float = PATTERN_SECONDS
 
 
@@ -182,6 +185,10 @@ _EFFORT: ContextVar[_Effort] = ContextVar("effort")
 
 class _TooMuch(Exception):
     """The checks of one value take more than they may."""
+
+
+class _TooDeep(Exception):
+    """The checks of one value go deeper than they may."""
 
 
 def violation(value: Any, schema: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -199,7 +206,7 @@ def violation(value: Any, schema: Mapping[str, Any]) -> tuple[str, str] | None:
     try:
         validator = _bounded(_draft(schema))(_undrafted(schema), registry=Registry())
         problem = best_match(islice(validator.iter_errors(value), MAX_VIOLATIONS))
-    except RecursionError:
+    except (_TooDeep, RecursionError):
         raise _unusable("schema_endless", "refers to itself without end, or the value is nested too deeply") from None
     except (_TooMuch, TimeoutError, MemoryError):
         raise _unusable("schema_too_complex", "takes too long to be checked for this value") from None
@@ -276,7 +283,13 @@ def _counted(rule: _Rule) -> _Rule:
         effort.checks -= 1
         if effort.checks < 0:
             raise _TooMuch
-        yield from rule(validator, value, instance, schema) or ()
+        if effort.levels <= 0:
+            raise _TooDeep
+        effort.levels -= 1
+        try:
+            yield from rule(validator, value, instance, schema) or ()
+        finally:
+            effort.levels += 1
 
     return counted
 

@@ -2,9 +2,10 @@
 
 A server says in different ways that it cannot enforce a schema: llama.cpp and vLLM refuse the request (400, 422),
 Ollama and llama-cpp-python fail over it (500). What they write about it is not looked at. The same request is sent
-without the schema instead: when that is answered after a refusal, the schema was the reason, and it is not sent there
-again. A failure may be anybody's: a schema that the server ever took is not suspected, and any other is left out for
-good only when two calls came to the same.
+without the schema instead: when that is answered after a refusal, the schema was the reason, and the next calls leave
+it out. A failure may be anybody's: a schema that the server ever took is not suspected, and any other is left out only
+when two calls came to the same. A server in trouble refuses what it took before: of such a schema, two calls in a row
+must be refused. Nothing is left out for good, for models are replaced under their names.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ MAX_REMEMBERED = 1000
 FAILURES = 2
 """Times that a server may fail over a request before the schema is suspected; one failure is anybody's."""
 SUSPICIONS = 2
-"""Calls that must have been answered only without a schema that was not refused in so many words."""
+"""Calls in a row that must have been answered only without a schema, where one does not tell enough."""
+REST = 50
+"""Calls that leave a refused schema out before one tries it again."""
 
 
 class RefusedSchemas:
     """Schemas that endpoints turned out not to enforce for a model; kept as long as the engine is open."""
 
     def __init__(self) -> None:
-        self._suspicions: dict[tuple[str, str, str], int] = {}
-        """Calls that were answered only without a schema; 0: the endpoint took it."""
+        self._standing: dict[tuple[str, str, str], int] = {}
+        """0: the endpoint took it; below `SUSPICIONS`: calls in a row that were answered only without it; from there
+        on it is refused, and 1 less for each call that left it out."""
 
     def add(self, endpoint: str, request: ChatRequest, *, certain: bool) -> None:
         """Note that an endpoint answered only without the schema of a request.
@@ -40,26 +44,31 @@ class RefusedSchemas:
             request: with its schema.
             certain: whether it had refused the request with it; else it had failed.
         """
-        before = self._suspicions.get(_key(endpoint, request), 0)
-        self._put(endpoint, request, SUSPICIONS if certain else before + 1)
+        before = self._standing.get(_key(endpoint, request))
+        suspicions = SUSPICIONS if certain and before is None else (before or 0) + 1
+        self._put(endpoint, request, suspicions if suspicions < SUSPICIONS else SUSPICIONS + REST - 1)
 
     def took(self, endpoint: str, request: ChatRequest) -> None:
         """Note that an endpoint answered a request with its schema."""
         self._put(endpoint, request, 0)
 
-    def _put(self, endpoint: str, request: ChatRequest, suspicions: int) -> None:
+    def left_out(self, endpoint: str, request: ChatRequest) -> None:
+        """Note that a refused schema was not sent."""
+        self._put(endpoint, request, self._standing[_key(endpoint, request)] - 1)
+
+    def _put(self, endpoint: str, request: ChatRequest, standing: int) -> None:
         key = _key(endpoint, request)
-        if key not in self._suspicions and len(self._suspicions) >= MAX_REMEMBERED:
-            self._suspicions.pop(next(iter(self._suspicions)))
-        self._suspicions[key] = suspicions
+        if key not in self._standing and len(self._standing) >= MAX_REMEMBERED:
+            self._standing.pop(next(iter(self._standing)))
+        self._standing[key] = standing
 
     def has(self, endpoint: str, request: ChatRequest) -> bool:
         """Whether the endpoint is known not to enforce the schema of a request."""
-        return self._suspicions.get(_key(endpoint, request), 0) >= SUSPICIONS
+        return self._standing.get(_key(endpoint, request), 0) >= SUSPICIONS
 
     def is_taken(self, endpoint: str, request: ChatRequest) -> bool:
         """Whether the endpoint is known to enforce it."""
-        return self._suspicions.get(_key(endpoint, request)) == 0
+        return self._standing.get(_key(endpoint, request)) == 0
 
 
 @dataclass(slots=True)
@@ -107,6 +116,8 @@ class SchemaTrial:
             self.refused.add(endpoint.name, self.request, certain=self._left_out[endpoint.name])
         elif self.sends(endpoint):
             self.refused.took(endpoint.name, self.request)
+        elif self.request.schema is not None and self.refused.has(endpoint.name, self.request):
+            self.refused.left_out(endpoint.name, self.request)
 
 
 def _key(endpoint: str, request: ChatRequest) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ import engine
 from engine import events as ev
 from engine.config import EngineConfig
 from engine.errors import ErrorClass
+from engine.models.native_schema import REST
 from engine.run.engine import Engine
 from tests.doubles.fake_ollama import FakeOllama, Reply
 from tests.doubles.fake_openai import DONE, FakeOpenAI, chunk, usage
@@ -175,6 +176,26 @@ async def test_a_schema_that_was_taken_once_is_sent_however_often_the_server_fai
         for _ in range(4):
             await asked(eng)
     assert [request.schema for request in scripted.requests] == [SCHEMA] * 8
+
+
+async def test_a_server_in_trouble_that_refuses_a_schema_it_took_before_gets_it_again(
+    scripted: ScriptedBackend, no_backoff: None
+) -> None:
+    scripted.answers([GOOD], [fault()], [GOOD], [GOOD], [fault()], [GOOD], [fault()], [GOOD], [GOOD])
+    async with engine.open() as eng:
+        for _ in range(6):
+            await asked(eng)
+    sent = [request.schema for request in scripted.requests]
+    once = [SCHEMA, None]
+    assert sent == [SCHEMA, *once, SCHEMA, *once, *once, None], "two calls in a row are believed"
+
+
+async def test_a_refused_schema_is_tried_again_after_many_calls(scripted: ScriptedBackend, no_backoff: None) -> None:
+    scripted.answers([fault()], *[[GOOD]] * (1 + REST), [GOOD])
+    async with engine.open() as eng:
+        for _ in range(2 + REST):
+            await asked(eng)
+    assert [request.schema for request in scripted.requests] == [SCHEMA, *[None] * (1 + REST), SCHEMA]
 
 
 async def test_a_request_that_is_refused_without_the_schema_too_fails_and_nothing_is_remembered(
