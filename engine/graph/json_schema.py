@@ -21,7 +21,7 @@ from engine.graph.patterns import compile_pattern
 from engine.graph.problems import shorten
 
 MAX_DEPTH = 64
-"""Levels of nesting in a schema; each of its own takes two or three, and `jsonschema` up to 8 frames for each of ours."""
+"""Levels of nesting in a schema: an object takes two or three of them, and checking a level up to 8 frames."""
 MAX_CHARACTERS = 64_000
 """Of a schema as JSON: it stands in the prompt, and few windows are larger."""
 MAX_CHECKS = 100_000

@@ -103,7 +103,7 @@ async def one_run(eng: Engine, graph: GraphSpec, workspace: Path, number: int, d
         approver=Yes(),
         priority=dice.choice(["interactive", "graph", "graph", "evaluation"]),
     )
-    last = await _watch(run, dice.randrange(1, 150) if dice.random() < CANCELLED else None)
+    last = await _watch(run, dice.randrange(1, 60) if dice.random() < CANCELLED else None)
     result = await run.result()
     left = {name for name, file in files.items() if (workspace / file).exists()}
     problems = [f"run {number}: {each}" for each in _wrong(result, last, left)]

