@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -246,12 +247,13 @@ class Children:
         """(threads for single tokens, threads for prompts) of a child that starts now.
 
         One core stays free: with all of them, spinning threads stall whenever anything else runs. Chat models share the
-        others by how many are loaded; an embedder works beside an answer, and gets half.
+        others by how many are loaded. An embedder works beside an answer: it has all where its threads hardly spin (see
+        `SPINS` of its process), else half.
         """
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if purpose == "embed":
-            half = max(1, cores // 2)
-            return half, half
+            share = 1 if sys.platform == "linux" else 2
+            return (max(1, cores // share),) * 2
         children = tuple(self._children.values())  # this is a thread; the loop goes on
         loaded = sum(child.purpose == "chat" and child.supervisor.loaded for child in children)
         share = max(1, loaded)  # the one that starts is among them

@@ -18,6 +18,10 @@ from engine.models.transport import parse_json
 CHILD = Path(__file__).with_name("embedded_child.py")
 START_TIMEOUT_S = 300.0
 """Seconds: a large model is read from a slow disk."""
+SPINS = "1000"
+"""Rounds (some microseconds) for which a thread of an embedder waits busily for the others (GOMP_SPINCOUNT of libgomp).
+Without a bound, threads that wait take the core from the one that is waited for as soon as an answer is made beside
+it: ten times slower."""
 _TAIL = 4096
 """Bytes kept of what native code prints."""
 
@@ -69,6 +73,7 @@ class EmbeddedProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,  # the terminal's Ctrl+C is for the parent alone
+                env={"GOMP_SPINCOUNT": SPINS, **os.environ} if settings.embedding else None,
             )
         except OSError as exc:
             raise EngineError(
