@@ -79,6 +79,7 @@ _PROBES = (
     "SELECT body FROM breakers",
     "SELECT count(*) FROM graph_revisions",
     "SELECT count(*) FROM corrections",
+    "SELECT count(*) FROM memories",
 )
 """What every start reads: damage there is found while the file can still be moved aside."""
 

@@ -212,6 +212,35 @@ CREATE TRIGGER correction_replaced BEFORE INSERT ON corrections WHEN new.undone_
 END;
 """
 
+_V4 = """
+ALTER TABLE sessions ADD COLUMN memory INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_to_index ON messages (id) WHERE indexed = 0;
+
+CREATE TABLE memories (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT NOT NULL,
+    content    TEXT NOT NULL,
+    tx         TEXT NOT NULL DEFAULT '',
+    session    TEXT NOT NULL DEFAULT '',
+    pinned     INTEGER NOT NULL DEFAULT 0,
+    created_ms INTEGER NOT NULL,
+    edited_ms  INTEGER NOT NULL,
+    used_ms    INTEGER NOT NULL,
+    uses       INTEGER NOT NULL DEFAULT 0,
+    indexed    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX memories_differ ON memories (kind, content);
+CREATE INDEX memories_by_use ON memories (pinned, used_ms);
+CREATE INDEX memories_to_index ON memories (id) WHERE indexed = 0;
+
+CREATE VIRTUAL TABLE messages_words USING fts5 (content, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE memories_words USING fts5 (content, tokenize = "unicode61 remove_diacritics 2");
+"""
+"""The word indexes have copies of their texts, and no triggers keep them up (with `trusted_schema = OFF` a trigger may
+not write a virtual table): rows that are not `indexed` are taken up before the next search, so that what a crash leaves
+half done is done again."""
+
 ORIGIN_SINCE = 2
 """Schema version from which on transactions say where they come from."""
 
@@ -221,7 +250,10 @@ REVISIONS_SINCE = 2
 CORRECTIONS_SINCE = 3
 """Schema version from which on there are `corrections`."""
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
+MEMORIES_SINCE = 4
+"""Schema version from which on there are `memories`, and words of messages can be searched."""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
 """Script number n (from 1) brings a database from `user_version` n - 1 to n. One that was released is never changed."""
 
 VERSION = len(MIGRATIONS)
