@@ -106,6 +106,8 @@ class Database:
         """Version of the schema; only a database that is open for reading may have another one than ours."""
         self.importing = asyncio.Lock()
         """Held while `temp.incoming` of the writing connection is used."""
+        self.indexing = asyncio.Lock()
+        """Held while a word index is changed."""
         self._writer = writer
         self._ownership = ownership
         self._tasks: set[asyncio.Task[Any]] = set()
