@@ -332,20 +332,17 @@ class Engine(Answering):
 
     def _launch(self, run: Run, drive: Coroutine[Any, Any, Result], session: str | None) -> None:
         """Let a run go on as a task that the engine owns."""
-        self._runs.add(run)
+        self._runs[run] = session
         task = asyncio.create_task(self._finish(drive, session), name=f"run {run.transaction}")
-        task.add_done_callback(lambda _task: self._runs.discard(run))
+        task.add_done_callback(lambda _task: self._runs.pop(run, None))
         run.attach(task)
 
     async def _finish(self, drive: Coroutine[Any, Any, Result], session: str | None) -> Result:
         """Await a run; where nothing is recorded, its turn joins the session in memory."""
         result = await drive
-        if session in self._turns and result.status == "committed":
+        if session is not None and session in self._in_memory and result.status == "committed":
             question = fold(self._log.kept(result.transaction)).question
-            self._turns[session] += [
-                ("user", question, result.transaction),
-                ("assistant", result.text, result.transaction),
-            ]
+            self._keep_turn(session, question, result.text, result.transaction)
         return result
 
     def _plan(self, graph: GraphSpec) -> Plan:

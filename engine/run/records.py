@@ -1,9 +1,7 @@
-"""Records: what an engine knows of past and present runs: transactions, events, sessions, revisions."""
+"""Records: what an engine knows of past and present runs: transactions, events, revisions."""
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
 from engine import events as ev
@@ -11,13 +9,12 @@ from engine.bus import EventBus
 from engine.errors import EngineError, ErrorClass
 from engine.graph.recorded import recorded_graph
 from engine.graph.spec import GraphSpec
-from engine.message import replace_surrogates
 from engine.run.run import Run
 from engine.store import queries, retention
 from engine.store.database import Database
 from engine.store.log import EventLog, span
 from engine.store.retention import Limits, PruneReport
-from engine.store.rows import RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import RevisionRow, TransactionRow
 from engine.view import View, fold
 
 
@@ -29,10 +26,8 @@ class Records:
         self._database: Database | None = None
         self._log = EventLog(self.bus, None)
         self._next_number = 1
-        self._runs: set[Run] = set()
-        """Runs that go on."""
-        self._turns: dict[str, list[tuple[str, str, str]]] = {}
-        """Session -> (role, content, transaction) of turns that are kept in memory only."""
+        self._runs: dict[Run, str | None] = {}
+        """Runs that go on -> their sessions."""
 
     @property
     def _recording(self) -> Database | None:
@@ -194,37 +189,6 @@ class Records:
                 ErrorClass.NOT_FOUND, "revision_not_found", "There is no store.", remedy="Open one with --data-dir."
             )
         return recorded_graph(await queries.revision_document(self._database, reference), reference)
-
-    async def sessions(self) -> list[SessionRow]:
-        """The sessions, latest use first."""
-        return [] if self._database is None else await queries.sessions(self._database)
-
-    async def create_session(self, name: str = "") -> SessionRow:
-        """A new, empty session; where nothing is recorded it lives as long as this engine."""
-        now = time.time_ns() // 1_000_000
-        row = SessionRow(uuid.uuid4().hex, replace_surrogates(name) or "session", now, now, 0)
-        if self._recording is not None:
-            await queries.create_session(self._recording, row)
-        else:
-            self._turns[row.id] = []
-        return row
-
-    async def session_messages(self, session: str) -> list[tuple[str, str, str]]:
-        """(role, content, transaction) of a session's messages, oldest first.
-
-        Raises:
-            EngineError: not_found.
-        """
-        if session in self._turns:
-            return list(self._turns[session])
-        if self._database is None or not await queries.session_exists(self._database, session):
-            raise EngineError(
-                ErrorClass.NOT_FOUND,
-                "session_not_found",
-                f"There is no session {session!r}.",
-                remedy="Leave the session out, or create one.",
-            )
-        return await queries.session_messages(self._database, session)
 
 
 def no_store() -> EngineError:

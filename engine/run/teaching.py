@@ -12,14 +12,15 @@ from engine.graph.routers import check_labels, router_at, routers
 from engine.graph.spec import GraphSpec
 from engine.message import replace_surrogates
 from engine.run.corrections_file import read_corrections
-from engine.run.records import Records, no_store
+from engine.run.records import no_store
+from engine.run.sessions import Sessions
 from engine.store import corrections as stored
 from engine.store.corrections import Correction
 from engine.store.database import Database
 from engine.store.rows import CorrectionRow
 
 
-class Teaching(Records):
+class Teaching(Sessions):
     """The half of an engine that learns from people. What is taught counts from the next question on."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading the store: transactions, events, sessions, breakers."""
+"""Reading the store: transactions, events, breakers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.events import TERMINAL, BreakerSnapshot, Event, Usage, decode
 from engine.store.checksum import intact
 from engine.store.database import Database, StoreError
-from engine.store.rows import ParentRow, RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import ParentRow, RevisionRow, TransactionRow
 from engine.store.schema import ORIGIN_SINCE, REVISIONS_SINCE
 
 _COLUMNS = """
@@ -301,31 +301,3 @@ async def breakers(database: Database) -> list[BreakerSnapshot]:
         with contextlib.suppress(ValueError):
             found.append(_BREAKER.validate_json(body))
     return found
-
-
-async def sessions(database: Database) -> list[SessionRow]:
-    """The sessions, latest use first."""
-    rows = await database.fetch(
-        """SELECT s.id, s.name, s.created_ms, s.updated_ms, (SELECT count(*) FROM messages m WHERE m.session = s.id)
-           FROM sessions s ORDER BY s.updated_ms DESC, s.id"""
-    )
-    return [SessionRow(*row) for row in rows]
-
-
-async def session_exists(database: Database, session: str) -> bool:
-    return bool(list(await database.fetch("SELECT 1 FROM sessions WHERE id = ?", [session])))
-
-
-async def create_session(database: Database, row: SessionRow) -> None:
-    await database.write(
-        "INSERT INTO sessions (id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?)",
-        (row.id, row.name, row.created_ms, row.updated_ms),
-    )
-
-
-async def session_messages(database: Database, session: str, *, limit: int = 10_000) -> list[tuple[str, str, str]]:
-    """(role, content, transaction) of a session's latest messages, oldest first."""
-    rows = await database.fetch(
-        "SELECT role, content, tx FROM messages WHERE session = ? ORDER BY id DESC LIMIT ?", [session, limit]
-    )
-    return [(role, content, tx) for role, content, tx in rows][::-1]

@@ -57,8 +57,47 @@ class SessionRow:
     id: str
     name: str
     created_ms: int
+    """Unix time in milliseconds."""
     updated_ms: int
+    """Unix time in milliseconds of its latest answer."""
     messages: int
+    memory: bool = True
+    """Whether its runs use long-term memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """What was said in a session: a question, or its answer."""
+
+    role: str
+    """user or assistant."""
+    content: str
+    tx: str
+    """The transaction that said it."""
+    number: int | None
+    """Its number; None where it is not here any more, or is not recorded."""
+    created_ms: int
+    """Unix time in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHit:
+    """A message of a session in which a text was found."""
+
+    session: str
+    """Id of the session."""
+    name: str
+    """Of the session."""
+    role: str
+    """user or assistant."""
+    tx: str
+    number: int | None
+    """Of the transaction; None where it is not here any more, or is not recorded."""
+    content: str
+    snippet: str
+    """One line of it, around what was found."""
+    created_ms: int
+    """Unix time in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +139,27 @@ class CorrectionRow:
     """Unix time in milliseconds."""
     undone_ms: int | None
     """When it was undone, or replaced by a later one for the same question; None while it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """A long-term memory."""
+
+    id: int
+    kind: str
+    """note, fact or summary."""
+    text: str
+    tx: str
+    """The transaction that it comes from; empty where a person wrote it."""
+    number: int | None
+    """That transaction's number; None where there is none, or it is not here any more."""
+    session: str
+    pinned: bool
+    """Whether it stays, however long it is not used."""
+    created_ms: int
+    """Unix time in milliseconds."""
+    edited_ms: int
+    used_ms: int
+    """When a run that recalled it committed last; at first, when it was made."""
+    uses: int
+    """Committed runs that recalled it."""

@@ -16,6 +16,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.store import queries
+from engine.store import sessions as stored_sessions
 from engine.store.database import Database, StoreError
 from engine.store.ownership import Ownership
 from engine.store.rows import SessionRow
@@ -318,12 +319,12 @@ async def test_a_cancelled_read_leaves_no_thread_and_no_lock(tmp_path: Path) -> 
 async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         row = SessionRow("s", "name", 1, 1, 0)
-        task = asyncio.create_task(queries.create_session(store.database, row))
+        task = asyncio.create_task(stored_sessions.create_session(store.database, row))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await store.database.write("SELECT 1")
-        assert await queries.sessions(store.database) == [row]
+        assert await stored_sessions.sessions(store.database) == [row]
 
 
 async def test_a_write_that_the_database_refuses_is_a_store_error_with_a_remedy(tmp_path: Path) -> None:
@@ -331,7 +332,7 @@ async def test_a_write_that_the_database_refuses_is_a_store_error_with_a_remedy(
         ((pages,),) = await store.database._writer.execute_fetchall("PRAGMA page_count")
         await store.database._writer.execute_fetchall(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError) as caught:
-            await queries.create_session(store.database, SessionRow("s", "n" * 100_000, 1, 1, 0))
+            await stored_sessions.create_session(store.database, SessionRow("s", "n" * 100_000, 1, 1, 0))
         assert caught.value.code == "disk_full"
         assert isinstance(caught.value, EngineError)
 

@@ -13,6 +13,7 @@ from engine import events as ev
 from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.message import replace_surrogates
 from engine.store import queries
+from engine.store import sessions as stored_sessions
 from engine.store.checksum import checksum
 from engine.store.database import StoreError
 from engine.store.log import TxStream
@@ -140,31 +141,31 @@ async def test_events_are_those_of_the_transaction_and_of_the_engine_inside_its_
 
 async def test_a_committed_turn_joins_its_session_and_no_other_end_does(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        await queries.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
+        await stored_sessions.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
         commit(store, start(store, 1, session="s", question="One?"), "1")
         store.log.append(ev.RolledBack("cancelled"), start(store, 2, session="s", question="Two?"))
         start(store, 3, session="s", question="Three?")
         commit(store, start(store, 4, session="nobody", question="Four?"), "4")
         commit(store, start(store, 5, question="Five?"), "5")
         await store.log.flush()
-        assert await queries.session_messages(store.database, "s") == [
+        assert await stored_sessions.session_messages(store.database, "s") == [
             ("user", "One?", "tx1"),
             ("assistant", "1", "tx1"),
         ]
-        (row,) = await queries.sessions(store.database)
+        (row,) = await stored_sessions.sessions(store.database)
         assert (row.id, row.messages) == ("s", 2)
         assert row.updated_ms > 1
-        assert await queries.session_exists(store.database, "s")
-        assert not await queries.session_exists(store.database, "nobody")
+        assert await stored_sessions.session_exists(store.database, "s")
+        assert not await stored_sessions.session_exists(store.database, "nobody")
 
 
 async def test_the_latest_messages_of_a_long_session_are_given_oldest_first(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        await queries.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
+        await stored_sessions.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
         for number in range(1, 5):
             commit(store, start(store, number, session="s", question=f"q{number}"), f"a{number}")
         await store.log.flush()
-        latest = await queries.session_messages(store.database, "s", limit=3)
+        latest = await stored_sessions.session_messages(store.database, "s", limit=3)
         assert [content for _, content, _ in latest] == ["a3", "q4", "a4"]
 
 
@@ -217,7 +218,7 @@ async def test_an_event_of_a_newer_program_is_named_as_such(tmp_path: Path) -> N
 
 async def test_retention_keeps_the_newest_transactions_with_the_engines_events_inside_them(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        await queries.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
+        await stored_sessions.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
         change = ev.BackendChanged("e", "b", "ready")
         running = None
         for number in range(1, 6):
@@ -243,7 +244,7 @@ async def test_retention_keeps_the_newest_transactions_with_the_engines_events_i
         ((first,),) = read(store.database.path, "SELECT min(first_gseq) FROM transactions")
         ((oldest,),) = read(store.database.path, "SELECT min(gseq) FROM events")
         assert oldest == first, "what belongs to no kept span is gone"
-        assert len(await queries.session_messages(store.database, "s")) == 8, "a session keeps what was said"
+        assert len(await stored_sessions.session_messages(store.database, "s")) == 8, "a session keeps what was said"
         await prune(store.database, Limits(keep=1))
         assert len(await queries.transactions(store.database, limit=9)) == 2
 
@@ -262,12 +263,12 @@ def test_any_question_and_answer_come_back_as_they_were(question: str, answer: s
     async def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             async with open_store(Path(folder)) as store:
-                await queries.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
+                await stored_sessions.create_session(store.database, SessionRow("s", "mine", 1, 1, 0))
                 commit(store, start(store, 1, session="s", question=question), answer)
                 await store.log.flush()
                 (row,) = await queries.transactions(store.database, limit=1)
                 assert (row.question, row.answer) == (question, answer)
-                turns = await queries.session_messages(store.database, "s")
+                turns = await stored_sessions.session_messages(store.database, "s")
                 assert [content for _, content, _ in turns] == [question, answer]
                 assert [asdict(e) for e in await queries.events(store.database, "tx1")] == [
                     asdict(e) for e in store.published()
