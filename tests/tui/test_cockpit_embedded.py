@@ -33,7 +33,7 @@ async def test_a_question_is_answered_by_the_embedded_model_and_replayed_from_th
         assert app.chat.latest is not None
         answer = app.chat.latest.answer_text
         assert "Paris" in answer
-        await until(pilot, lambda: "Paris" in screen_text(app) and "#1 · committed" in screen_text(app))
+        await until(pilot, lambda: "Paris" in screen_text(app) and "#1 committed" in screen_text(app))
         assert "embedded · smollm2" in screen_text(app)
         assert "toy" in screen_text(app)
         await pilot.press("ctrl+r")

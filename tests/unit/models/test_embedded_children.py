@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine.config import EmbeddedConfig
+from engine.models import embedded_children
 from engine.models.embedded_children import Children, Purpose
 from engine.models.embedded_process import ChildSettings, EmbeddedProcess
 from engine.models.embedded_supervisor import Timing
@@ -54,11 +56,13 @@ async def children(**config: int) -> AsyncIterator[Callable[..., asyncio.Task[No
         tasks.append(asyncio.create_task(use(name, purpose)))
         return tasks[-1]
 
-    yield begin
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await made.aclose()
+    try:
+        yield begin
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await made.aclose()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -67,14 +71,24 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize(("platform", "embedder"), [("linux", 8), ("darwin", 4)])
 async def test_chat_models_share_the_cores_and_leave_one_to_the_rest(
-    launched: list[ChildSettings], no_task_left: None
+    launched: list[ChildSettings],
+    no_task_left: None,
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    embedder: int,
 ) -> None:
+    monkeypatch.setattr(embedded_children, "sys", SimpleNamespace(platform=platform))
     async with children() as begin:
         for number, (name, purpose) in enumerate((("one", "chat"), ("two", "chat"), ("one", "embed")), start=1):
             begin(name, purpose)
             await until(lambda number=number: len(launched) == number)  # type: ignore[misc]
-        assert [(child.threads, child.batch_threads) for child in launched] == [(7, 8), (3, 4), (4, 4)]
+        assert [(child.threads, child.batch_threads) for child in launched] == [
+            (7, 8),
+            (3, 4),
+            (embedder, embedder),
+        ]
         assert [(child.embedding, child.pooling, child.slots) for child in launched] == [
             (False, "", 2),
             (False, "", 2),
