@@ -20,7 +20,7 @@ from engine.store.words import contains, snippet
 
 NAME_CHARACTERS = 200
 """Of a session's name at most."""
-_REMEDY = "`tinyllm-tui session list` shows the sessions; leave the session out to begin without one."
+_REMEDY = "`tinyllm-tui session list` shows the sessions."
 
 
 @dataclass(slots=True)

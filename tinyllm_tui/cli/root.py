@@ -18,6 +18,7 @@ from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
 from tinyllm_tui.cli.route import route
 from tinyllm_tui.cli.run import run
+from tinyllm_tui.cli.session import session
 from tinyllm_tui.cli.tx import tx
 
 PROGRAM = "tinyllm-tui"
@@ -73,7 +74,7 @@ def cli(ctx: click.Context) -> int | None:
     return open_cockpit(ctx)
 
 
-for _command in (run, chat, init, doctor, tx, db, graph, route, models):
+for _command in (run, chat, init, doctor, tx, session, db, graph, route, models):
     cli.add_command(_command)
 
 

@@ -213,25 +213,6 @@ async def find_session(eng: Engine, reference: str | None) -> str | None:
     """The id of a session given by id, by a unique beginning of it, or by name.
 
     Raises:
-        ConfigurationError: there is no such session, or there are several.
+        EngineError: there is no such session, or there are several.
     """
-    if reference is None:
-        return None
-    from engine.errors import ConfigurationError
-
-    sessions = await eng.sessions()
-    for found in (
-        [s.id for s in sessions if s.id == reference],
-        [s.id for s in sessions if s.name == reference],
-        [s.id for s in sessions if reference and s.id.startswith(reference)],
-    ):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            message = f"{len(found)} sessions are called {reference!r}."
-            raise ConfigurationError("session_ambiguous", message, remedy="Give more of the id.")
-    raise ConfigurationError(
-        "session_unknown",
-        f"There is no session {reference!r}.",
-        remedy="`tinyllm-tui tx list --json` shows the sessions of past questions.",
-    )
+    return None if reference is None else (await eng.session(reference)).id

@@ -29,7 +29,7 @@ def test_version(call: Call) -> None:
     assert re.fullmatch(r"tinyllm-tui \d+\.\d+\.\d+\n", done.out)
 
 
-@pytest.mark.parametrize("group", ["tx", "db", "graph", "route", "models"])
+@pytest.mark.parametrize("group", ["tx", "session", "db", "graph", "route", "models"])
 def test_a_group_without_a_command_prints_its_help(call: Call, group: str) -> None:
     done = call(group)
     assert (done.status, done.out) == (2, "")
