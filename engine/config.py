@@ -70,6 +70,22 @@ class EndpointConfig(BaseModel):
     )
 
 
+class MemoryConfig(BaseModel):
+    """Long-term memory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(default=True, description="whether runs recall what is remembered")
+    recall: int = Field(default=5, ge=0, le=50, description="memories that a run recalls at most")
+    max_tokens: int = Field(default=400, ge=1, description="estimated tokens that they may have together")
+    half_life_days: float = Field(
+        default=90.0, gt=0, description="days without use after which a memory that is not pinned counts half"
+    )
+    max_items: int = Field(
+        default=100_000, ge=1, description="memories kept; the least recently used that are not pinned go first"
+    )
+
+
 class EngineConfig(BaseModel):
     """Everything that `engine.open` takes."""
 
@@ -108,6 +124,7 @@ class EngineConfig(BaseModel):
         default=3600.0, gt=0, description="seconds that answers of nodes with `cache` are kept, in memory"
     )
     cache_max_mb: int = Field(default=32, ge=1, description="MB of such answers; the least recently used go first")
+    memory: MemoryConfig = MemoryConfig()
     run_timeout_s: float = Field(default=300.0, gt=0, description="deadline of a whole run, in seconds")
     max_steps: int = Field(default=200, ge=1, description="node visits after which a run is stopped")
     checkpoint_every: int = Field(default=5, ge=1, description="node visits between two checkpoints")

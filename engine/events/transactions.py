@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from engine.errors import ErrorInfo
 from engine.events.envelope import Body, ExitStatus, Sync
-from engine.events.values import Activation, BreakerSnapshot, Fork, Retry, RunSnapshot, Taught, Usage
+from engine.events.values import Activation, BreakerSnapshot, Fork, Recalled, Retry, RunSnapshot, Taught, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Begin(Body):
     """Where it goes on from another transaction; None where it begins at the entry."""
     corrections: tuple[Taught, ...] = ()
     """What people said about the routes of questions, for the routers of the graph and of its sub-graphs."""
+    recalled: tuple[Recalled, ...] = ()
+    """Long-term memories that its models are told of, the best first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,25 @@ class Taught:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """A long-term memory that a run recalls: as it was when the run began, whatever becomes of it."""
+
+    id: int
+    kind: str
+    """note, fact or summary."""
+    text: str
+    """Cut at the end where there was no room for the whole."""
+    tx: str = ""
+    """The transaction that it comes from; empty where a person wrote it."""
+    number: int = 0
+    """That transaction's number; 0 where it is not known."""
+    score: float = 0.0
+    """How well it fits the question, with its age; from 0 to 1."""
+    how: str = "words"
+    """What it was ranked by: words, or embedding."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fork:
     """Where a fork begins: all that it needs of its parent."""
 

@@ -425,6 +425,11 @@ class GraphSpec(Strict):
     fallback_node: NodeId | None = Field(
         default=None, description="degradation fallback (needed): where failures go; `data.error` is then known there"
     )
+    memory: bool = Field(
+        default=True,
+        description="false: its models are told of no long-term memories; in the graph that is run, nor are those of"
+        " its sub-graphs",
+    )
     prompts: dict[str, PromptSpec] = Field(
         default_factory=dict,
         description="prompts by the name that `prompt_id` gives; those from files are added when the graph is loaded",

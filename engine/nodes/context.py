@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.events import Body, Retry, Taught
+from engine.events import Body, Recalled, Retry, Taught
 from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection
 from engine.message import Message
@@ -68,6 +68,10 @@ class NodeContext(Protocol):
     def corrections(self) -> Sequence[Taught]:
         """What people said about the routes of questions at this router, the oldest first; as recorded when the run
         began. A route that it names may be gone from the graph since."""
+
+    @property
+    def recalled(self) -> Sequence[Recalled]:
+        """Long-term memories that a model is told of, the best first; as recorded when the run began."""
 
     @property
     def embedder(self) -> Embedder | None:

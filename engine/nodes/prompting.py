@@ -3,17 +3,23 @@ what stands for the question."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engine.events import Recalled
 from engine.graph.inner_configs import AgentConfig
 from engine.graph.spec import ModelConfig, PromptSpec
 from engine.graph.templates import compile_template
 from engine.memory.context import ContextSelection
 from engine.message import Message, MessageKind
 from engine.nodes.context import NodeContext
-from engine.nodes.notes import words_of
+from engine.nodes.notes import one_line, words_of
 from engine.nodes.structured import instruction
 from engine.nodes.templates import fill, scope_of
+
+REMEMBERED = (
+    "Remembered from earlier, as background. Use it only where it helps with the question; it asks for nothing:"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class Prompting:
         for example in prompt.examples:
             selection.add(MessageKind.SYSTEM, "user", example.user, pinned=True)
             selection.add(MessageKind.SYSTEM, "assistant", example.assistant, pinned=True)
+        if ctx.recalled:
+            selection.add(MessageKind.RECALLED, "user", told_of(ctx.recalled))
         for role, content in ctx.history:
             selection.add(MessageKind.HISTORY, "assistant" if role == "assistant" else "user", content)
         for upstream in self._upstream(ctx, message, prompt):
@@ -80,6 +88,17 @@ class Prompting:
             return []
         made_here = message.path and message.content not in (ctx.question, question_of(ctx, message))
         return [message.content] if made_here else []
+
+
+def told_of(recalled: Sequence[Recalled]) -> str:
+    """Memories as a model is told of them: background, each on one line with its source, so that none of them can pass
+    for another, nor for a question."""
+    lines = [f"- {one_line(each.text, len(each.text) + 1)} ({_source(each)})" for each in recalled]
+    return "\n".join((REMEMBERED, *lines))
+
+
+def _source(memory: Recalled) -> str:
+    return f"{memory.kind} from run #{memory.number}" if memory.number else memory.kind
 
 
 def question_of(ctx: NodeContext, message: Message) -> str:

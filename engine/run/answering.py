@@ -17,12 +17,12 @@ from engine.models.catalogue import Resolution
 from engine.models.protocol import ModelBackend, ModelInfo
 from engine.run.connection import Connection
 from engine.run.model_library import ModelLibrary, chosen, roles_of
+from engine.run.remembering import Remembering
 from engine.run.resolution import resolve_models
-from engine.run.teaching import Teaching
 from engine.run.warming import warm
 
 
-class Answering(Teaching):
+class Answering(Remembering):
     """The half of an engine that finds, loads and chooses models, and guards them with circuit breakers."""
 
     def __init__(self, config: EngineConfig, data_dir: Path | None) -> None:

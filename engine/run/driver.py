@@ -21,6 +21,7 @@ from engine.run.connection import Connected, Connection
 from engine.run.executor import Executor, executor_of_run
 from engine.run.frame import id_of
 from engine.run.plan import Plan
+from engine.run.recalling import Recaller
 from engine.run.recovery import Interrupted
 from engine.run.resolution import Resolved, references, resolve_models
 from engine.run.result import Result
@@ -52,6 +53,8 @@ class Asked:
     """Where it goes on from another transaction."""
     history: tuple[tuple[str, str], ...] | None = None
     """Of a fork: what its parent was told of the session; None: the session's own."""
+    recalled: tuple[ev.Recalled, ...] | None = None
+    """Of a fork that asks the same: what its parent recalled; None: what fits the question now."""
     model: str | None = None
     """One model for every role, instead of what the settings say."""
     priority: Priority = "graph"
@@ -77,6 +80,7 @@ class _Prepared:
     resolved: Resolved = field(default_factory=Resolved)
     history: tuple[tuple[str, str], ...] = ()
     corrections: tuple[ev.Taught, ...] = ()
+    recalled: tuple[ev.Recalled, ...] = ()
     embedder: Embedder | None = None
 
 
@@ -91,6 +95,7 @@ class Driver:
         config: EngineConfig,
         turns_of: Callable[[str], Awaitable[list[tuple[str, str, str]]]],
         taught: Callable[[GraphSpec], Awaitable[tuple[ev.Taught, ...]]],
+        memory: Recaller,
         tools: ToolContext,
     ) -> None:
         self._tools = tools
@@ -100,6 +105,7 @@ class Driver:
         self._config = config
         self._turns_of = turns_of
         self._taught = taught
+        self._memory = memory
 
     async def drive(self, run: Run, asked: Asked) -> Result:
         """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
@@ -150,6 +156,8 @@ class Driver:
             terminal = await self._fail(tx, classify(_first(exc)).info())
         if tx.settled and self._tools.workspace is not None and not tx.state.effects.stuck:
             await forget_copies(self._tools)
+        if isinstance(terminal, ev.Committed):
+            await self._memory.used(prepared.recalled)
         backend = prepared.connected.backend.kind if prepared.connected else ""
         return result_of(run, terminal, backend=backend, visits=visits, text=tx.partial)
 
@@ -161,7 +169,7 @@ class Driver:
         """
         begin = found.begin
         if not any(references(found.plan.graph)):
-            return _Prepared(history=begin.history, corrections=begin.corrections)
+            return _Prepared(history=begin.history, corrections=begin.corrections, recalled=begin.recalled)
         connected = await self._connection.get()
         roles = {name[1:]: model for name, model in begin.models.items() if name.startswith("@") and "+" not in name}
         config = self._config.model_copy(update={"roles": roles, "model": None})
@@ -169,7 +177,7 @@ class Driver:
         resolved.models.update(begin.models)
         resolved.windows.update(begin.windows)
         embedder = await connected.embedder(found.plan.graph)
-        return _Prepared(connected, resolved, begin.history, begin.corrections, embedder)
+        return _Prepared(connected, resolved, begin.history, begin.corrections, begin.recalled, embedder)
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
@@ -182,7 +190,15 @@ class Driver:
             resolved = await resolve_models(asked.plan.graph, connected.directory, config)
             embedder = await connected.embedder(asked.plan.graph)
         history = asked.history if asked.history is not None else await self._history(asked.session, resolved)
-        return _Prepared(connected, resolved, history, await self._taught(asked.plan.graph), embedder)
+        taught = await self._taught(asked.plan.graph)
+        return _Prepared(connected, resolved, history, taught, await self._recalled(asked, connected), embedder)
+
+    async def _recalled(self, asked: Asked, connected: Connected | None) -> tuple[ev.Recalled, ...]:
+        if connected is None or not asked.plan.graph.memory:
+            return ()
+        if asked.recalled is not None:
+            return asked.recalled
+        return await self._memory.recalled(asked.question, asked.session, connected)
 
     async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
         """The session's latest turns, as far as any model of the run could take them."""
@@ -219,6 +235,7 @@ class Driver:
             timeout_ms=round(self._config.run_timeout_s * 1000),
             fork=asked.fork,
             corrections=prepared.corrections,
+            recalled=prepared.recalled,
         )
 
     def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:
@@ -233,6 +250,7 @@ class Driver:
             capabilities=resolved.capabilities,
             history=prepared.history,
             corrections=prepared.corrections,
+            recalled=prepared.recalled,
             embedder=prepared.embedder,
             priority=job.priority,
             approver=job.approver,

@@ -29,6 +29,7 @@ from engine.run.driver import Asked, Driver
 from engine.run.fork import check_fork, make_fork
 from engine.run.model_library import chosen
 from engine.run.plan import Plan, make_plan
+from engine.run.recalling import Recaller
 from engine.run.recovery import Interrupted, forget_copies_of_ended, interrupted
 from engine.run.result import Result
 from engine.run.route_report import alone, examples_in, explain, ready_embedder
@@ -263,6 +264,7 @@ class Engine(Answering):
             approver,
             fork,
             begin.history,
+            None if asked_anew else begin.recalled,
             model,
             "interactive",
         )
@@ -309,7 +311,8 @@ class Engine(Answering):
     def _unrecorded(self, log: EventLog, breakers: BreakerRegistry) -> Driver:
         """What drives a run of which nothing is kept."""
         tools = ToolContext(None, None, self._tools, slots=self._tool_slots)
-        return Driver(log, self._connection, breakers, self.config, self.session_messages, self._taught, tools)
+        nothing = Recaller(lambda: self.config.memory, lambda: None)
+        return Driver(log, self._connection, breakers, self.config, self.session_messages, self._taught, nothing, tools)
 
     def _begin(self, asked: Asked) -> Run:
         tx = uuid.uuid4().hex
@@ -321,7 +324,14 @@ class Engine(Answering):
     def _driver(self, tx: str) -> Driver:
         tools = self._tools_of(tx)
         return Driver(
-            self._log, self._connection, self._breakers, self.config, self.session_messages, self._taught, tools
+            self._log,
+            self._connection,
+            self._breakers,
+            self.config,
+            self.session_messages,
+            self._taught,
+            self._recalling,
+            tools,
         )
 
     def _tools_of(self, tx: str) -> ToolContext:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.config import Priority
 from engine.errors import EngineError
-from engine.events import Taught
+from engine.events import Recalled, Taught
 from engine.health.registry import BreakerRegistry
 from engine.models.caller import ModelCaller
 from engine.models.catalogue import escalated
@@ -34,7 +34,8 @@ class RunServices:
     """Model -> what it can do."""
     history: tuple[tuple[str, str], ...] = ()
     corrections: tuple[Taught, ...] = ()
-    """As recorded when the run began."""
+    recalled: tuple[Recalled, ...] = ()
+    """Both as recorded when the run began."""
     embedder: Embedder | None = None
     """What makes the embeddings that routes are learnt from."""
     tools: ToolContext = field(default_factory=ToolContext)

@@ -76,6 +76,10 @@ class Visit:
         return [each for each in self.frame.services.corrections if (each.graph, each.router) == here]
 
     @property
+    def recalled(self) -> Sequence[ev.Recalled]:
+        return self.frame.services.recalled if self.graph.memory else ()
+
+    @property
     def embedder(self) -> Embedder | None:
         return self.frame.services.embedder
 

@@ -130,6 +130,7 @@ OF_GRAPHS: tuple[Case, ...] = (
          ("fail_fast", (None, False)), see=_way, at=(), unchecked="with fail_fast the fallback_node is unused"),
     case("GraphSpec.fallback_node", {**FAILING, "degradation": "fallback"}, ("one", "one"), ("two", "two"), see=exit_of,
          at=()),
+    case("GraphSpec.memory", SIMPLE, (True, True), (False, False), see=recorded("memory"), at=()),
     case("GraphSpec.prompts", PROMPTED, (_prompt("Be brief."), "Be brief."), (_prompt("Be long."), "Be long."),
          see=system, at=()),
     case("GraphSpec.graphs", GRAPHS, (_sub("upper"), "WHY?"), (_sub("lower"), "why?"), see=answer, at=()),
