@@ -213,7 +213,7 @@ def _from_environment() -> dict[str, Any]:
     try:
         return _without_empty_sections(EnvSettingsSource(Settings)())
     except SettingsError as error:
-        for name in ("roles", "embedded", "breaker", "retry"):
+        for name in ("roles", "embedded", "breaker", "retry", "context", "memory"):
             value = os.environ.get(PREFIX + name.upper())
             if value is not None and f'"{name}"' in str(error):
                 raise ConfigurationError(

@@ -19,6 +19,7 @@ BENCHMARKS = (
     "durable_peers",
     "bus",
     "context",
+    "recall",
     "breaker",
     "admission",
     "streamed_chunks",

@@ -21,7 +21,7 @@ QUOTED = re.findall(r"`([^`\n]+)`", TEXT)
 
 ELSEWHERE = {
     "run_timeout_s", "max_steps", "checkpoint_every", "workspace", "recovery", "resume_within_s", "keep_transactions",
-    "max_size_mb", "durability",
+    "max_size_mb", "durability", "context", "memory",
 }  # fmt: skip
 """Settings of the engine that are about runs, transactions and files."""
 NO_SETTINGS = {"num_ctx", *get_args(FallbackStrategy)}

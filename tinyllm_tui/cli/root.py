@@ -14,6 +14,7 @@ from tinyllm_tui.cli.db import db
 from tinyllm_tui.cli.doctor import doctor
 from tinyllm_tui.cli.graph import graph
 from tinyllm_tui.cli.init import init
+from tinyllm_tui.cli.memory import memory
 from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
 from tinyllm_tui.cli.route import route
@@ -74,7 +75,7 @@ def cli(ctx: click.Context) -> int | None:
     return open_cockpit(ctx)
 
 
-for _command in (run, chat, init, doctor, tx, session, db, graph, route, models):
+for _command in (run, chat, init, doctor, tx, session, memory, db, graph, route, models):
     cli.add_command(_command)
 
 

@@ -140,6 +140,9 @@ OTHER = {
     "concurrency": "7",
     "endpoints": '[{"kind": "ollama", "address": "http://127.0.0.1:9"}]',
     "retry.attempts": "7",
+    "context.oversize": "refuse",
+    "memory.enabled": "false",
+    "memory.recall": "7",
 }
 """A value that is not the default, for settings that take neither any text nor any number."""
 
@@ -153,7 +156,7 @@ def dumped() -> dict[str, object]:
 
 
 def test_the_written_file_has_every_setting_and_every_role(home: Path) -> None:
-    groups = {"roles", "embedded", "breaker", "retry"}
+    groups = {"roles", "embedded", "breaker", "retry", "context", "memory"}
     assert set(WRITTEN) == {name for name in setting_names() if name not in groups} | {f"roles.{r}" for r in ROLES}
 
 

@@ -44,7 +44,9 @@ def test_parts_of_one_group_may_come_from_different_sources(home: Path, monkeypa
     assert config.roles == {"code": "a", "math": "b"}
 
 
-@pytest.mark.parametrize("name", [name for name in setting_names() if name not in ("embedded", "breaker", "retry")])
+@pytest.mark.parametrize(
+    "name", [name for name in setting_names() if name not in ("embedded", "breaker", "retry", "context", "memory")]
+)
 def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "backend": "openai",
@@ -56,6 +58,9 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "endpoints": '[{"kind": "ollama", "address": "a"}]',
         "data_dir": "/d",
         "embedded.model_path": "/m",
+        "context.oversize": "refuse",
+        "memory.enabled": "false",
+        "memory.recall": "7",
     }
     text_fields = ("model", "graph", "theme", "ollama_host", "ollama_api_key", "openai_base_url", "openai_api_key")
     value = values.get(name) or (
@@ -137,7 +142,7 @@ def test_a_mistake_in_the_file_is_named_with_its_place_and_remedy(home: Path, te
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["embedded", "breaker", "retry", "roles"])
+@pytest.mark.parametrize("name", ["embedded", "breaker", "retry", "context", "roles"])
 def test_an_empty_section_is_its_defaults(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     defaults = load().settings
     write(home, f"{name}:\n")
