@@ -57,6 +57,18 @@ class EmbeddedConfig(BaseModel):
     hub: str = Field(default="https://huggingface.co", description="address from which `hf:owner/repo/file` is fetched")
 
 
+class ContextConfig(BaseModel):
+    """What a model is given of what was said."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    oversize: Literal["cut", "refuse"] = Field(
+        default="cut",
+        description="what becomes of a message that is larger than the model's window. cut: its head and tail stay, "
+        "and a mark between them says how much was left out; refuse: an error, and where it is history it goes",
+    )
+
+
 class EndpointConfig(BaseModel):
     """A further server that answers, beside the backend."""
 
@@ -118,6 +130,7 @@ class EngineConfig(BaseModel):
     )
     embedded: EmbeddedConfig = EmbeddedConfig()
     window: int = Field(default=8192, ge=512, description="context window asked of Ollama, at most the model's own")
+    context: ContextConfig = ContextConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
     cache_ttl_s: float = Field(

@@ -7,7 +7,13 @@ upgrade in the codec.
 
 from engine.events.approvals import ApprovalAnswered, ApprovalAsked
 from engine.events.codec import BODIES, checksum, decode, encode
-from engine.events.engine_stream import BackendChanged, BreakerChanged, ContextMeasured, ContextPruned
+from engine.events.engine_stream import (
+    BackendChanged,
+    BreakerChanged,
+    ContextMeasured,
+    ContextPruned,
+    PrunedMessage,
+)
 from engine.events.envelope import (
     AnsweredBy,
     Body,
@@ -115,6 +121,7 @@ __all__ = [
     "OpFinished",
     "OpStarted",
     "Paused",
+    "PrunedMessage",
     "Recalled",
     "Resumed",
     "Retry",

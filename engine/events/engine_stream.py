@@ -46,6 +46,23 @@ class ContextMeasured(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class PrunedMessage:
+    """A message that went from a context, or was cut."""
+
+    kind: str
+    role: str
+    tokens: int
+    """Corrected estimate, of the whole message."""
+    characters: int
+    left_out: int = 0
+    """Characters that were cut out of its middle; 0: it went as a whole."""
+    source: str = ""
+    """Where the events of the transaction have its text: `history <index>`, `question`, `output <path> <visit>`."""
+    text: str = ""
+    """Its text, where no other event has it; cut where it is very long."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContextPruned(Body):
     KIND: ClassVar[str] = "context_pruned"
     selection: str
@@ -55,3 +72,7 @@ class ContextPruned(Body):
     window: int
     removed: tuple[str, ...]
     """One line for each message that went: kind, tokens, beginning of the text."""
+    messages: tuple[PrunedMessage, ...] = ()
+    """The same messages with their texts; empty in events of earlier versions."""
+    unlisted: int = 0
+    """Further messages that went, older than those that are named."""

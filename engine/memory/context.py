@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import groupby
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from engine.errors import EngineError, ErrorClass
-from engine.events import ContextMeasured, ContextPruned
+from engine.events import ContextMeasured, ContextPruned, PrunedMessage
+from engine.memory.oversize import LEAST_TOKENS, even_limit, shortened
+from engine.memory.ranking import going_order
 from engine.message import MessageKind, Role, estimate_tokens
 from engine.models.tokens import TEMPLATE_TOKENS
 
@@ -16,17 +20,18 @@ FACTOR_MIN = 0.5
 FACTOR_MAX = 4.0
 """Bounds of the correction: bytes / 4 is hardly ever off by more; a report beyond them is taken for a wrong one."""
 
-_RANK = {
-    MessageKind.HISTORY: 0,
-    MessageKind.RECALLED: 0,
-    MessageKind.SUMMARY: 0,
-    MessageKind.UPSTREAM: 1,
-    MessageKind.TOOL: 1,
-    MessageKind.NOTE: 1,
-    MessageKind.QUESTION: 2,
-    MessageKind.SYSTEM: 2,
-}
-"""What goes first: what was said earlier, then what this run made, last the instructions; within a rank the oldest."""
+LISTED = 500
+"""Messages that went which an event names, the newest ones; a selection that lost more says how many."""
+COPIED = 20_000
+"""Characters of a message that an event carries where its text is nowhere else among the events."""
+
+_KIND_OF: Callable[[ContextItem], MessageKind] = attrgetter("kind")
+_TOKENS_OF: Callable[[ContextItem], int] = attrgetter("tokens")
+
+Oversize = Literal["cut", "refuse"]
+
+_WHOLE = frozenset({MessageKind.SYSTEM})
+"""Kinds that are never cut: half an instruction is another instruction."""
 
 
 class ContextItem(NamedTuple):
@@ -40,6 +45,19 @@ class ContextItem(NamedTuple):
     tokens: int
     """Estimated tokens, the template's share included, before the selection's correction."""
     pinned: bool
+    source: str = ""
+    """Where the events have the text: `history <index>`, `question`, `output <path> <visit>`; empty: nowhere."""
+
+
+class Cut(NamedTuple):
+    """A message that was larger than its room."""
+
+    item: ContextItem
+    """As it was."""
+    tokens: int
+    """Estimated tokens of what is left of it."""
+    left_out: int
+    """Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +68,45 @@ class Pruned:
     tokens_before: int
     tokens_after: int
     window: int
-    removed: tuple[str, ...]
-    """One line for each message that went: kind, tokens, beginning of the text."""
+    factor: float
+    gone: tuple[ContextItem, ...]
+    """Messages that went, in the order of their going."""
+    cut: tuple[Cut, ...] = ()
+    """Messages that stayed in part."""
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """One line for each message that was cut, and for the newest that went: kind, tokens, beginning of the text."""
+        cuts = (
+            f"{self._line(each.item)} (cut to {self._corrected(each.tokens)}: {each.left_out:,} characters left out)"
+            for each in self.cut
+        )
+        return (*cuts, *map(self._line, self.gone[-LISTED:]))
 
     def event(self, selection: str) -> ContextPruned:
-        """The event that says so."""
-        return ContextPruned(selection, self.reason, self.tokens_before, self.tokens_after, self.window, self.removed)
+        """The event that says so; texts that other events have are named, not repeated."""
+        messages = (
+            *(self._message(each.item, each.left_out) for each in self.cut),
+            *(self._message(item, 0) for item in self.gone[-LISTED:]),
+        )
+        return ContextPruned(
+            selection, self.reason, self.tokens_before, self.tokens_after, self.window, self.removed,
+            messages=messages, unlisted=max(len(self.gone) - LISTED, 0),
+        )  # fmt: skip
+
+    def _message(self, item: ContextItem, left_out: int) -> PrunedMessage:
+        text = "" if item.source else item.text[:COPIED]
+        return PrunedMessage(
+            item.kind.value, item.role, self._corrected(item.tokens), len(item.text), left_out, item.source, text
+        )
+
+    def _line(self, item: ContextItem) -> str:
+        start = " ".join(item.text[:240].split())
+        shown = start if len(start) <= 60 else f"{start[:59]}…"
+        return f"{item.kind.value}, {self._corrected(item.tokens)} tokens: {shown}"
+
+    def _corrected(self, raw: int) -> int:
+        return math.ceil(raw * self.factor)
 
 
 class ContextSelection:
@@ -64,7 +115,11 @@ class ContextSelection:
     The room for the prompt is `window - max_tokens`: what the model may write is never promised to the prompt. `prune`
     is called before each request. Over `high` of that room it hides messages until `low` of it is reached, so that the
     prompt's beginning (and with it the server's prompt cache) stays the same for many requests. After it,
-    `total + max_tokens <= window`.
+    `total + max_tokens <= window`. The order of going is that of `engine.memory.ranking`.
+
+    A message that is larger than its room is cut where `oversize` is `cut`: its head and tail stay, with a mark between
+    them. The pinned ones (never the instructions) are cut evenly where they do not fit together; another one where it
+    could not stay even alone, to half of what the pinned ones leave.
 
     Args:
         key: `path model`, as events name the selection.
@@ -72,6 +127,8 @@ class ContextSelection:
         high: share of the room at which pruning begins.
         low: share of the room at which it ends.
         factor: correction of the estimates that an earlier selection of the same key has learnt.
+        oversize: what becomes of messages that are larger than their room: `cut`, or `refuse`: pinned ones are an
+            error, and others go as a whole.
     """
 
     __slots__ = (
@@ -82,13 +139,24 @@ class ContextSelection:
         "_kinds",
         "_low",
         "_next",
+        "_originals",
+        "_oversize",
         "_pinned",
         "_raw",
         "_window",
         "key",
     )
 
-    def __init__(self, key: str, window: int, *, high: float = 0.8, low: float = 0.6, factor: float = 1.0) -> None:
+    def __init__(
+        self,
+        key: str,
+        window: int,
+        *,
+        high: float = 0.8,
+        low: float = 0.6,
+        factor: float = 1.0,
+        oversize: Oversize = "cut",
+    ) -> None:
         if window < 1:
             raise ValueError("a window holds at least one token")
         if not 0 < low <= high <= 1:
@@ -99,10 +167,12 @@ class ContextSelection:
         self._low = low
         self._items: list[ContextItem] = []
         self._hidden: list[ContextItem] = []
+        self._originals: dict[int, ContextItem] = {}
         self._kinds: dict[MessageKind, int] = {}
         self._raw = 0
         self._pinned = 0
         self._factor = factor
+        self._oversize = oversize
         self._next = 1
 
     @property
@@ -138,12 +208,16 @@ class ContextSelection:
     def __iter__(self) -> Iterator[ContextItem]:
         return iter(self._items)
 
-    def add(self, kind: MessageKind, role: Role, text: str, *, pinned: bool = False) -> ContextItem:
+    def originals(self) -> list[ContextItem]:
+        """The visible messages that were cut, as they were added."""
+        return list(self._originals.values())
+
+    def add(self, kind: MessageKind, role: Role, text: str, *, pinned: bool = False, source: str = "") -> ContextItem:
         """Append a message. O(1) apart from counting the text's bytes."""
         tokens = estimate_tokens(text) + TEMPLATE_TOKENS
         number = self._next
         self._next = number + 1
-        item = ContextItem(number, kind, role, text, tokens, pinned)
+        item = ContextItem(number, kind, role, text, tokens, pinned, source)
         self._items.append(item)
         self._raw += tokens
         if pinned:
@@ -169,39 +243,45 @@ class ContextSelection:
             self._factor = min(max(reported_prompt_tokens / self._raw, FACTOR_MIN), FACTOR_MAX)
         return self._factor
 
-    def prune(self, max_tokens: int, reason: str = "") -> Pruned | None:
-        """Hide messages where needed for a request that may answer with `max_tokens` tokens.
+    @property
+    def shrinks(self) -> bool:
+        """Whether there is anything that could go, or be cut."""
+        return any(not item.pinned or self._can_cut(item) for item in self._items)
 
-        Pinned messages stay. History goes first, then what other nodes made; each from the oldest on, a question of the
-        history together with its answer. O(1) where nothing is to be done.
+    def prune(self, max_tokens: int, reason: str = "") -> Pruned | None:
+        """Hide and cut messages where needed for a request that may answer with `max_tokens` tokens.
+
+        Pinned messages stay. O(1) where nothing is to be done; else it grows with the number of messages.
 
         Returns:
-            What was hidden, or None.
+            What was hidden and cut, or None.
 
         Raises:
-            EngineError: CONTEXT_OVERFLOW, when the pinned messages alone leave no room; nothing is hidden then.
+            EngineError: CONTEXT_OVERFLOW, when the pinned messages alone leave no room, and must not or cannot be cut;
+                nothing is hidden then.
         """
         room = self._window - max_tokens
         before = self.total
-        if self._corrected(self._pinned) > room:
+        over = self._corrected(self._pinned) > room
+        cuts = self._cut_pinned(room) if over else []
+        if over and not cuts:
             raise self._overflow(max_tokens)
-        if before <= self._high * room or self._raw == self._pinned:
+        going: list[ContextItem] = []
+        if self.total > self._high * room and self._raw != self._pinned:
+            free = max(self._raw_for(self._low * room) - self._pinned, 0)
+            cuts += self._cut_others(free)
+            going = self._hide(self._choose(self._low * room, free))
+        if not cuts and not going:
             return None
-        going = self._choose(self._low * room)
         gone = {item.id for item in going}
-        self._items = [item for item in self._items if item.id not in gone]
-        self._hidden.extend(going)
-        for item in going:
-            self._raw -= item.tokens
-            self._kinds[item.kind] -= item.tokens
-            if not self._kinds[item.kind]:
-                del self._kinds[item.kind]
         return Pruned(
-            reason=reason or f"over {self._high:.0%} of the {room} tokens that the window leaves for the prompt",
+            reason=reason or self._reason(room, cut_pinned=over, going=bool(going)),
             tokens_before=before,
             tokens_after=self.total,
             window=self._window,
-            removed=tuple(self._line(item) for item in going),
+            factor=self._factor,
+            gone=tuple(going),
+            cut=tuple(each for each in cuts if each.item.id not in gone),
         )
 
     def measured(self, max_tokens: int, *, reported: int | None = None) -> ContextMeasured:
@@ -220,23 +300,88 @@ class ContextSelection:
     def _corrected(self, raw: int) -> int:
         return math.ceil(raw * self._factor)
 
-    def _choose(self, target: float) -> list[ContextItem]:
+    def _raw_for(self, corrected: float) -> int:
+        """The most estimated tokens that are at most `corrected` ones."""
+        raw = int(corrected / self._factor)
+        while raw > 0 and self._corrected(raw) > corrected:  # the division may have been rounded up
+            raw -= 1
+        return raw
+
+    def _reason(self, room: int, *, cut_pinned: bool, going: bool) -> str:
+        mark = f"over {self._high:.0%} of the {room} tokens that the window leaves for the prompt"
+        if not cut_pinned:
+            return mark
+        larger = f"what must stay is larger than the {room} tokens that the window leaves for the prompt"
+        return f"{larger}; all else goes" if going else larger
+
+    def _can_cut(self, item: ContextItem) -> bool:
+        """Instructions stay whole, and so do calls of tools: half a call is none."""
+        if self._oversize != "cut" or item.kind in _WHOLE or item.tokens <= LEAST_TOKENS + TEMPLATE_TOKENS:
+            return False
+        return item.kind is not MessageKind.TOOL or item.role != "assistant"
+
+    def _cut_pinned(self, room: int) -> list[Cut]:
+        """Cut the pinned messages evenly to `high` of the room; none where that would leave too little of them."""
+        large = [item for item in self._items if item.pinned and self._can_cut(item)]
+        left = self._raw_for(self._high * room) - self._pinned + sum(item.tokens for item in large)
+        limit = even_limit([item.tokens for item in large], left) if large else 0
+        if limit < LEAST_TOKENS + TEMPLATE_TOKENS:
+            return []
+        return self._replace({item.id: limit for item in large if item.tokens > limit})
+
+    def _cut_others(self, free: int) -> list[Cut]:
+        """Cut each message that could not stay even if it were the only one that is not pinned."""
+        limit = free // 2
+        if limit < LEAST_TOKENS + TEMPLATE_TOKENS:
+            return []
+        return self._replace(
+            {item.id: limit for item in self._items if item.tokens > free and not item.pinned and self._can_cut(item)}
+        )
+
+    def _replace(self, limits: dict[int, int]) -> list[Cut]:
+        """Put what is left of the messages into their places; `limits`: id -> tokens, the template's share included."""
+        cuts: list[Cut] = []
+        for index, item in enumerate(self._items) if limits else ():
+            limit = limits.get(item.id)
+            if limit is None:
+                continue
+            text, left_out = shortened(item.text, limit - TEMPLATE_TOKENS)
+            tokens = estimate_tokens(text) + TEMPLATE_TOKENS
+            self._items[index] = item._replace(text=text, tokens=tokens)
+            self._count(item.kind, tokens - item.tokens)
+            if item.pinned:
+                self._pinned += tokens - item.tokens
+            self._originals[item.id] = item
+            cuts.append(Cut(item, tokens, left_out))
+        return cuts
+
+    def _count(self, kind: MessageKind, tokens: int) -> None:
+        """Add `tokens` to the totals."""
+        self._raw += tokens
+        self._kinds[kind] += tokens
+        if not self._kinds[kind]:
+            del self._kinds[kind]
+
+    def _choose(self, target: float, free: int) -> list[ContextItem]:
         """The unpinned messages to hide until the corrected total is at most `target`, in the order of their going."""
-        order = sorted((item for item in self._items if not item.pinned), key=lambda item: (_RANK[item.kind], item.id))
+        asked = "\n".join(item.text for item in self._items if item.kind is MessageKind.QUESTION)
         raw, going = self._raw, list[ContextItem]()
-        for item in order:
-            # an answer whose question is gone would open the prompt, which chat templates refuse: it goes too
-            orphan = bool(going) and _answers(item, going[-1])
-            if self._corrected(raw) <= target and not orphan:
+        for group in going_order([item for item in self._items if not item.pinned], asked, free):
+            if self._corrected(raw) <= target:
                 break
-            going.append(item)
-            raw -= item.tokens
+            going += group.items
+            raw -= group.tokens
         return going
 
-    def _line(self, item: ContextItem) -> str:
-        start = " ".join(item.text[:240].split())
-        shown = start if len(start) <= 60 else f"{start[:59]}…"
-        return f"{item.kind.value}, {self._corrected(item.tokens)} tokens: {shown}"
+    def _hide(self, going: list[ContextItem]) -> list[ContextItem]:
+        """Take messages out of the visible ones; returns them as they were added."""
+        gone = {item.id for item in going}
+        self._items = [item for item in self._items if item.id not in gone]
+        for kind, tokens in _by_kind(going).items():
+            self._count(kind, -tokens)
+        whole = [self._originals.pop(item.id, item) for item in going] if self._originals else going
+        self._hidden.extend(whole)
+        return whole
 
     def _overflow(self, max_tokens: int) -> EngineError:
         pinned = self._corrected(self._pinned)
@@ -249,8 +394,9 @@ class ContextSelection:
         )
 
 
-def _answers(item: ContextItem, previous: ContextItem) -> bool:
-    """Whether `item` is the history's answer to (or goes on from) `previous`, or the result of a tool call in it."""
-    if item.kind is previous.kind is MessageKind.TOOL:
-        return item.role == "tool"
-    return item.kind is previous.kind is MessageKind.HISTORY and item.role != "user"
+def _by_kind(items: Iterable[ContextItem]) -> dict[MessageKind, int]:
+    """Tokens of each kind."""
+    sums: dict[MessageKind, int] = {}
+    for kind, run in groupby(items, _KIND_OF):  # the hash of an enum's member takes longer than to compare neighbours
+        sums[kind] = sums.get(kind, 0) + sum(map(_TOKENS_OF, run))
+    return sums

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from engine.events import Body, Recalled, Retry, Taught
 from engine.graph.spec import GraphSpec
-from engine.memory.context import ContextSelection
+from engine.memory.context import ContextSelection, Oversize
 from engine.message import Message
 from engine.models.caller import ModelRound
 from engine.models.protocol import Capability, ChatRequest
@@ -132,6 +132,10 @@ class NodeContext(Protocol):
     @property
     def largest_window(self) -> int:
         """The largest window of the models that this run uses, in tokens; 0 when it uses none."""
+
+    @property
+    def oversize(self) -> Oversize:
+        """What becomes of messages that are larger than a model's window."""
 
     def available(self, node: str) -> bool:
         """Whether that node's circuit breaker lets a call pass."""

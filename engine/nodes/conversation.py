@@ -136,7 +136,7 @@ class Conversation:
         try:
             return await self._request(tools, schema, stream)
         except _TooLong as error:
-            return await self._request(tools, schema, stream, limit=error.window)
+            return await self._request(tools, schema, stream, limit=min(error.window, self.window))
 
     async def _request(
         self, tools: Sequence[dict[str, Any]], schema: dict[str, Any] | None, stream: bool, *, limit: int | None = None
@@ -166,7 +166,7 @@ class Conversation:
         try:
             answer = await ctx.chat(request, fallbacks=fallbacks, stream=stream and self._prompting.stream)
         except EngineError as error:
-            if error.error_class is not ErrorClass.CONTEXT_OVERFLOW or all(item.pinned for item in selection):
+            if error.error_class is not ErrorClass.CONTEXT_OVERFLOW or not selection.shrinks:
                 raise
             ctx.observe(selection, selection.total * 2)  # the estimate was far off, and the next one will be better
             raise _TooLong(error, selection.total - 1 + reserve + definitions) from error
@@ -226,8 +226,8 @@ def to_messages(items: Sequence[ContextItem], special: dict[int, ChatMessage]) -
     joins = False
     for item in items:
         message = special.get(item.id)
-        if message is not None:
-            messages.append(message)
+        if message is not None:  # its text, where it is a tool's result, may have been cut
+            messages.append(message if message.tool_calls else replace(message, content=item.text))
         elif joins and messages[-1].role == item.role:
             messages[-1] = ChatMessage(item.role, f"{messages[-1].content}\n\n{item.text}")
         else:

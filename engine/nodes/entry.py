@@ -34,12 +34,12 @@ class EntryNode:
         if self._config.input_schema is not None:
             check_schema(given, self._config.input_schema, "The input", ErrorClass.INVALID_REQUEST)
         tokens, window = estimate_tokens(message.content), ctx.largest_window
-        if window and tokens > window and not _cuts(ctx.graph):
+        if window and tokens > window and ctx.oversize == "refuse" and not _cuts(ctx.graph):
             raise EngineError(
                 ErrorClass.CONTEXT_OVERFLOW,
                 "question_too_long",
                 f"The question is about {tokens:,} tokens long; the largest window here is {window:,} tokens.",
-                remedy="Shorten the question, or use a model with a larger window.",
+                remedy="Shorten the question, use a model with a larger window, or set context.oversize to `cut`.",
             )
         return Outcome(content=message.content)
 

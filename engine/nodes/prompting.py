@@ -11,7 +11,7 @@ from engine.graph.inner_configs import AgentConfig
 from engine.graph.spec import ModelConfig, PromptSpec
 from engine.graph.templates import compile_template
 from engine.memory.context import ContextSelection
-from engine.message import Message, MessageKind
+from engine.message import Message, MessageKind, Role
 from engine.nodes.context import NodeContext
 from engine.nodes.notes import one_line, words_of
 from engine.nodes.structured import instruction
@@ -71,23 +71,26 @@ class Prompting:
             selection.add(MessageKind.SYSTEM, "assistant", example.assistant, pinned=True)
         if ctx.recalled:
             selection.add(MessageKind.RECALLED, "user", told_of(ctx.recalled))
-        for role, content in ctx.history:
-            selection.add(MessageKind.HISTORY, "assistant" if role == "assistant" else "user", content)
+        for index, (role, content) in enumerate(ctx.history):
+            speaker: Role = "assistant" if role == "assistant" else "user"
+            selection.add(MessageKind.HISTORY, speaker, content, source=f"history {index}")
         for upstream in self._upstream(ctx, message, prompt):
-            selection.add(MessageKind.UPSTREAM, "user", upstream)
-        selection.add(MessageKind.QUESTION, "user", asked, pinned=True)
+            source = f"output {upstream.path} {upstream.visit}" if upstream.path else ""
+            selection.add(MessageKind.UPSTREAM, "user", upstream.content, source=source)
+        source = "question" if asked == ctx.question else ""
+        selection.add(MessageKind.QUESTION, "user", asked, pinned=True, source=source)
         for note in ctx.notes:
             selection.add(MessageKind.NOTE, "user", words_of(note), pinned=True)
 
-    def _upstream(self, ctx: NodeContext, message: Message, prompt: PromptSpec) -> list[str]:
+    def _upstream(self, ctx: NodeContext, message: Message, prompt: PromptSpec) -> list[Message]:
         """Outputs of other nodes that the model sees besides the question."""
         if isinstance(self.config, ModelConfig) and self.config.input is not None:
             outputs = (ctx.output_of(node) for node in self.config.input)
-            return [output.content for output in outputs if output is not None]
+            return [output for output in outputs if output is not None]
         if "content" in compile_template(prompt.user).names:  # it is there already
             return []
         made_here = message.path and message.content not in (ctx.question, question_of(ctx, message))
-        return [message.content] if made_here else []
+        return [message] if made_here else []
 
 
 def told_of(recalled: Sequence[Recalled]) -> str:

@@ -253,6 +253,7 @@ class Driver:
             recalled=prepared.recalled,
             embedder=prepared.embedder,
             priority=job.priority,
+            oversize=self._config.context.oversize,
             approver=job.approver,
             tools=self._tools,
         )

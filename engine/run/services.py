@@ -9,6 +9,7 @@ from engine.config import Priority
 from engine.errors import EngineError
 from engine.events import Recalled, Taught
 from engine.health.registry import BreakerRegistry
+from engine.memory.context import Oversize
 from engine.models.caller import ModelCaller
 from engine.models.catalogue import escalated
 from engine.models.protocol import Capability
@@ -41,6 +42,8 @@ class RunServices:
     tools: ToolContext = field(default_factory=ToolContext)
     priority: Priority = "graph"
     """The class in which its model calls queue."""
+    oversize: Oversize = "cut"
+    """What becomes of messages that are larger than a model's window."""
     approver: Approver | None = None
     """Who can ask a person; None: nobody can."""
 

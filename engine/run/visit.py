@@ -9,7 +9,7 @@ from typing import Any
 
 from engine import events as ev
 from engine.graph.spec import GraphSpec
-from engine.memory.context import ContextSelection
+from engine.memory.context import ContextSelection, Oversize
 from engine.message import Message
 from engine.models.caller import CallSite, ModelRound
 from engine.models.protocol import Capability, ChatRequest
@@ -137,6 +137,10 @@ class Visit:
     def largest_window(self) -> int:
         return self.frame.services.largest_window
 
+    @property
+    def oversize(self) -> Oversize:
+        return self.frame.services.oversize
+
     def capable(self, model: str) -> bool:
         return model in self.frame.services.capable
 
@@ -145,7 +149,12 @@ class Visit:
 
     def selection(self, model: str, *, window: int | None = None) -> ContextSelection:
         key = f"{self.path} {model}"
-        return ContextSelection(key, window or self.window_of(model), factor=self.frame.factors.get(key, 1.0))
+        return ContextSelection(
+            key,
+            window or self.window_of(model),
+            factor=self.frame.factors.get(key, 1.0),
+            oversize=self.oversize,
+        )
 
     def observe(self, selection: ContextSelection, reported: int) -> None:
         self.frame.factors[selection.key] = selection.observe(reported)

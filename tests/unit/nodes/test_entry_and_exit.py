@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import engine
+from engine.config import ContextConfig, EngineConfig
 from engine.errors import EngineError, ErrorClass
 from tests.graphs import chain, make_graph, node, one_model
 from tests.running import ask
@@ -80,9 +81,12 @@ async def test_inputs_that_are_no_json_are_refused_at_once(value: object) -> Non
         assert caught.value.code == "inputs_not_json"
 
 
+REFUSE = EngineConfig(context=ContextConfig(oversize="refuse"))
+
+
 async def test_a_question_longer_than_every_window_is_refused_with_a_remedy(scripted: ScriptedBackend) -> None:
     scripted.installed = [model(window=1000)]
-    ran = await ask(one_model(max_tokens=100), "word " * 1000)
+    ran = await ask(one_model(max_tokens=100), "word " * 1000, config=REFUSE)
     assert ran.result.error is not None
     assert ran.result.error.code == "question_too_long"
     assert "Shorten" in ran.result.error.remedy
@@ -112,7 +116,7 @@ async def test_a_long_question_is_taken_where_the_graph_or_one_inside_it_cuts_it
 
 
 async def test_a_question_of_a_megabyte_is_refused_before_anything_is_spent(scripted: ScriptedBackend) -> None:
-    ran = await ask(one_model(), "x" * 1_000_000)
+    ran = await ask(one_model(), "x" * 1_000_000, config=REFUSE)
     assert ran.result.error is not None
     assert ran.result.error.error_class is ErrorClass.CONTEXT_OVERFLOW
     assert scripted.requests == []
