@@ -117,7 +117,8 @@ async def test_it_joins_no_session_and_changes_no_breaker(tmp_path: Path, sent: 
     lines = rewritten(sent, insert={1: (0, ev.BreakerChanged(snapshot, "closed"))})
     async with engine.open(tmp_path / "ours") as eng:
         assert eng._recording is not None
-        await eng._recording.write("INSERT INTO sessions (id, name, created_ms, updated_ms) VALUES (?, 'of the same id', 1, 1)", (session,))
+        sql = "INSERT INTO sessions (id, name, created_ms, updated_ms) VALUES (?, 'of the same id', 1, 1)"
+        await eng._recording.write(sql, (session,))
         row = await eng.import_run(lines)
         assert (await eng.view(row.tx)).breakers["theirs model"].state == "open"
         assert await eng.session_messages(session) == []
