@@ -142,8 +142,15 @@ def test_hostile_questions_are_answered_or_refused_in_words(home: Home, question
     assert "\x1b" not in home.call("tx", "list").err + done.err
 
 
-def test_a_question_of_a_megabyte_is_refused_with_the_window(home: Home) -> None:
-    done = home.call("run", stdin=b"word " * 200_000)
+def refusing(tmp_path: Path) -> str:
+    """A configuration file in which too long a question is an error."""
+    file = tmp_path / "refusing.yaml"
+    file.write_text("context: {oversize: refuse}\n", encoding="utf-8")
+    return str(file)
+
+
+def test_a_question_of_a_megabyte_is_refused_with_the_window(home: Home, tmp_path: Path) -> None:
+    done = home.call("run", "--config", refusing(tmp_path), stdin=b"word " * 200_000)
     assert (done.status, done.out) == (1, "")
     assert "4,096 tokens" in done.err
     assert "Shorten the question" in done.err
@@ -179,13 +186,14 @@ def test_a_plain_chat_answers_line_by_line_in_one_session(home: Home) -> None:
     assert len(home.events(3)[0]["body"]["history"]) == 4
 
 
-def test_a_failed_question_does_not_end_a_chat_and_the_last_one_decides(home: Home) -> None:
+def test_a_failed_question_does_not_end_a_chat_and_the_last_one_decides(home: Home, tmp_path: Path) -> None:
+    config = ("--config", refusing(tmp_path))
     long = "word " * 200_000
-    done = home.call("chat", "--plain", stdin=f"{long}\n{FRANCE}\n")
+    done = home.call("chat", "--plain", *config, stdin=f"{long}\n{FRANCE}\n")
     assert done.status == 0
     assert "Paris" in done.out
     assert "Shorten the question" in done.err
-    assert home.call("chat", "--plain", stdin=f"{FRANCE}\n{long}\n").status == 1
+    assert home.call("chat", "--plain", *config, stdin=f"{FRANCE}\n{long}\n").status == 1
 
 
 def test_a_signal_ends_a_plain_chat_that_waits(home: Home) -> None:
