@@ -67,6 +67,11 @@ class ContextConfig(BaseModel):
         description="what becomes of a message that is larger than the model's window. cut: its head and tail stay, "
         "and a mark between them says how much was left out; refuse: an error, and where it is history it goes",
     )
+    summaries: bool = Field(
+        default=True,
+        description="whether a summary stands in place of messages that no longer fit the model's window, where a "
+        "model of at least a billion parameters answers for @summariser; that costs a model call",
+    )
 
 
 class EndpointConfig(BaseModel):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.scripted_backend import ScriptedBackend
+from tests.windows import Windows
 
 settings.register_profile(
     "short",
@@ -19,6 +20,19 @@ settings.register_profile(
     derandomize=True,
 )
 settings.load_profile("short")
+
+WINDOWS = Windows()
+WINDOWS.watch()
+
+
+@pytest.fixture(autouse=True)
+def every_request_fits_its_window(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails the test in which a server counted more tokens than the window leaves beside the answer; unless its server
+    is a double that is meant to (`overflows`)."""
+    WINDOWS.over.clear()
+    yield
+    over, expected = list(WINDOWS.over), request.node.get_closest_marker("overflows") is not None
+    assert expected or not over, "\n".join(over)
 
 
 @pytest.fixture

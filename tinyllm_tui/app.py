@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +14,6 @@ from textual.binding import BindingType
 from textual.scrollbar import ScrollBar
 
 from engine.errors import EngineError, ErrorClass, classify
-from engine.events import Event
 from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.approvals import Approvals
@@ -22,14 +21,20 @@ from tinyllm_tui.backend_watch import BackendWatch
 from tinyllm_tui.commands import CockpitCommands
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
-from tinyllm_tui.graph_watch import GraphWatch, Notice, Revision
+from tinyllm_tui.graph_choice import GraphChoice
+from tinyllm_tui.graph_watch import Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
+from tinyllm_tui.keymap_choice import DEFAULT_KEYS, Keymap
+from tinyllm_tui.offers import Offers
+from tinyllm_tui.opener import Opener
 from tinyllm_tui.past import PastRuns
 from tinyllm_tui.pulls import Pulls
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
+from tinyllm_tui.theme_choice import ThemeChoice
 from tinyllm_tui.widgets.chat.pane import ChatPane
+from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.graph_view import drawn
 from tinyllm_tui.widgets.lines import PlainScrollBar
 from tinyllm_tui.widgets.status import BackendState
@@ -40,9 +45,6 @@ if TYPE_CHECKING:
 
 _CLOSING_S = 15.0
 """Seconds that closing the engine may take when the app ends."""
-
-_BROKEN = "Broken graph"
-"""Title of the warning that an edit is not taken."""
 
 
 def _load_graph(name: str) -> GraphSpec:
@@ -68,6 +70,10 @@ class CockpitApp(App[None]):
         load_graph: replaces `engine.load_graph`.
         pause: replaces `asyncio.sleep` between two looks at the graph's files.
         user_themes: where the person's themes are; default: `themes` in the configuration folder.
+        user_graphs: where the person's graphs are.
+        session: id or name of the session to go on with; default: the one that was used last.
+        fresh: begin a new session instead.
+        keys: the keys that the person changed.
     """
 
     TITLE = "tinyllm"
@@ -87,6 +93,10 @@ class CockpitApp(App[None]):
         load_graph: LoadGraph | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         user_themes: Path | None = None,
+        user_graphs: Path | None = None,
+        session: str | None = None,
+        fresh: bool = False,
+        keys: Keymap = DEFAULT_KEYS,
     ) -> None:
         super().__init__()
         restore_alt_digits()
@@ -95,21 +105,24 @@ class CockpitApp(App[None]):
         self.ascii_only = ascii_only
         self.set_class(ascii_only, "-ascii")
         self.signs = glyphs(ascii_only)
-        self.graph_title = graph_name
+        self.keys = keys
+        self.set_keymap(dict(keys.keys))
         self.backend_state = BackendState()
         self._backend = BackendWatch(self.backend_state, self._notice)
         self.conversation = Conversation(self)
         self.approvals = Approvals(self, self.signs)
         self.past = PastRuns(self)
         self.pulls = Pulls(self)
+        self.offers = Offers(self)
+        self.opener = Opener(self)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self.load_graph = load_graph or _load_graph
-        self._watch = GraphWatch(graph_name, self.load_graph)
-        self._pause = pause
-        self._theme_name = theme
-        self._themes: list[str] = []
-        self._user_themes = user_themes or themes.user_folder()
+        self.graph_choice = GraphChoice(self, graph_name, self.load_graph, pause)
+        self.theme_choice = ThemeChoice(self, theme, user_themes or themes.user_folder())
+        self._user_graphs = user_graphs
+        self._wanted_session = session
+        self._fresh = fresh
         self._pump: Pump | None = None
         self._idle_live = Live()
         self._failure: EngineError | None = None
@@ -140,27 +153,29 @@ class CockpitApp(App[None]):
     @property
     def upcoming(self) -> Revision | None:
         """The graph that the next run uses."""
-        return self._watch.revision
+        return self.graph_choice.revision
 
     @property
     def graph_shown(self) -> str:
         """Title of the graph that is drawn: the run's own, else the one that the next run uses."""
         graph = drawn(self.live.view, self.upcoming).graph
-        return str(graph.get("name") or graph.get("id") or self.graph_title)
-
-    @property
-    def graph_broken(self) -> bool:
-        """Whether the graph's files were edited so that they are no graph, and an earlier revision is in use."""
-        return self._watch.error is not None and self._watch.revision is not None
+        return str(graph.get("name") or graph.get("id") or self.graph_choice.title)
 
     @property
     def chat(self) -> ChatPane:
         return self._cockpit.board.chat
 
     @property
+    def prompt(self) -> Prompt:
+        """Where questions are typed."""
+        prompt = self._cockpit.board.prompt
+        assert prompt is not None  # noqa: S101 - the live board has one
+        return prompt
+
+    @property
     def banner(self) -> tuple[str, str]:
         """(message, kind) of what is wrong now."""
-        failure = self._failure or (self._watch.error if self._watch.revision is None else None)
+        failure = self._failure or (self.graph_choice.error if self.upcoming is None else None)
         if failure is not None:
             return f"{failure.message} {failure.remedy}".strip(), "error"
         if self.backend_state.status == "offline":
@@ -187,13 +202,24 @@ class CockpitApp(App[None]):
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The cockpit's own variables, for themes that are not ours."""
+        return themes.domain_variables(vars(self.current_theme))
+
     # -- life --------------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        self._read_themes()
+        self.theme_choice.read()
+        self._tell_of_keys()
         self.push_screen(self._cockpit)
         self.set_interval(FRAME, self._tick)
         self.call_after_refresh(self._begin)
+
+    def _tell_of_keys(self) -> None:
+        """Say what of the person's keys cannot count."""
+        if self.keys.problems:
+            more = f" And {len(self.keys.problems) - 1} more: tinyllm-tui keys." if len(self.keys.problems) > 1 else ""
+            self.notify(f"{self.keys.problems[0]}{more}", title="Keys", severity="warning", timeout=15, markup=False)
 
     def _begin(self) -> None:
         self._opening = True
@@ -216,13 +242,12 @@ class CockpitApp(App[None]):
                 self._pump = Pump(engine, self.draw)
                 adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
                 self._backend.tell(engine)
+                if adopted is None:
+                    await self._restore(engine)
                 self.past.tell(engine, adopted)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
-                await self._watch.read()
-                self._take_graph()
+                await self.graph_choice.read()
                 self._settled.set()
-                following = self._watch.follow(self._graph_noticed, self._pause)
-                self.run_worker(following, group="graph", exclusive=True, exit_on_error=False)
                 watching = self._backend.follow(engine, lambda: self.live.breakers.values(), self.draw)
                 self.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
                 await self._leaving.wait()
@@ -233,36 +258,32 @@ class CockpitApp(App[None]):
         finally:
             self._engine_closed.set()
 
-    def _take_graph(self) -> None:
-        """Show the graph that the next run uses, and make its models ready."""
-        if self.upcoming is not None:
-            self.graph_title = self.upcoming.graph.title
+    async def _restore(self, engine: CockpitEngine) -> None:
+        """Go on with an earlier session; where that cannot be read the conversation is a new one, and it is said."""
+        if self._fresh and self._wanted_session is None:
+            return
+        try:
+            await self.conversation.restore(engine, self._wanted_session)
+        except EngineError as error:
+            self._notice(one_line(f"{error.message} {error.remedy}", 600))
+
+    def own_graphs(self) -> dict[str, Path]:
+        """Name -> file of the person's own graphs."""
+        from engine.graph.shipped import graphs_in
+
+        return {} if self._user_graphs is None else graphs_in(self._user_graphs)
+
+    def meet_backend(self) -> None:
+        """Make the graph's models ready, and say which they are."""
         if self.engine is not None:
             self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
-        self.run_worker(self._warn_of_graph(), group="graph warnings", exclusive=True, exit_on_error=False)
-        self.draw()
 
-    async def _warn_of_graph(self) -> None:
-        """Say what is valid in the graph, but hardly meant."""
-        warnings = await self._watch.warnings()
-        if warnings:
-            more = f" And {len(warnings) - 1} more: graph validate lists them." if len(warnings) > 1 else ""
-            self.notify(one_line(f"{warnings[0]}{more}", 600), severity="warning", timeout=15, markup=False)
-
-    def _graph_noticed(self, notice: Notice) -> None:
-        """The graph's files were edited: well, or so that the revision before stays."""
-        for earlier in [each for each in self._notifications if each.title == _BROKEN]:
-            self._unnotify(earlier)  # it is no longer true
-        if notice.revision is not None:
-            self._take_graph()
-            self.notify(one_line(notice.words, 200), markup=False)
-        elif self.upcoming is not None:
-            words = one_line(notice.words, 600)
-            self.notify(words, title=_BROKEN, severity="warning", timeout=15, markup=False)
-        self.draw()  # without any graph the banner says what is wrong
+    def withdraw(self, title: str) -> None:
+        """Take back what was said under `title`."""
+        for earlier in [each for each in self._notifications if each.title == title]:
+            self._unnotify(earlier)
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:
-        """Make the graph's models ready, and say which they are."""
         await self._backend.meet(engine, self.upcoming.graph if self.upcoming is not None else None)
         self.draw()
 
@@ -294,8 +315,8 @@ class CockpitApp(App[None]):
     def _take_backend(self) -> None:
         if self.engine is not None:
             self._backend.tell(self.engine)
-        if self._backend.take(self.live.backend) and self.engine is not None:
-            self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        if self._backend.take(self.live.backend):
+            self.meet_backend()
 
     # -- what the conversation needs ---------------------------------------------------------------------------------
 
@@ -308,12 +329,9 @@ class CockpitApp(App[None]):
         await self._settled.wait()
         if self._failure is not None:
             raise self._failure
-        for notice in await self._watch.look(at_once=True):
-            self._graph_noticed(notice)
-        if self.upcoming is None:
-            raise self._watch.error or EngineError(ErrorClass.INTERNAL, "no_graph", "There is no graph.")
+        revision = await self.graph_choice.now()
         assert self.engine is not None  # noqa: S101 - settled without a failure
-        return self.engine, self.upcoming.graph
+        return self.engine, revision.graph
 
     async def opened(self) -> CockpitEngine:
         """The open engine, once it is there.
@@ -359,7 +377,7 @@ class CockpitApp(App[None]):
         from tinyllm_tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.signs))
+            self.push_screen(HelpScreen(self.signs, self.keys))
 
     def action_command_palette(self) -> None:
         """Textual's palette, with words of our own above it."""
@@ -380,67 +398,14 @@ class CockpitApp(App[None]):
         if not self.cancel_run():
             self.notify("Nothing is being answered. Ctrl+Q quits.")
 
-    def open_transactions(self) -> None:
-        """The list of past transactions, and from it a replay."""
-        from tinyllm_tui.screens.transactions import TransactionsScreen
-
-        self.push_screen(TransactionsScreen(self.opened))
-
-    def open_models(self) -> None:
-        """The installed models."""
-        from tinyllm_tui.screens.models import ModelsScreen
-
-        self.push_screen(ModelsScreen())
-
     def models_changed(self) -> None:
         """A model came or went, or another one was chosen: say which models the graph has now."""
-        if self.engine is not None:
-            self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
+        self.meet_backend()
         from tinyllm_tui.screens.models import ModelsScreen
 
         for screen in self.screen_stack:
             if isinstance(screen, ModelsScreen):
                 screen.look()
-
-    def offer_fork(self, events: Sequence[Event], at: int) -> None:
-        """Ask how to go on from a step of a past run, of which these are the events."""
-        from tinyllm_tui.screens.fork import ForkScreen, fork_point
-
-        try:
-            point = fork_point(events, at)
-        except EngineError as error:
-            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
-        else:
-            self.push_screen(ForkScreen(point, self.signs))
-
-    async def offer_fork_of(self, tx: str) -> None:
-        """Ask how to begin a past run again."""
-        try:
-            events = await (await self.opened()).events(tx)
-        except EngineError as error:
-            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
-        else:
-            self.offer_fork(events, 1)
-
-    def offer_correction(self, view: View, node: str = "") -> None:
-        """Ask which route was right: of the latest decision of a run, or of the latest one of a node."""
-        from engine.graph.recorded import recorded_graph
-        from engine.graph.routers import router_at
-        from tinyllm_tui.screens.correct_route import CorrectRouteScreen
-        from tinyllm_tui.widgets.routed import last_decision
-
-        routed = last_decision(view, node)
-        if routed is None:
-            self.notify("No router has decided anything here.", severity="warning")
-            return
-        try:
-            now = self.upcoming.graph if self.upcoming is not None else None
-            graph = now if now is not None and now.id == view.graph.get("id") else recorded_graph(view.graph, "the run")
-            router = router_at(graph, routed.path)
-        except EngineError as error:
-            self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
-        else:
-            self.push_screen(CorrectRouteScreen(graph, router, routed, view.tx, self.signs))
 
     def show_live(self) -> None:
         """Leave every screen above the live panes."""
@@ -452,21 +417,4 @@ class CockpitApp(App[None]):
 
     def action_next_theme(self) -> None:
         """The next of our themes and the person's own."""
-        if self._themes:
-            here = self._themes.index(self.theme) if self.theme in self._themes else -1
-            self.theme = self._themes[(here + 1) % len(self._themes)]
-
-    def _read_themes(self) -> None:
-        found, problems = themes.load_themes([themes.shipped_folder(), self._user_themes])
-        for theme in found:
-            self.register_theme(theme)
-        self._themes = [theme.name for theme in found]
-        wanted = self._theme_name if self._theme_name in self.available_themes else ""
-        if not wanted:
-            known = ", ".join(self._themes)
-            problems.append(themes.unknown(self._theme_name, known))
-        if wanted or themes.DEFAULT in self.available_themes:
-            self.theme = wanted or themes.DEFAULT
-        if problems:
-            more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
-            self.notify(one_line(f"{problems[0]}{more}", 600), title="Theme", severity="warning", markup=False)
+        self.theme_choice.next()

@@ -18,17 +18,49 @@ class Command:
     action: str
     slash: str = ""
     """The word that does the same in the prompt."""
+    argument: str = ""
+    """What may follow the word: <...> is needed, [...] is not."""
+    also: tuple[str, ...] = ()
+    """Other words for it in the prompt."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.slash, *self.also) if self.slash else ()
+
+    @property
+    def usage(self) -> str:
+        """How it is written in the prompt."""
+        return f"{self.slash} {self.argument}".rstrip()
 
 
 COMMANDS: tuple[Command, ...] = (
     Command("Help", "every key, by place", "app.help", "/help"),
-    Command("Replay a past transaction", "list what was asked and step through it", "transactions", "/replay"),
-    Command("New conversation", "the next question begins a session of its own", "new_session", "/new"),
+    Command(
+        "Replay a past transaction", "list what was asked and step through it", "open('transactions')", "/replay", "[#]"
+    ),
+    Command("New conversation", "the next question begins a session of its own", "new_session", "/new", "[name]"),
+    Command(
+        "Sessions", "earlier conversations: go on with one, rename it, delete it", "sessions", "/session",
+        "[resume ...]", ("/sessions",),
+    ),
+    Command(
+        "Memories", "what is remembered for good: search, pin, edit, forget", "memories", "/memory", "[words]",
+        ("/memories",),
+    ),
+    Command("Remember", "a note for all later questions", "write('/remember ')", "/remember", "<text>"),
+    Command("Answer again", "ask the latest question once more", "again", "/again", also=("/regenerate",)),
+    Command("Edit the question", "change the latest question and send it again", "edit_question", "/edit"),
     Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
     Command("Parent", "replay the run of which this is a fork", "parent", "/parent"),
-    Command("Models", "choose which one answers, fetch and remove them", "models", "/models"),
+    Command(
+        "Models", "choose which one answers, fetch and remove them", "open('models')", "/model", "[name|auto]",
+        ("/models",),
+    ),
+    Command("Graph", "another one answers from the next question on", "write('/graph ')", "/graph", "<name|file>"),
+    Command("Export", "write this conversation to a file", "export", "/export", "[md|json] [file]"),
     Command("Runs of an earlier session", "what this start found unfinished", "open_found", "/earlier"),
     Command("Right route", "say which route was right for the latest question", "correct_route", "/route"),
+    Command("What was pruned", "what went from a model's context, with its whole text", "pruned", "/pruned"),
     Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),
     Command("Zoom the pane", "this pane alone, or all of them again", "zoom", "/zoom"),
     Command("Go to the prompt", "", "prompt"),
@@ -37,14 +69,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("Go to Breakers", "pane 3", "pane(3)"),
     Command("Go to Memory", "pane 4", "pane(4)"),
     Command("Go to Timeline", "pane 5", "pane(5)"),
-    Command("Next theme", "dark, light and your own", "app.next_theme", "/theme"),
-    Command("Quit", "a run that goes on is rolled back", "app.quit", "/quit"),
-)
+    Command("Next theme", "dark, light and your own", "app.next_theme", "/theme", "[name]"),
+    Command("Quit", "a run that goes on is rolled back", "app.quit", "/quit", also=("/exit",)),
+)  # fmt: skip
 
 
-def slash_command(text: str) -> Command | None:
-    """The command that `text` names, where it is exactly a slash word (`/code ...` is a question for the router)."""
-    return next((command for command in COMMANDS if command.slash and command.slash == text), None)
+def slash_command(word: str) -> Command | None:
+    """The command that a slash word names."""
+    return next((command for command in COMMANDS if word in command.names), None)
 
 
 class CockpitCommands(Provider):

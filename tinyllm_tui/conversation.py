@@ -6,17 +6,30 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
-from engine.errors import classify
+from engine.errors import EngineError, ErrorClass, classify
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
+from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.board import Moment
+from tinyllm_tui.widgets.chat.history import PastTurn, turns_of
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
+    from engine.store.rows import SessionRow
     from tinyllm_tui.app import CockpitApp
     from tinyllm_tui.widgets.chat.exchange import Exchange
 
 GOES_ON = "goes on after an interruption"
 """What stands at a question whose run was begun by an earlier process."""
+NAME_SHOWN = 60
+"""Characters of a question that name its session."""
+
+
+def session_name(question: str) -> str:
+    """The name of a session that begins with `question`: its beginning, on one line, up to the end of a word."""
+    words = one_line(question, 4 * NAME_SHOWN)
+    if len(words) <= NAME_SHOWN:
+        return words
+    return words[: NAME_SHOWN + 1].rpartition(" ")[0] or words[:NAME_SHOWN]
 
 
 class Conversation:
@@ -24,7 +37,15 @@ class Conversation:
 
     def __init__(self, app: CockpitApp) -> None:
         self._app = app
-        self._session: str | None = None
+        self.session: SessionRow | None = None
+        """What the next question joins; None: a new one, named by that question."""
+        self.turns: list[PastTurn] = []
+        """What was said in it before this process, or since it was resumed: as it was read."""
+        self.asked = ""
+        """The latest question, in full."""
+        self.editing = False
+        """Whether the next question takes the place of the latest one."""
+        self._named = ""
         self._run: CockpitRun | None = None
         self._worker: Worker[None] | None = None
         self._exchange: Exchange | None = None
@@ -40,9 +61,9 @@ class Conversation:
             return False
         exchange = self._app.chat.begin(shown)
         self._exchange = exchange
-        self._run = None
+        self._run, self.asked = None, question
         self._worker = self._app.run_worker(
-            self._answer(question, exchange), group="run", exclusive=True, exit_on_error=False
+            self._answer(question, shown, exchange), group="run", exclusive=True, exit_on_error=False
         )
         return True
 
@@ -83,7 +104,8 @@ class Conversation:
         if self._refused():
             return False
         engine = await self._app.opened()
-        session = await self._session_of(engine)
+        session = await self._joined(engine, shown)
+        asked = (await engine.transaction(tx)).question if question is None else question
         run = await engine.fork(
             tx, at=at, question=question, graph=graph, model=model, session=session, approver=self._app.approvals
         )
@@ -91,10 +113,56 @@ class Conversation:
         exchange = self._app.chat.begin(shown)
         exchange.recorded = not engine.read_only
         self._run, self._exchange = run, exchange
+        self.asked = asked
         self._worker = self._app.run_worker(
             self._show_to_end(run, exchange), group="run", exclusive=True, exit_on_error=False
         )
         return True
+
+    def begin_edit(self) -> bool:
+        """The next question takes the place of the latest one; false where there is none."""
+        self.editing = bool(self.asked)
+        return self.editing
+
+    async def again(self) -> bool:
+        """Ask the latest question once more, as a fork of its run; false (and a message) where that cannot be.
+
+        Raises:
+            EngineError: the run is not here any more.
+        """
+        if not self.asked:
+            self._app.notify("There is no question to ask again yet.", severity="warning")
+            return False
+        return await self.resend(None, self.asked)
+
+    async def resend(self, question: str | None, shown: str) -> bool:
+        """Begin the latest question again; false (and a message) while one is being answered.
+
+        The run is a fork of the latest one from its beginning, so that it is told of what was said before that, and of
+        nothing later. Where that one is not recorded the question is asked as a new one.
+
+        Args:
+            question: instead of the latest one.
+            shown: the question, as it stands in the chat.
+
+        Raises:
+            EngineError: the run is not here any more.
+        """
+        if self._refused():
+            return False
+        tx = self._latest
+        if tx is None:
+            return self.ask(self.asked if question is None else question, shown)
+        return await self.fork(tx, 1, question=question, shown=shown)
+
+    @property
+    def _latest(self) -> str | None:
+        """The recorded run that the latest question began."""
+        recorded = self._app.recorded
+        if self._exchange is not None:
+            return self._run.transaction if self._run is not None and recorded else None
+        last = self.turns[-1] if self.turns else None
+        return last.tx if last is not None and last.number is not None and recorded else None
 
     def _refused(self) -> bool:
         """Whether a question is being answered, so that no other one can be; says so."""
@@ -114,12 +182,93 @@ class Conversation:
                 self._exchange.refuse("Cancelled before it began.", "")
         return True
 
-    def begin_anew(self) -> bool:
-        """The next question begins a session of its own."""
+    def begin_anew(self, name: str = "") -> bool:
+        """The next question begins a session of its own, called `name`, or else after that question."""
         if self.busy:
             return False
-        self._session, self._exchange, self._run = None, None, None
+        self.session, self._exchange, self._run = None, None, None
+        self.asked, self.editing = "", False
+        self.turns, self._named = [], name
         return True
+
+    async def resume(self, reference: str) -> bool:
+        """Go on with a session: the chat shows what was said in it; false (and a message) while a question is answered.
+
+        Args:
+            reference: its id, its name, or a unique beginning of its id.
+
+        Raises:
+            EngineError: there is no such session, or the store cannot be read; nothing has changed.
+        """
+        engine = await self._app.opened()
+        row = await engine.session(reference)
+        turns = turns_of(await engine.session_history(row.id))
+        if self._refused():
+            return False
+        self.begin_anew()
+        self._app.show_nothing()
+        self._app.chat.forget()
+        self._take(row, turns)
+        return True
+
+    async def restore(self, engine: CockpitEngine, reference: str | None) -> None:
+        """At the start: go on with a session; what was asked before the engine was open joins it.
+
+        Args:
+            engine: which was just opened; while it is, nothing can be answered yet.
+            reference: of the session; None: the one that was used last.
+
+        Raises:
+            EngineError: there is no such session, or the store cannot be read.
+        """
+        if reference is not None:
+            row = await engine.session(reference)
+        else:
+            used = [each for each in await engine.sessions() if each.messages]
+            if not used:
+                return
+            row = used[0]
+        self._take(row, turns_of(await engine.session_history(row.id)))
+
+    def _take(self, row: SessionRow, turns: list[PastTurn]) -> None:
+        self.session, self.turns = row, turns
+        if turns and not self.asked:
+            self.asked = turns[-1].question
+        self._app.chat.open_history(turns)
+        self._app.prompt.remember([turn.question for turn in turns if turn.question])
+
+    async def rename(self, name: str) -> SessionRow:
+        """Give this session another name.
+
+        Raises:
+            EngineError: there is none yet, the name is empty, or the store does not take it.
+        """
+        engine = await self._app.opened()
+        self.session = await engine.rename_session(self.begun().id, name)
+        return self.session
+
+    async def use_memory(self, on: bool) -> SessionRow:
+        """Say whether the next questions of this session use long-term memory.
+
+        Raises:
+            EngineError: there is none yet, or the store does not take it.
+        """
+        engine = await self._app.opened()
+        self.session = await engine.set_session_memory(self.begun().id, on)
+        return self.session
+
+    def begun(self) -> SessionRow:
+        """The session.
+
+        Raises:
+            EngineError: there is none yet.
+        """
+        if self.session is None:
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST, "no_session", "This conversation has not begun.",
+                remedy="Ask a question first, or open an earlier session with /session.",
+            )  # fmt: skip
+        return self.session
 
     def show(self, moment: Moment) -> None:
         """Bring the running exchange up to now."""
@@ -132,11 +281,11 @@ class Conversation:
         else:
             self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
 
-    async def _answer(self, question: str, exchange: Exchange) -> None:
+    async def _answer(self, question: str, shown: str, exchange: Exchange) -> None:
         try:
             engine, graph = await self._app.ready()
             exchange.recorded = not engine.read_only
-            session = await self._session_of(engine)
+            session = await self._joined(engine, shown)
             approver = self._app.approvals
             self._run = engine.start(graph, question, session=session, approver=approver, priority="interactive")
             self._app.follow(self._run)
@@ -149,7 +298,9 @@ class Conversation:
         exchange: Exchange | None = None
         try:
             view = await self._app.take_up(run)
-            self._session = view.session
+            if view.session is not None:
+                await self._take_session_of(view.session)
+            self.asked = view.question
             exchange = self._exchange = self._app.chat.begin(view.question)
             exchange.mark(GOES_ON)
             await self._see_to_end(run, exchange)
@@ -170,7 +321,12 @@ class Conversation:
         view = await self._app.seen_to_end()
         exchange.show(view, result.number or None, float(view.t_ms))
 
-    async def _session_of(self, engine: CockpitEngine) -> str:
-        if self._session is None:
-            self._session = (await engine.create_session()).id
-        return self._session
+    async def _take_session_of(self, session: str) -> None:
+        engine = await self._app.opened()
+        self._take(await engine.session(session), turns_of(await engine.session_history(session)))
+
+    async def _joined(self, engine: CockpitEngine, question: str) -> str:
+        """Id of the session that a question joins."""
+        if self.session is None:
+            self.session = await engine.create_session(self._named or session_name(question))
+        return self.session.id

@@ -11,7 +11,7 @@ from engine.bus import EventBus
 from engine.config import Priority
 from engine.events import BreakerSnapshot, Event
 from engine.run.result import Result
-from engine.store.rows import CorrectionRow, RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import CorrectionRow, MemoryRow, MessageRow, RevisionRow, SessionHit, SessionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
     from engine.models.catalogue import Resolution
     from engine.models.protocol import ModelBackend, ModelInfo, PullProgress
+    from engine.store.memories import MemoryKind
 
 
 class CockpitRun(Protocol):
@@ -116,7 +117,51 @@ class CockpitEngine(Protocol):
 
     async def graph_revision(self, reference: str) -> GraphSpec: ...
 
+    async def sessions(self) -> list[SessionRow]:
+        """The sessions, latest use first."""
+        ...
+
+    async def session(self, reference: str) -> SessionRow:
+        """One session by id, exact name, or unique beginning of an id."""
+        ...
+
     async def create_session(self, name: str = "") -> SessionRow: ...
+
+    async def rename_session(self, session: str, name: str) -> SessionRow: ...
+
+    async def set_session_memory(self, session: str, on: bool) -> SessionRow: ...
+
+    async def delete_session(self, session: str) -> None: ...
+
+    async def session_history(self, session: str) -> list[MessageRow]:
+        """Everything that was said in a session, oldest first."""
+        ...
+
+    async def search_sessions(self, text: str, limit: int = 20) -> list[SessionHit]:
+        """The messages of all sessions that have every word of a text, the best first."""
+        ...
+
+    async def export_session(self, session: str, format: Literal["markdown", "json"] = "markdown") -> str: ...  # noqa: A002
+
+    async def remember(
+        self, text: str, kind: MemoryKind = "note", *, transaction: str = "", session: str = ""
+    ) -> MemoryRow: ...
+
+    async def memory(self, number: int) -> MemoryRow: ...
+
+    async def memories(self, limit: int = 100, *, before: int | None = None) -> list[MemoryRow]:
+        """The memories, the newest first; `before`: only those with a lower id."""
+        ...
+
+    async def search_memories(self, text: str, limit: int = 20) -> list[MemoryRow]:
+        """The memories that have every word of a text, the best first."""
+        ...
+
+    async def edit_memory(self, number: int, text: str) -> MemoryRow: ...
+
+    async def pin_memory(self, number: int, pinned: bool = True) -> None: ...
+
+    async def forget_memory(self, number: int) -> None: ...
 
     async def prepare(self, graph: GraphSpec) -> dict[str, str]:
         """Start what the graph needs; reference in the graph -> the model that answers it."""

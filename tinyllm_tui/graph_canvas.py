@@ -34,8 +34,7 @@ class Style:
     """The characters that lines are made of."""
 
     lines: dict[int, str]
-    down: str
-    left: str
+    arrows: dict[Direction, str]
     ellipsis: str
 
     @classmethod
@@ -43,8 +42,8 @@ class Style:
         return _ASCII_STYLE if ascii_only else _UNICODE_STYLE
 
 
-_UNICODE_STYLE = Style(_UNICODE, "▼", "◀", "…")
-_ASCII_STYLE = Style(_ASCII, "v", "<", "~")
+_UNICODE_STYLE = Style(_UNICODE, {"down": "▼", "up": "▲", "left": "◀", "right": "▶"}, "…")
+_ASCII_STYLE = Style(_ASCII, {"down": "v", "up": "^", "left": "<", "right": ">"}, "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,8 @@ class _Cell:
     node: str = ""
     label: bool = False
     edges: list[Edge] = field(default_factory=list)
+    net: object = None
+    """The lines that meet here; others only cross."""
 
 
 class Canvas:
@@ -157,20 +158,19 @@ class Canvas:
         self._slots[node] = Slot(node, x, y, width)
         self._boxes[node] = (x, y, width, 1)
 
-    def port(self, x: int, y: int, edge: Edge) -> None:
-        """A line that leaves a box through its lower border."""
+    def port(self, x: int, y: int, way: Direction, edge: Edge) -> None:
+        """A line that leaves a box through its border."""
         cell = self._cells.get((x, y))
-        if cell is not None and cell.node:
-            cell.mask |= S
+        if cell is not None and cell.node and not cell.label:
+            cell.mask |= {"down": S, "up": N, "left": W, "right": E}[way]
             if edge not in cell.edges:
                 cell.edges.append(edge)
 
-    def vertical(self, x: int, top: int, bottom: int, edge: Edge) -> None:
-        for y in range(top, bottom + 1):
-            self._line(x, y, N | S, edge)
+    def path(self, points: Sequence[tuple[int, int]], edge: Edge, net: object) -> None:
+        """A line through `points`; the first and last lie on borders and are not drawn themselves.
 
-    def path(self, points: Sequence[tuple[int, int]], edge: Edge) -> None:
-        """A line through `points`; the first and last lie on borders and are not drawn themselves."""
+        Lines of the same `net` merge where they meet; those of different ones cross.
+        """
         masks: dict[tuple[int, int], int] = {}
         for (x1, y1), (x2, y2) in pairwise(points):
             dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
@@ -183,16 +183,19 @@ class Canvas:
         for place in (points[0], points[-1]):
             masks.pop(place, None)
         for (x, y), mask in masks.items():
-            self._line(x, y, mask, edge)
+            self._line(x, y, mask, edge, net)
 
-    def arrow(self, x: int, y: int, direction: str, edge: Edge) -> None:
+    def arrow(self, x: int, y: int, direction: Direction, edge: Edge) -> None:
         cell = self._cells.setdefault((x, y), _Cell())
-        cell.char = self._style.down if direction == "down" else self._style.left
+        cell.char = self._style.arrows[direction]
         if edge not in cell.edges:
             cell.edges.append(edge)
 
     def finish(self) -> Drawing:
-        rows = tuple(self._row(y) for y in range(self.height))
+        cells: list[list[tuple[int, _Cell]]] = [[] for _ in range(self.height)]
+        for (x, y), cell in self._cells.items():
+            cells[y].append((x, cell))
+        rows = tuple(self._row(row) for row in cells)
         by_row: dict[int, list[Slot]] = {}
         for slot in self._slots.values():
             by_row.setdefault(slot.y, []).append(slot)
@@ -203,42 +206,48 @@ class Canvas:
         self._cells[x, y] = _Cell(mask=mask, node=node)
 
     def _words(self, x: int, y: int, text: str, node: str) -> None:
-        for offset, char in enumerate(text):
-            self._cells[x + offset, y] = _Cell(char=char, node=node, label=True)
+        column = x
+        for char in text:
+            width = cell_len(char)
+            if not width:  # a combining mark belongs to the character before it
+                self._cells[column - 1, y].char += char
+                continue
+            self._cells[column, y] = _Cell(char=char, node=node, label=True)
+            if width == 2:
+                self._cells.pop((column + 1, y), None)
+            column += width
 
-    def _line(self, x: int, y: int, mask: int, edge: Edge) -> None:
+    def _line(self, x: int, y: int, mask: int, edge: Edge, net: object) -> None:
         cell = self._cells.get((x, y))
         if cell is None:
-            self._cells[x, y] = _Cell(mask=mask, edges=[edge])
+            self._cells[x, y] = _Cell(mask=mask, edges=[edge], net=net)
             return
         if cell.node:
             return  # a border stays whole; ports and arrows show where lines meet it
-        related = any(edge[0] == other[0] or edge[1] == other[1] for other in cell.edges)
         upright, level = N | S, E | W
-        if not related and {cell.mask, mask} == {upright, level}:
+        if cell.net != net and {cell.mask, mask} == {upright, level}:
             # strangers cross without meeting: the upright one is drawn whole
             if mask == upright:
-                cell.mask, cell.edges = mask, [edge]
+                cell.mask, cell.edges, cell.net = mask, [edge], net
             return
         cell.mask |= mask
         if edge not in cell.edges:
             cell.edges.append(edge)
 
-    def _row(self, y: int) -> tuple[Run, ...]:
+    def _row(self, cells: list[tuple[int, _Cell]]) -> tuple[Run, ...]:
+        """The runs of a row of cells: neighbours that are coloured alike."""
+        cells.sort(key=lambda each: each[0])
         runs: list[Run] = []
-        for x in range(self.width):
-            cell = self._cells.get((x, y))
-            if cell is None:
-                continue
-            text = cell.char or self._style.lines[cell.mask]
-            last = runs[-1] if runs else None
-            edges = tuple(cell.edges)
-            if (
-                last is not None
-                and last.x + cell_len(last.text) == x
-                and (last.node, last.label, last.edges) == (cell.node, cell.label, edges)
-            ):
-                runs[-1] = Run(last.x, last.text + text, cell.node, cell.label, edges)
-            else:
-                runs.append(Run(x, text, cell.node, cell.label, edges))
+        text, start, end, first = "", 0, -1, _Cell()
+        for x, cell in cells:
+            alike = cell.node == first.node and cell.label == first.label and cell.edges == first.edges
+            if x != end or not alike:
+                if text:
+                    runs.append(Run(start, text, first.node, first.label, tuple(first.edges)))
+                text, start, end, first = "", x, x, cell
+            char = cell.char or self._style.lines[cell.mask]
+            text += char
+            end += 1 if char.isascii() or not cell.label else cell_len(char)
+        if text:
+            runs.append(Run(start, text, first.node, first.label, tuple(first.edges)))
         return tuple(runs)

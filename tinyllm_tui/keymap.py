@@ -20,10 +20,16 @@ Scope = Literal[
     "approval",
     "graph",
     "node",
+    "inspector",
     "fork",
     "route",
     "breakers",
+    "timeline",
+    "memory",
+    "pruned",
     "models",
+    "sessions",
+    "memories",
     "choice",
 ]
 
@@ -73,15 +79,24 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     ),
     "prompt": (
         Key("prompt.send", "enter", "submit", "send the question", "send", shown="enter"),
+        Key("prompt.complete", "tab", "complete", "while a list of commands is open: write the marked one"),
+        Key("prompt.close_list", "escape", "close_completions", "close the list of commands", shown="esc"),
         Key("prompt.newline", "ctrl+j,shift+enter,alt+enter", "newline", "begin a new line", shown="^j"),
         Key("prompt.earlier", "ctrl+up", "earlier", "an earlier question (also: up on the first line)", shown="^up"),
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^down"),
     ),
     "cockpit": (
         Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "cancel", shown="esc"),
-        Key("app.replay", "ctrl+r", "transactions", "past transactions: open one to replay it", "replay", shown="^r"),
+        Key(
+            "app.replay", "ctrl+r", "open('transactions')", "past transactions: open one to replay it", "replay",
+            shown="^r",
+        ),
         Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found"),
-        Key("app.models", "m", "models", "models: choose which one answers, fetch and remove them"),
+        Key("app.models", "m", "open('models')", "models: choose which one answers, fetch and remove them"),
+        Key("app.sessions", "s", "sessions", "sessions: go on with an earlier conversation"),
+        Key("app.memories", "M", "memories", "memories: what is remembered for good"),
+        Key("chat.edit", "e", "edit_question", "edit the latest question and send it again"),
+        Key("chat.again", "g", "again", "ask the latest question once more"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
     "panes": (
@@ -101,14 +116,18 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("chat.route", "r", "correct_route", "say which route was right for the question"),
         # two entries, so that the footer shows Enter once where it opens a node
         Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
-        Key("chat.prompt_too", "i", "prompt", "from any pane, also with a node selected, back to the prompt"),
+        Key("chat.prompt_too", "i", "prompt", "from any pane back to the prompt (a selected node is inspected)"),
     ),
     "graph": (
         *(
             Key(f"graph.{way}", way, f"select({way!r})", f"select the node {words}")
             for way, words in (("up", "above"), ("down", "below"), ("left", "on the left"), ("right", "on the right"))
         ),
-        Key("graph.open", "enter", "open_node", "what the selected node did (also: a click)", "details", shown="enter"),
+        Key("graph.open", "enter", "open_node", "open it: a sub-graph, else its details", "details", shown="enter"),
+        Key("graph.inspect", "i", "inspect_node", "its details: asked, made, took (also: a second click)"),
+        Key("graph.back", "backspace,escape", "outer_graph", "from a sub-graph back to the graph around it", "back"),
+        Key("graph.turn", "t", "turn", "turn the drawing: from left to right, or from top to bottom"),
+        Key("graph.fit", "equals_sign", "fit", "the whole graph small, or readable again", shown="="),
     ),
     "breakers": (
         Key("breakers.up", "up", "select(-1)", "select the breaker above"),
@@ -118,9 +137,39 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("breakers.disable", "d", "force('disabled')", "disable it: every call passes", "disable"),
         Key("breakers.auto", "a", "force('auto')", "leave it to itself again", "automatic"),
     ),
+    "timeline": (
+        Key("timeline.up", "up", "move(-1)", "select the event above"),
+        Key("timeline.down", "down", "move(1)", "select the event below; after the last, follow the run again"),
+        Key("timeline.lane_up", "shift+up", "lane(-1)", "select the lane above"),
+        Key("timeline.lane_down", "shift+down", "lane(1)", "select the lane below (also: a click)"),
+        Key("timeline.open", "enter", "open_node", "what the selected node did", "details", shown="enter"),
+        Key("timeline.closer", "plus,equals_sign", "zoom(1)", "zoom in (ctrl and the wheel too)", "zoom in", shown="+"),
+        Key("timeline.wider", "minus", "zoom(-1)", "zoom out", shown="-"),
+        Key("timeline.fit", "0", "zoom(0)", "show all of the run"),
+        Key("timeline.left", "left", "pan(-1)", "earlier, where a part is shown"),
+        Key("timeline.right", "right", "pan(1)", "later"),
+        Key("timeline.page_left", "shift+left", "pan(-1, True)", "a page earlier"),
+        Key("timeline.page_right", "shift+right", "pan(1, True)", "a page later"),
+        Key("timeline.filter", "slash", "filter", "filter by node, kind and text", "filter", shown="/"),
+        Key("timeline.clear", "escape", "clear_filter", "show everything again", "clear", shown="esc"),
+        Key("timeline.layout", "v", "layout", "lanes and events, lanes alone, or events alone", "view"),
+    ),
+    "memory": (
+        Key("memory.open", "enter", "open_pruned", "what was pruned (also: a click)", "what went", shown="enter"),
+    ),
+    "pruned": (
+        Key("pruned.earlier", "left_square_bracket,left", "turn(-1)", "the pruning before", "earlier", shown="["),
+        Key("pruned.later", "right_square_bracket,right", "turn(1)", "the pruning after it", "later", shown="]"),
+        Key("pruned.read", "tab,shift+tab", "read", "from the list to the text, and back", "text", shown="tab"),
+        Key("pruned.copy", "y", "copy_text", "copy the whole text", "copy"),
+        Key("pruned.leave", "escape,q", "leave", "close what was pruned", "close", shown="esc"),
+    ),
     "node": (
         Key("node.leave", "escape,q", "leave", "close the details of a node", "close", shown="esc"),
         Key("node.route", "r", "correct_route", "a router: say which route was right", "right route"),
+    ),
+    "inspector": (
+        Key("inspector.copy", "y", "copy_node", "copy what is known of the node, uncut", "copy"),
     ),
     "approval": (
         Key("approval.yes", "y", "yes", "allow what is asked (Enter never does)", "yes"),
@@ -161,6 +210,25 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("models.look", "l", "look", "look for the models again"),
         Key("models.leave", "escape", "leave", "leave the field of the name, or the list", "back", shown="esc"),
     ),
+    "sessions": (
+        Key("sessions.open", "enter", "open", "go on with the session", "go on", shown="enter"),
+        Key("sessions.new", "n", "new", "begin a new conversation", "new"),
+        Key("sessions.rename", "r", "rename", "rename the session (enter takes the name)", "rename"),
+        Key("sessions.memory", "m", "memory", "turn its long-term memory off or on", "memory"),
+        Key("sessions.delete", "x", "delete", "delete the session, after a question", "delete"),
+        Key("sessions.filter", "slash", "filter", "find names, and words that were said", "find", shown="/"),
+        Key("sessions.leave", "escape", "leave", "leave a field, or the list", "back", shown="esc"),
+    ),
+    "memories": (
+        Key("memories.add", "a", "add", "add a note (enter keeps it)", "add"),
+        Key("memories.edit", "e", "edit", "edit the memory (enter in the list, or a click, too)", "edit"),
+        Key("memories.pin", "p", "pin", "pin it, so that it neither fades nor makes room; or not any more", "pin"),
+        Key("memories.forget", "x", "forget", "forget it, after a question", "forget"),
+        Key("memories.source", "t", "source", "replay the transaction that it comes from", "source"),
+        Key("memories.search", "slash", "search", "find words", "find", shown="/"),
+        Key("memories.leave", "escape", "leave", "leave a field, or the list", "back", shown="esc"),
+        Key("prompt.keep", "enter", "submit", "in the field: keep the text", "keep", shown="enter"),
+    ),
     "choice": (
         Key("choice.leave", "escape", "leave", "leave without an answer", "leave", shown="esc"),
     ),
@@ -183,13 +251,19 @@ TITLES: dict[Scope, str] = {
     "panes": "Panes",
     "graph": "In the graph",
     "breakers": "In the breakers",
+    "timeline": "In the timeline",
+    "memory": "In the memory",
+    "pruned": "What was pruned",
     "node": "Details of a node",
+    "inspector": "In the inspector",
     "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",
     "replay": "Replay",
     "fork": "Forking a run",
     "route": "Saying which route was right",
     "models": "Models",
+    "sessions": "Sessions",
+    "memories": "Memories",
     "choice": "Small dialogs",
 }
 
@@ -220,8 +294,3 @@ def restore_alt_digits() -> None:
     table: MutableMapping[str, Any] = ANSI_SEQUENCES_KEYS  # type: ignore[assignment]  # typed as read-only
     for digit, key in enumerate(_AltDigit, 1):
         table[f"\x1b{digit}"] = (key,)
-
-
-def written(key: Key) -> str:
-    """How a key is written in the help."""
-    return key.shown or key.keys.split(",")[0]

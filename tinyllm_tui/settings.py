@@ -25,6 +25,7 @@ from engine.config import EngineConfig
 from engine.errors import ConfigurationError
 from engine.graph.problems import GraphError
 from engine.graph.source import MAX_BYTES, Document, read_yaml
+from tinyllm_tui.face_config import KeysConfig
 
 APP = "tinyllm-tui"
 PREFIX = "TINYLLM_"
@@ -46,6 +47,8 @@ class Settings(EngineConfig, BaseSettings):
     graph: str = Field(default="multi_domain", description="graph that answers: a name, or the path of a YAML file")
     theme: str = Field(default="tinyllm-dark", description="theme of the cockpit")
     ascii: bool = Field(default=False, description="draw with ASCII characters only")
+    restore: bool = Field(default=True, description="the cockpit goes on with the session that was used last")
+    keys: KeysConfig = Field(default_factory=KeysConfig, description="which keys do what in the cockpit")
 
     @field_validator("data_dir", mode="after")
     @classmethod
@@ -213,7 +216,7 @@ def _from_environment() -> dict[str, Any]:
     try:
         return _without_empty_sections(EnvSettingsSource(Settings)())
     except SettingsError as error:
-        for name in ("roles", "embedded", "breaker", "retry", "context", "memory"):
+        for name in ("roles", "embedded", "breaker", "retry", "context", "memory", "keys"):
             value = os.environ.get(PREFIX + name.upper())
             if value is not None and f'"{name}"' in str(error):
                 raise ConfigurationError(

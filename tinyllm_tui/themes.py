@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +68,30 @@ class ThemeColors(BaseModel):
     panel: Colour
 
 
+_DOMAIN = {
+    "lane-run": "primary",
+    "lane-queued": "foreground 45%",
+    "lane-taken-back": "foreground 45%",
+    "marker-checkpoint": "accent",
+    "marker-commit": "success",
+    "marker-rollback": "error",
+    "marker-breaker": "warning",
+    "marker-prune": "warning",
+    "marker-rewind": "warning",
+    "marker-compensation": "warning",
+}
+"""Variables of the cockpit's own -> the colour that they have in a theme that does not say."""
+
+
+def domain_variables(colors: Mapping[str, str | None]) -> dict[str, str]:
+    """The cockpit's own variables, as the palette `colors` has them."""
+    variables = {}
+    for variable, value in _DOMAIN.items():
+        name, _, share = value.partition(" ")
+        variables[variable] = f"{colors.get(name) or colors.get('primary') or '#888888'} {share}".rstrip()
+    return variables
+
+
 class ThemeFile(BaseModel):
     """One theme file."""
 
@@ -81,7 +105,8 @@ class ThemeFile(BaseModel):
     )
 
     def theme(self) -> Theme:
-        return Theme(name=self.name, dark=self.dark, variables=dict(self.variables), **self.colors.model_dump())
+        colors = self.colors.model_dump()
+        return Theme(name=self.name, dark=self.dark, variables=domain_variables(colors) | self.variables, **colors)
 
 
 def shipped_folder() -> Path:

@@ -14,6 +14,7 @@ from engine.view import AttemptView, NodeState, NodeView, View
 Tone = Literal[
     "text", "dim", "faint", "strong", "title", "accent", "primary", "info", "ok", "warn", "error", "running",
     "kind1", "kind2", "kind3", "kind4", "kind5", "code", "inline",
+    "run", "queued", "taken_back", "checkpoint", "commit", "rollback", "breaker", "prune", "rewind", "undone",
 ]  # fmt: skip
 """What a piece of text means; the theme says how it looks."""
 
@@ -50,7 +51,7 @@ UNICODE = Glyphs(
     marks={
         "info": "·", "start": "▷", "ok": "✓", "error": "✗", "warn": "!", "checkpoint": "◆", "commit": "●",
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
-        "resumed": "»", "fork": "┣", "undone": "↶", "imported": "↓",
+        "resumed": "»", "fork": "┣", "undone": "↶", "imported": "↓", "recalled": "❖",
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
@@ -62,7 +63,7 @@ ASCII = Glyphs(
     marks={
         "info": ".", "start": ">", "ok": "+", "error": "x", "warn": "!", "checkpoint": "*", "commit": "@",
         "rollback": "<", "rewind": "^", "prune": "v", "breaker": "%",
-        "resumed": "&", "fork": "Y", "undone": "u", "imported": "i",
+        "resumed": "&", "fork": "Y", "undone": "u", "imported": "i", "recalled": "m",
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
@@ -85,15 +86,15 @@ MARK_TONES: dict[str, Tone] = {
     "ok": "ok",
     "error": "error",
     "warn": "warn",
-    "checkpoint": "accent",
-    "commit": "ok",
-    "rollback": "error",
-    "rewind": "warn",
-    "prune": "warn",
-    "breaker": "warn",
+    "checkpoint": "checkpoint",
+    "commit": "commit",
+    "rollback": "rollback",
+    "rewind": "rewind",
+    "prune": "prune",
+    "breaker": "breaker",
     "resumed": "accent",
     "fork": "accent",
-    "undone": "warn",
+    "undone": "undone",
     "imported": "accent",
 }
 

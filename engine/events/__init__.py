@@ -13,6 +13,7 @@ from engine.events.engine_stream import (
     ContextMeasured,
     ContextPruned,
     PrunedMessage,
+    PruneRank,
 )
 from engine.events.envelope import (
     AnsweredBy,
@@ -72,6 +73,8 @@ from engine.events.values import (
     Retry,
     RunSnapshot,
     Scope,
+    Summariser,
+    Summary,
     Taught,
     Token,
     Usage,
@@ -121,6 +124,7 @@ __all__ = [
     "OpFinished",
     "OpStarted",
     "Paused",
+    "PruneRank",
     "PrunedMessage",
     "Recalled",
     "Resumed",
@@ -133,6 +137,8 @@ __all__ = [
     "Scope",
     "ScopeOpened",
     "SubgraphOpened",
+    "Summariser",
+    "Summary",
     "Sync",
     "Taught",
     "Token",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from engine.events.envelope import Body, BreakerStateName
-from engine.events.values import BreakerSnapshot
+from engine.events.values import BreakerSnapshot, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,16 @@ class ContextMeasured(Body):
     messages: int
     by_kind: dict[str, int] = field(default_factory=dict)
     reserved: int = 0
-    """Tokens kept free for the answer."""
+    """Tokens kept free for the answer, and for the definitions of tools."""
     reported: int | None = None
     factor: float = 1.0
+    pinned: int = 0
+    """Tokens of messages that no pruning hides; 0 in events of earlier versions."""
+
+
+PruneRank = Literal["earlier", "referred", "recent", "made", "last"]
+"""In what order messages go: the rest of what was said earlier, what the question refers to, the newest exchanges, what
+this run made, and what nobody pinned of the instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class PrunedMessage:
     """Where the events of the transaction have its text: `history <index>`, `question`, `output <path> <visit>`."""
     text: str = ""
     """Its text, where no other event has it; cut where it is very long."""
+    rank: PruneRank | Literal[""] = ""
+    """Of one that went: its place in the order of going. Empty where it was cut, and in events of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +85,5 @@ class ContextPruned(Body):
     """The same messages with their texts; empty in events of earlier versions."""
     unlisted: int = 0
     """Further messages that went, older than those that are named."""
+    summary: Summary | None = None
+    """What stands in their place; None where nobody was asked for it. `tokens_after` counts it."""

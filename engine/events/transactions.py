@@ -7,7 +7,17 @@ from typing import Any, ClassVar
 
 from engine.errors import ErrorInfo
 from engine.events.envelope import Body, ExitStatus, Sync
-from engine.events.values import Activation, BreakerSnapshot, Fork, Recalled, Retry, RunSnapshot, Taught, Usage
+from engine.events.values import (
+    Activation,
+    BreakerSnapshot,
+    Fork,
+    Recalled,
+    Retry,
+    RunSnapshot,
+    Summariser,
+    Taught,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +33,7 @@ class Begin(Body):
     """Short ordinal of the transaction, shown as `#42`."""
     inputs: dict[str, Any] = field(default_factory=dict)
     history: tuple[tuple[str, str], ...] = ()
-    """(role, content) of the session's earlier messages, oldest first."""
+    """(role, content) of the session's latest messages, oldest first; one that is far too large is cut."""
     backend: str = ""
     endpoint: str = ""
     models: dict[str, str] = field(default_factory=dict)
@@ -43,6 +53,12 @@ class Begin(Body):
     """What people said about the routes of questions, for the routers of the graph and of its sub-graphs."""
     recalled: tuple[Recalled, ...] = ()
     """Long-term memories that its models are told of, the best first."""
+    history_left_out: int = 0
+    """Messages of the session that are not in `history`: no window of the run could take them as well."""
+    factors: dict[str, float] = field(default_factory=dict)
+    """Model -> correction of the estimates of tokens that the session's latest run had learnt."""
+    summariser: Summariser | None = None
+    """What writes summaries of what is pruned; None where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)

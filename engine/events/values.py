@@ -166,6 +166,32 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Summariser:
+    """The model that writes summaries of what is pruned."""
+
+    model: str
+    window: int
+    """In tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a model wrote in place of messages that went, or why there is nothing."""
+
+    model: str
+    text: str = ""
+    """Its words; empty where there are none."""
+    tokens: int = 0
+    """Corrected estimate of the message that stands in the context."""
+    left_out: int = 0
+    """Messages that went and are not in it, the oldest: the summariser's own window could not hold them."""
+    problem: str = ""
+    """Why there is no summary; empty where there is one."""
+    request_hash: str = ""
+    """Digest of the request for it: the same request is never made again in this run, nor in forks of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fork:
     """Where a fork begins: all that it needs of its parent."""
 
@@ -177,3 +203,5 @@ class Fork:
     state: RunSnapshot
     messages: tuple[ForkedMessage, ...]
     notes: tuple[Retry, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    """Those that the parent has recorded: the fork has the same where it prunes the same."""

@@ -20,7 +20,7 @@ from engine.graph.subgraphs import check_subgraphs
 from engine.graph.tool_checks import OwnTools
 from engine.graph.topology import distances, entry_nodes, find_cycles, inner_nodes, links, reachable, successors
 
-STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge"})
+STANDARD_ROLES = frozenset({"router", "code", "math", "general", "worker", "judge", "summariser"})
 """Roles (without `@`) that the catalogue always knows."""
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from engine.errors import EngineError, ErrorClass
-from engine.events import ContextMeasured, ContextPruned, PrunedMessage
+from engine.events import ContextMeasured
+from engine.memory.item import ContextItem
 from engine.memory.oversize import LEAST_TOKENS, even_limit, shortened
+from engine.memory.pruned import Cut, Pruned
 from engine.memory.ranking import going_order
+from engine.memory.summary import LEAST_ROOM, MOST_TOKENS
 from engine.message import MessageKind, Role, estimate_tokens
 from engine.models.tokens import TEMPLATE_TOKENS
 
 FACTOR_MIN = 0.5
 FACTOR_MAX = 4.0
 """Bounds of the correction: bytes / 4 is hardly ever off by more; a report beyond them is taken for a wrong one."""
-
-LISTED = 500
-"""Messages that went which an event names, the newest ones; a selection that lost more says how many."""
-COPIED = 20_000
-"""Characters of a message that an event carries where its text is nowhere else among the events."""
 
 _KIND_OF: Callable[[ContextItem], MessageKind] = attrgetter("kind")
 _TOKENS_OF: Callable[[ContextItem], int] = attrgetter("tokens")
@@ -32,81 +29,6 @@ Oversize = Literal["cut", "refuse"]
 
 _WHOLE = frozenset({MessageKind.SYSTEM})
 """Kinds that are never cut: half an instruction is another instruction."""
-
-
-class ContextItem(NamedTuple):
-    """One message of a selection. A tuple: to make a frozen dataclass would take half of `add`'s time budget."""
-
-    id: int
-    """Ordinal in the selection, counted from 1."""
-    kind: MessageKind
-    role: Role
-    text: str
-    tokens: int
-    """Estimated tokens, the template's share included, before the selection's correction."""
-    pinned: bool
-    source: str = ""
-    """Where the events have the text: `history <index>`, `question`, `output <path> <visit>`; empty: nowhere."""
-
-
-class Cut(NamedTuple):
-    """A message that was larger than its room."""
-
-    item: ContextItem
-    """As it was."""
-    tokens: int
-    """Estimated tokens of what is left of it."""
-    left_out: int
-    """Characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """What a pruning did; tokens are corrected ones."""
-
-    reason: str
-    tokens_before: int
-    tokens_after: int
-    window: int
-    factor: float
-    gone: tuple[ContextItem, ...]
-    """Messages that went, in the order of their going."""
-    cut: tuple[Cut, ...] = ()
-    """Messages that stayed in part."""
-
-    @property
-    def removed(self) -> tuple[str, ...]:
-        """One line for each message that was cut, and for the newest that went: kind, tokens, beginning of the text."""
-        cuts = (
-            f"{self._line(each.item)} (cut to {self._corrected(each.tokens)}: {each.left_out:,} characters left out)"
-            for each in self.cut
-        )
-        return (*cuts, *map(self._line, self.gone[-LISTED:]))
-
-    def event(self, selection: str) -> ContextPruned:
-        """The event that says so; texts that other events have are named, not repeated."""
-        messages = (
-            *(self._message(each.item, each.left_out) for each in self.cut),
-            *(self._message(item, 0) for item in self.gone[-LISTED:]),
-        )
-        return ContextPruned(
-            selection, self.reason, self.tokens_before, self.tokens_after, self.window, self.removed,
-            messages=messages, unlisted=max(len(self.gone) - LISTED, 0),
-        )  # fmt: skip
-
-    def _message(self, item: ContextItem, left_out: int) -> PrunedMessage:
-        text = "" if item.source else item.text[:COPIED]
-        return PrunedMessage(
-            item.kind.value, item.role, self._corrected(item.tokens), len(item.text), left_out, item.source, text
-        )
-
-    def _line(self, item: ContextItem) -> str:
-        start = " ".join(item.text[:240].split())
-        shown = start if len(start) <= 60 else f"{start[:59]}…"
-        return f"{item.kind.value}, {self._corrected(item.tokens)} tokens: {shown}"
-
-    def _corrected(self, raw: int) -> int:
-        return math.ceil(raw * self.factor)
 
 
 class ContextSelection:
@@ -267,10 +189,12 @@ class ContextSelection:
         if over and not cuts:
             raise self._overflow(max_tokens)
         going: list[ContextItem] = []
+        ranks: list[int] = []
         if self.total > self._high * room and self._raw != self._pinned:
             free = max(self._raw_for(self._low * room) - self._pinned, 0)
             cuts += self._cut_others(free)
-            going = self._hide(self._choose(self._low * room, free))
+            chosen, ranks = self._choose(self._low * room, free)
+            going = self._hide(chosen)
         if not cuts and not going:
             return None
         gone = {item.id for item in going}
@@ -282,7 +206,30 @@ class ContextSelection:
             factor=self._factor,
             gone=tuple(going),
             cut=tuple(each for each in cuts if each.item.id not in gone),
+            ranks=tuple(ranks),
         )
+
+    def summary_room(self, max_tokens: int) -> int:
+        """Estimated tokens that a summary of what went may have, so that it sets off no further pruning; 0 where there
+        is no room for one."""
+        limit = self._raw_for(self._high * (self._window - max_tokens))
+        free = limit - self._raw - TEMPLATE_TOKENS
+        return min(free // LEAST_ROOM * LEAST_ROOM, MOST_TOKENS)  # in steps, so that nearly the same is asked the same
+
+    def put_summary(self, pruned: Pruned, text: str) -> ContextItem:
+        """Put a summary where the oldest of the messages stood that went; it may go itself later.
+
+        Args:
+            pruned: a pruning of this selection in which messages went.
+            text: of at most `summary_room` estimated tokens.
+        """
+        summary = MessageKind.SUMMARY
+        first = min(item.id for item in pruned.gone)
+        later = (index for index, item in enumerate(self._items) if item.id > first and item.kind is not summary)
+        index = next(later, len(self._items))
+        item = self.add(summary, "user", text)
+        self._items.insert(index, self._items.pop())
+        return item
 
     def measured(self, max_tokens: int, *, reported: int | None = None) -> ContextMeasured:
         """The event that says how full the selection is; `reported` is the backend's own count, where it is known."""
@@ -293,6 +240,7 @@ class ContextSelection:
             messages=len(self._items),
             by_kind=self.by_kind,
             reserved=max_tokens,
+            pinned=self._corrected(self._pinned),
             reported=reported,
             factor=self._factor,
         )
@@ -362,16 +310,19 @@ class ContextSelection:
         if not self._kinds[kind]:
             del self._kinds[kind]
 
-    def _choose(self, target: float, free: int) -> list[ContextItem]:
-        """The unpinned messages to hide until the corrected total is at most `target`, in the order of their going."""
-        asked = "\n".join(item.text for item in self._items if item.kind is MessageKind.QUESTION)
-        raw, going = self._raw, list[ContextItem]()
-        for group in going_order([item for item in self._items if not item.pinned], asked, free):
-            if self._corrected(raw) <= target:
+    def _choose(self, target: float, free: int) -> tuple[list[ContextItem], list[int]]:
+        """The unpinned messages to hide until the corrected total is at most `target`, in the order of their going; and
+        the rank of each."""
+        question = MessageKind.QUESTION
+        asked = "\n".join([item.text for item in self._items if item.kind is question])
+        over, going, ranks = self._raw - self._raw_for(target), list[ContextItem](), list[int]()
+        for rank, group in going_order([item for item in self._items if not item.pinned], asked, free):
+            if over <= 0:
                 break
-            going += group.items
-            raw -= group.tokens
-        return going
+            going += group
+            ranks += [rank] * len(group)
+            over -= sum(map(_TOKENS_OF, group))
+        return going, ranks
 
     def _hide(self, going: list[ContextItem]) -> list[ContextItem]:
         """Take messages out of the visible ones; returns them as they were added."""

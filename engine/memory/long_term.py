@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import operator
 import re
 import unicodedata
 from collections import OrderedDict
@@ -119,7 +120,7 @@ class LongTermMemory:
         asked = words_of(question)[:QUESTION_WORDS]
         if not asked or limit < 1:
             return Found()
-        hits = await stored.search(database, " ".join(_forms(asked)), limit=CANDIDATES, every=False)
+        hits = await stored.search_any(database, [_forms(word) for word in asked], limit=CANDIDATES)
         found = await asyncio.to_thread(_by_words, set(asked), hits)
         note = "no installed model makes embeddings"
         if found and embed is not None:
@@ -175,18 +176,22 @@ class LongTermMemory:
 
 def words_of(text: str) -> list[str]:
     """The words of a text without stop words, each once; case, accents and plurals make no difference."""
-    parts = "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
-    found = _WORD.findall(unicodedata.normalize("NFC", parts))  # composed again: Korean letters are no accents
+    found = _WORD.findall(text.lower() if text.isascii() else _without_accents(text.lower()))
     return list(dict.fromkeys(_singular(word) for word in found if word not in _STOP))
+
+
+def _without_accents(text: str) -> str:
+    bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", bare)  # composed again: Korean letters are no accents
 
 
 def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
-def _forms(words: Sequence[str]) -> list[str]:
-    """The words as a text may have them: the index knows no grammar."""
-    return [form for word in words for form in (word, f"{word}s")]
+def _forms(word: str) -> tuple[str, str]:
+    """A word as a text may have it: the index knows no grammar."""
+    return word, f"{word}s"
 
 
 def _by_words(asked: set[str], hits: Sequence[tuple[MemoryRow, WordHit]]) -> list[_Candidate]:
@@ -223,7 +228,7 @@ def cosine(first: Vector, second: Vector) -> float:
     if len(first) != len(second):
         return 0.0
     lengths = math.hypot(*first) * math.hypot(*second)
-    return sum(map(float.__mul__, first, second)) / lengths if lengths else 0.0
+    return sum(map(operator.mul, first, second)) / lengths if lengths else 0.0
 
 
 def _fitting(ranked: Sequence[tuple[float, _Candidate]], max_tokens: int) -> tuple[Recalled, ...]:

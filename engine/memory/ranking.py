@@ -14,13 +14,12 @@ A question goes together with its answers, a tool call with its results.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
+from engine.events import PruneRank
+from engine.memory.item import ContextItem
 from engine.message import MessageKind
-
-if TYPE_CHECKING:
-    from engine.memory.context import ContextItem
 
 RECENT_SHARE = 0.5
 """Share of the room for what is not pinned that the newest exchanges have before those that are referred to."""
@@ -47,87 +46,104 @@ _RANK = {
 }
 _WORD = re.compile(r"\w{3,}")
 
-
-class Group:
-    """Messages that go together. No dataclass: thousands are made at a time."""
-
-    __slots__ = ("items", "rank", "tokens")
-
-    def __init__(self, item: ContextItem, rank: int) -> None:
-        self.items = [item]
-        self.tokens = item.tokens
-        self.rank = rank
-        """The lowest goes first; within a rank the oldest."""
+RANK_NAMES: tuple[PruneRank, ...] = ("earlier", "referred", "recent", "made", "last")
+"""Rank -> its name in events."""
 
 
-def going_order(items: Iterable[ContextItem], question: str, room: int) -> list[Group]:
-    """All groups of messages that may go, in the order of their going.
+def going_order(items: Sequence[ContextItem], question: str, room: int) -> Iterator[tuple[int, list[ContextItem]]]:
+    """All messages that may go, in the order of their going: each time those that go together, and their rank.
 
-    Time grows with the number of messages alone.
+    Time grows with the number of messages alone, and mostly with that of those that are asked for.
 
     Args:
         items: messages that are not pinned, in order of insertion.
         question: what is asked now.
         room: tokens for these messages, in the measure of `ContextItem.tokens`.
     """
-    groups = _groups(items)
-    earlier = [group for group in groups if group.rank == _REST]
-    _rank_earlier(earlier, question, room)
-    groups.sort(key=lambda group: group.rank)  # stable: the oldest first
-    return groups
-
-
-def _groups(items: Iterable[ContextItem]) -> list[Group]:
-    groups: list[Group] = []
-    open_groups: dict[MessageKind, Group] = {}
-    group: Group | None = None
-    last: MessageKind | None = None
-    rank = _REST
-    for item in items:
-        kind, role = item.kind, item.role
-        if kind is not last:  # the hash of an enum's member takes longer than all else here
-            if last is not None and group is not None:
-                open_groups[last] = group
-            group, last, rank = open_groups.get(kind), kind, _RANK[kind]
-        # an answer of the history, or the result of a tool call, cannot stay without what came before it
-        goes_on = role != "user" if kind is MessageKind.HISTORY else kind is MessageKind.TOOL and role == "tool"
-        if group is not None and goes_on:
-            group.items.append(item)
-            group.tokens += item.tokens
-            continue
-        group = Group(item, rank)
-        groups.append(group)
-    return groups
-
-
-def _rank_earlier(groups: Sequence[Group], question: str, room: int) -> None:
-    """Mark the recent exchanges, and those that the question refers to."""
-    left = room * RECENT_SHARE
-    older = len(groups)
-    while older and groups[older - 1].tokens <= left:
-        older -= 1
-        left -= groups[older].tokens
-        groups[older].rank = _RECENT
+    history = MessageKind.HISTORY  # to look a member up takes longer than all else that is done with each message
+    earlier = [item for item in items if item.kind is history]
+    others = _by_rank([item for item in items if item.kind is not history] if len(earlier) < len(items) else [])
     words = _words(question)
-    if not words:
-        return
-    looked: list[Group] = []
-    count = 0
-    for group in reversed(groups[:older]):
-        count += len(group.items)
-        if count > LOOKED_AT:
+    recent = _begin_of_recent(earlier, room * RECENT_SHARE)
+    looked = _begin_of_looked_at(earlier, recent) if words else recent
+    rest, referred = _referred(list(_exchanges(earlier[looked:recent])), words)
+    referred = sorted(referred + others.get(_REFERRED, []), key=lambda group: group[0].id)
+    for rank, groups in (
+        (_REST, chain(_exchanges(earlier[:looked]), rest)),
+        (_REFERRED, referred),
+        (_RECENT, _exchanges(earlier[recent:])),
+        (_MADE, others.get(_MADE, [])),
+        (_LAST, others.get(_LAST, [])),
+    ):
+        for group in groups:
+            yield rank, group
+
+
+def _exchanges(history: Iterable[ContextItem]) -> Iterator[list[ContextItem]]:
+    """Questions of the history, each with its answers, which cannot stay without it."""
+    group: list[ContextItem] = []
+    for item in history:
+        if group and item.role == "user":
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
+
+
+def _by_rank(items: Iterable[ContextItem]) -> dict[int, list[list[ContextItem]]]:
+    """All but the history; the result of a tool cannot stay without its call."""
+    ranks: dict[int, list[list[ContextItem]]] = {}
+    call: list[ContextItem] | None = None
+    for item in items:
+        if call is not None and item.kind is MessageKind.TOOL and item.role == "tool":
+            call.append(item)
+            continue
+        group = [item]
+        ranks.setdefault(_RANK[item.kind], []).append(group)
+        if item.kind is MessageKind.TOOL:
+            call = group
+    return ranks
+
+
+def _begin_of_recent(history: Sequence[ContextItem], left: float) -> int:
+    """Where the newest exchanges begin that have at most `left` tokens together."""
+    begin, tokens = len(history), 0
+    for index in range(len(history) - 1, -1, -1):
+        item = history[index]
+        tokens += item.tokens
+        if tokens > left:
             break
-        looked.append(group)
-    most = max(1, int(len(looked) * RARE))
-    texts = ["\n".join([item.text[:MOST_CHARACTERS] for item in group.items]).lower() for group in looked]
+        if not index or item.role == "user":
+            begin = index
+    return begin
+
+
+def _begin_of_looked_at(history: Sequence[ContextItem], end: int) -> int:
+    """Where the exchanges before `end` begin that are searched for the question's words."""
+    begin = end
+    for index in range(end - 1, max(end - LOOKED_AT, 0) - 1, -1):
+        if not index or history[index].role == "user":
+            begin = index
+    return begin
+
+
+def _referred(
+    groups: Sequence[list[ContextItem]], words: Sequence[str]
+) -> tuple[list[list[ContextItem]], list[list[ContextItem]]]:
+    """The exchanges that the question does not refer to, and those that it does."""
+    most = max(1, int(len(groups) * RARE))
+    texts = ["\n".join([item.text[:MOST_CHARACTERS] for item in group]).lower() for group in groups]
+    named: set[int] = set()
     for word in words:
         holding = [index for index, text in enumerate(texts) if word in text]
         if len(holding) > most * 4:  # even as a part of words it is common: not worth a closer look
             continue
         holding = [index for index in holding if _holds(texts[index], word)]
         if len(holding) <= most:
-            for index in holding:
-                looked[index].rank = _REFERRED
+            named.update(holding)
+    rest = [group for index, group in enumerate(groups) if index not in named]
+    return rest, [groups[index] for index in sorted(named)]
 
 
 def _words(question: str) -> list[str]:

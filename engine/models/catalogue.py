@@ -55,6 +55,7 @@ ROLES: dict[str, Role] = {
         Role("general", Tier.SPECIALIST),
         Role("worker", Tier.WORKER),
         Role("judge", Tier.JUDGE),
+        Role("summariser", Tier.SPECIALIST),
     )
 }
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.events import Body, Recalled, Retry, Taught
+from engine.events import Body, Recalled, Retry, Summariser, Summary, Taught
 from engine.graph.spec import GraphSpec
 from engine.memory.context import ContextSelection, Oversize
 from engine.message import Message
@@ -157,6 +157,14 @@ class NodeContext(Protocol):
         Raises:
             EngineError: the call failed for good.
         """
+
+    @property
+    def summariser(self) -> Summariser | None:
+        """The model that writes summaries of what is pruned, as recorded when the run began; None where there is
+        none."""
+
+    async def summary(self, request: ChatRequest) -> Summary:
+        """What the summariser writes, or why it wrote nothing; what the run has recorded is not asked for again."""
 
     @property
     def tools(self) -> ToolContext:

@@ -10,13 +10,15 @@ from typing import Any
 
 from engine.errors import EngineError, ErrorClass
 from engine.graph.spec import PromptSpec
-from engine.memory.context import ContextItem, ContextSelection
+from engine.memory.context import ContextSelection
+from engine.memory.item import ContextItem
 from engine.message import Message, MessageKind
 from engine.models.caller import ModelRound
 from engine.models.protocol import Capability, ChatMessage, ChatRequest
 from engine.models.tokens import json_tokens
 from engine.nodes.context import NodeContext
 from engine.nodes.prompting import Prompting, question_of
+from engine.nodes.pruning import pruned_for
 from engine.nodes.structured import as_text, correction, read_answer
 
 
@@ -146,9 +148,7 @@ class Conversation:
         special = self._fill(selection)
         reserve = min(config.max_tokens, self.window // 2)
         definitions = json_tokens(tools)  # they stand in the prompt too, and are no messages
-        pruned = selection.prune(reserve + definitions)
-        if pruned is not None:
-            ctx.emit(pruned.event(selection.key))
+        await pruned_for(ctx, selection, reserve + definitions)
         ctx.emit(selection.measured(reserve + definitions))
         request = ChatRequest(
             model=self.model,

@@ -15,21 +15,13 @@ from typing import Any
 from engine.errors import EngineError, ErrorClass
 from engine.events import RouteDecided
 from engine.graph.spec import RouterConfig, RouteSpec
-from engine.graph.templates import ROUTES, compile_template
 from engine.message import Message
-from engine.models.protocol import ChatMessage, ChatRequest
 from engine.nodes.context import NodeContext, Outcome
-from engine.nodes.notes import words_of
+from engine.nodes.route_request import LabelRequest
 from engine.nodes.route_rules import match_rule
-from engine.nodes.templates import fill, scope_of
 from engine.routing.classifier import Neighbour
 from engine.routing.examples import Example, beginning, content_hash, examples_of
 from engine.routing.judging import Judged, is_sure, judge, labels_of
-
-MODEL_TOKENS = 64
-"""Tokens that the model stage may answer with: an object with a few labels."""
-MAX_ASKED = 2000
-"""Characters of a question that the model stage sees."""
 
 
 @dataclass(slots=True)
@@ -172,10 +164,10 @@ class RouterNode:
         if self._config.method != "model" and not ctx.capable(model):
             return False
         started = time.perf_counter_ns()
-        question = message.content[:MAX_ASKED]
-        request = await self._model_request(ctx, model, message, question)
+        request = LabelRequest(ctx, self._config, model)
+        await request.fill(message)
         try:
-            answer = await ctx.chat(request, stream=False)
+            answer = await request.ask()
             labels = _labels_of(answer.text, self._routes)
         except EngineError:
             if self._config.method == "model":
@@ -190,49 +182,6 @@ class RouterNode:
         found.labels = sorted(labels, key=lambda name: -found.scores.get(name, 1.0))[: self._most]
         found.stage = stage
         return True
-
-    async def _model_request(self, ctx: NodeContext, model: str, message: Message, question: str) -> ChatRequest:
-        """What the model stage asks.
-
-        Raises:
-            EngineError: the template of the prompt cannot be filled.
-        """
-        schema = self._schema()
-        messages = await self._prompted(ctx, message, question) if self._config.prompt_id else self._own_words(question)
-        last = "\n\n".join((messages[-1].content, *map(words_of, ctx.notes)))
-        return ChatRequest(
-            model=model,
-            messages=(*messages[:-1], ChatMessage("user", last)),
-            max_tokens=MODEL_TOKENS,
-            window=ctx.window_of(model),
-            schema=schema,
-        )
-
-    def _own_words(self, question: str) -> list[ChatMessage]:
-        described = "\n".join(f"- {route.name}: {route.description or route.name}" for route in self._config.routes)
-        system = f"Choose the labels that fit the user's question. Labels:\n{described}\nAnswer with JSON only."
-        return [ChatMessage("system", system), ChatMessage("user", question)]
-
-    async def _prompted(self, ctx: NodeContext, message: Message, question: str) -> list[ChatMessage]:
-        """The messages by the graph's own prompt; the last one is the question."""
-        prompt = ctx.graph.prompts[self._config.prompt_id or ""]
-        form = f"Answer with JSON that fulfils this schema: {json.dumps(self._schema(), ensure_ascii=False)}"
-        messages = [ChatMessage("system", f"{prompt.system.strip()}\n{form}".strip())]
-        for example in prompt.examples:
-            messages += [ChatMessage("user", example.user), ChatMessage("assistant", example.assistant)]
-        routes = [{"name": route.name, "description": route.description} for route in self._config.routes]
-        scope = {**scope_of(ctx, message, question), "content": question, ROUTES: routes}
-        messages.append(ChatMessage("user", await fill(compile_template(prompt.user), scope)))
-        return messages
-
-    def _schema(self) -> dict[str, Any]:
-        names = {"type": "string", "enum": list(self._routes)}
-        return {
-            "type": "object",
-            "properties": {"labels": {"type": "array", "items": names, "minItems": 1, "maxItems": self._most}},
-            "required": ["labels"],
-            "additionalProperties": False,
-        }
 
     # -- the choice --------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,10 @@ from engine.run.connection import Connection
 from engine.run.model_library import ModelLibrary, chosen, roles_of
 from engine.run.remembering import Remembering
 from engine.run.resolution import resolve_models
+from engine.run.session_summary import nothing_said, source_of, summary_of_session
+from engine.run.summarising import resolve_summariser
 from engine.run.warming import warm
+from engine.store.rows import MemoryRow
 
 
 class Answering(Remembering):
@@ -112,6 +115,26 @@ class Answering(Remembering):
             EngineError: there is no backend, or it cannot be asked.
         """
         return roles_of(self.config, await self.models())
+
+    async def summarise_session(self, session: str) -> MemoryRow:
+        """Have a model write a summary of a session, and remember it, with the session's latest run as its source.
+
+        Args:
+            session: its id.
+
+        Raises:
+            EngineError: not_found: there is no such session, or no model that is large enough answers for @summariser;
+                invalid_request: nothing was said in it, or there is no store; or the model failed.
+            StoreError: the database is open for reading only, or does not take it.
+        """
+        self._storing()
+        messages = await self.session_history(session)
+        if not messages:
+            raise nothing_said(session)
+        connected = await self._connection.get()
+        summariser = await resolve_summariser(connected.directory, self.config)
+        text = await summary_of_session(messages, connected, summariser)
+        return await self.remember(text, "summary", transaction=source_of(messages), session=session)
 
     def breakers(self) -> tuple[BreakerSnapshot, ...]:
         """All circuit breakers, by key."""

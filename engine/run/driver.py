@@ -14,12 +14,12 @@ from engine.config import EngineConfig, Priority
 from engine.errors import EngineError, ErrorClass, ErrorInfo, classify
 from engine.graph.spec import GraphSpec
 from engine.health.registry import BreakerRegistry
-from engine.message import estimate_tokens
 from engine.routing.embedder import Embedder
 from engine.run.compensation import forget_copies, settle_unfinished, take_back
 from engine.run.connection import Connected, Connection
 from engine.run.executor import Executor, executor_of_run
 from engine.run.frame import id_of
+from engine.run.history import Turns, latest_turns
 from engine.run.plan import Plan
 from engine.run.recalling import Recaller
 from engine.run.recovery import Interrupted
@@ -27,6 +27,7 @@ from engine.run.resolution import Resolved, references, resolve_models
 from engine.run.result import Result
 from engine.run.run import Run, result_of
 from engine.run.services import RunServices
+from engine.run.summarising import resolve_summariser
 from engine.run.transaction import Transaction
 from engine.run.verdict import Verdict
 from engine.store.database import StoreError
@@ -58,6 +59,8 @@ class Asked:
     model: str | None = None
     """One model for every role, instead of what the settings say."""
     priority: Priority = "graph"
+    history_left_out: int = 0
+    """Of a fork: how many messages of the session its parent was not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ class _Prepared:
     corrections: tuple[ev.Taught, ...] = ()
     recalled: tuple[ev.Recalled, ...] = ()
     embedder: Embedder | None = None
+    factors: dict[str, float] = field(default_factory=dict)
+    history_left_out: int = 0
+    summariser: ev.Summariser | None = None
 
 
 class Driver:
@@ -97,6 +103,7 @@ class Driver:
         taught: Callable[[GraphSpec], Awaitable[tuple[ev.Taught, ...]]],
         memory: Recaller,
         tools: ToolContext,
+        factors_of: Callable[[str], Awaitable[dict[str, float]]],
     ) -> None:
         self._tools = tools
         self._log = log
@@ -106,6 +113,7 @@ class Driver:
         self._turns_of = turns_of
         self._taught = taught
         self._memory = memory
+        self._factors_of = factors_of
 
     async def drive(self, run: Run, asked: Asked) -> Result:
         """A whole run: prepare, begin, execute, end. Never raises for what can go wrong in a run."""
@@ -177,11 +185,20 @@ class Driver:
         resolved.models.update(begin.models)
         resolved.windows.update(begin.windows)
         embedder = await connected.embedder(found.plan.graph)
-        return _Prepared(connected, resolved, begin.history, begin.corrections, begin.recalled, embedder)
+        return _Prepared(
+            connected,
+            resolved,
+            begin.history,
+            begin.corrections,
+            begin.recalled,
+            embedder,
+            begin.factors,
+            summariser=begin.summariser,
+        )
 
     async def _prepare(self, asked: Asked) -> _Prepared:
         connected: Connected | None = None
-        resolved, embedder = Resolved(), None
+        resolved, embedder, summariser = Resolved(), None, None
         if any(references(asked.plan.graph)):
             connected = await self._connection.get()
             config = self._config
@@ -189,9 +206,14 @@ class Driver:
                 config = config.model_copy(update={"model": asked.model, "roles": {}})
             resolved = await resolve_models(asked.plan.graph, connected.directory, config)
             embedder = await connected.embedder(asked.plan.graph)
-        history = asked.history if asked.history is not None else await self._history(asked.session, resolved)
+            if config.context.summaries:
+                with contextlib.suppress(EngineError):  # without one, what is pruned has no summary
+                    summariser = await resolve_summariser(connected.directory, config, resolved.windows)
+        history, left_out = await self._history(asked, resolved)
         taught = await self._taught(asked.plan.graph)
-        return _Prepared(connected, resolved, history, taught, await self._recalled(asked, connected), embedder)
+        recalled = await self._recalled(asked, connected)
+        factors = await self._factors_of(asked.session) if asked.session is not None else {}
+        return _Prepared(connected, resolved, history, taught, recalled, embedder, factors, left_out, summariser)
 
     async def _recalled(self, asked: Asked, connected: Connected | None) -> tuple[ev.Recalled, ...]:
         if connected is None or not asked.plan.graph.memory:
@@ -200,18 +222,14 @@ class Driver:
             return asked.recalled
         return await self._memory.recalled(asked.question, asked.session, connected)
 
-    async def _history(self, session: str | None, resolved: Resolved) -> tuple[tuple[str, str], ...]:
-        """The session's latest turns, as far as any model of the run could take them."""
-        if session is None:
-            return ()
-        room = int(max(resolved.windows.values(), default=0) * HISTORY_SHARE)
-        taken: list[tuple[str, str]] = []
-        for role, content, _tx in reversed(await self._turns_of(session)):
-            room -= estimate_tokens(content)
-            if room < 0:
-                break
-            taken.append((role, content))
-        return tuple(reversed(taken))
+    async def _history(self, asked: Asked, resolved: Resolved) -> tuple[Turns, int]:
+        """The session's latest turns, as far as any model of the run could take them; and how many were left out."""
+        if asked.history is not None:
+            return asked.history, asked.history_left_out
+        if asked.session is None or not resolved.windows:
+            return (), 0
+        room = int(max(resolved.windows.values()) * HISTORY_SHARE)
+        return latest_turns(await self._turns_of(asked.session), room, self._config.context.oversize)
 
     def _begin(self, run: Run, asked: Asked, prepared: _Prepared) -> ev.Begin:
         backend = prepared.connected.backend if prepared.connected else None
@@ -224,6 +242,7 @@ class Driver:
             number=run.number,
             inputs=asked.inputs,
             history=prepared.history,
+            history_left_out=prepared.history_left_out,
             backend=backend.kind if backend else "",
             endpoint=backend.endpoint if backend else "",
             models=resolved.models,
@@ -236,6 +255,8 @@ class Driver:
             fork=asked.fork,
             corrections=prepared.corrections,
             recalled=prepared.recalled,
+            factors=prepared.factors,
+            summariser=prepared.summariser,
         )
 
     def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:
@@ -252,6 +273,8 @@ class Driver:
             corrections=prepared.corrections,
             recalled=prepared.recalled,
             embedder=prepared.embedder,
+            factors=prepared.factors,
+            summariser=prepared.summariser,
             priority=job.priority,
             oversize=self._config.context.oversize,
             approver=job.approver,

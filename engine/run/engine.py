@@ -267,6 +267,7 @@ class Engine(Answering):
             None if asked_anew else begin.recalled,
             model,
             "interactive",
+            begin.history_left_out,
         )
         return self._begin(asked)
 
@@ -312,7 +313,17 @@ class Engine(Answering):
         """What drives a run of which nothing is kept."""
         tools = ToolContext(None, None, self._tools, slots=self._tool_slots)
         nothing = Recaller(lambda: self.config.memory, lambda: None)
-        return Driver(log, self._connection, breakers, self.config, self.session_messages, self._taught, nothing, tools)
+        return Driver(
+            log,
+            self._connection,
+            breakers,
+            self.config,
+            self.session_messages,
+            self._taught,
+            nothing,
+            tools,
+            self.session_factors,
+        )
 
     def _begin(self, asked: Asked) -> Run:
         tx = uuid.uuid4().hex
@@ -332,6 +343,7 @@ class Engine(Answering):
             self._taught,
             self._recalling,
             tools,
+            self.session_factors,
         )
 
     def _tools_of(self, tx: str) -> ToolContext:

@@ -3,7 +3,7 @@ not forked: what tools changed in the parent stays as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from engine import events as ev
 from engine.errors import EngineError, ErrorClass
@@ -51,7 +51,17 @@ def make_fork(events: Sequence[ev.Event], number: int, at: int | None = None) ->
         for message in state.messages.values()
         if message.id != 1  # the question is the fork's own
     )
-    return ev.Fork(events[0].tx or "", number, steps, state.snapshot(), messages, tuple(state.notes))
+    notes, summaries = tuple(state.notes), tuple(_summaries(events))
+    return ev.Fork(events[0].tx or "", number, steps, state.snapshot(), messages, notes, summaries)
+
+
+def _summaries(events: Sequence[ev.Event]) -> Iterator[ev.Summary]:
+    """Every summary that the transaction has, that of later steps too: a fork which prunes the same has the same."""
+    for event in events:
+        if isinstance(event.body, ev.Begin) and event.body.fork is not None:
+            yield from event.body.fork.summaries
+        elif isinstance(event.body, ev.ContextPruned) and event.body.summary is not None and event.body.summary.text:
+            yield event.body.summary
 
 
 def _steps(events: Sequence[ev.Event], following: ev.Event | None) -> int:

@@ -163,11 +163,9 @@ class Frame:
         if self.services.caller is None:
             raise self.services.failures[request.model]
         digest = request_hash(request)
-        earlier = self.tx.state.operations.recall(site.path, site.visit, site.step, digest)
-        if isinstance(earlier, ev.ModelFinished):
-            recorded = round_of(earlier, self.services.caller.pool.first.endpoint)
-            if recorded is not None:
-                return recorded
+        recorded = self.recorded(site, digest)
+        if recorded is not None:
+            return recorded
         config: Any = self.spec_of(site.path).config
         retry = None
         if not config.idempotent:
@@ -193,6 +191,13 @@ class Frame:
                 run=self.tx.tx,
             ),
         )
+
+    def recorded(self, site: CallSite, digest: str) -> ModelRound | None:
+        """The answer to the same request at the same place before an interruption."""
+        earlier = self.tx.state.operations.recall(site.path, site.visit, site.step, digest)
+        if self.services.caller is None or not isinstance(earlier, ev.ModelFinished):
+            return None
+        return round_of(earlier, self.services.caller.pool.first.endpoint)
 
     def emit(self, body: ev.Body) -> None:
         self.tx.emit(body)

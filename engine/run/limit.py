@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -92,6 +93,12 @@ class Limit:
         while limit is not None:
             yield limit
             limit = limit.outer
+
+
+def time_left() -> float:
+    """Seconds until the first of the limits around this is reached; infinite where there is none."""
+    innermost = _around.get()
+    return math.inf if innermost is None else min(limit.left for limit in innermost.with_outer())
 
 
 @contextmanager

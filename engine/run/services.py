@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.config import Priority
 from engine.errors import EngineError
-from engine.events import Recalled, Taught
+from engine.events import Recalled, Summariser, Taught
 from engine.health.registry import BreakerRegistry
 from engine.memory.context import Oversize
 from engine.models.caller import ModelCaller
@@ -37,9 +37,13 @@ class RunServices:
     corrections: tuple[Taught, ...] = ()
     recalled: tuple[Recalled, ...] = ()
     """Both as recorded when the run began."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Model -> correction of the estimates of tokens with which the run begins."""
     embedder: Embedder | None = None
     """What makes the embeddings that routes are learnt from."""
     tools: ToolContext = field(default_factory=ToolContext)
+    summariser: Summariser | None = None
+    """What writes summaries of what is pruned; None where nothing does."""
     priority: Priority = "graph"
     """The class in which its model calls queue."""
     oversize: Oversize = "cut"

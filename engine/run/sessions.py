@@ -162,6 +162,17 @@ class Sessions(Records):
             raise _not_found(session)
         return await stored.session_messages(self._database, session)
 
+    async def session_factors(self, session: str) -> dict[str, float]:
+        """Model -> correction of the estimates of tokens that the session's latest run had learnt; nothing of a session
+        that is kept in memory only.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        if self._database is None or session in self._in_memory:
+            return {}
+        return await stored.session_factors(self._database, session)
+
     async def session_history(self, session: str) -> list[MessageRow]:
         """Everything that was said in a session, oldest first.
 

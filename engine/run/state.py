@@ -48,6 +48,8 @@ class RunState:
     """Branch -> activations in it; a branch without any has ended."""
     steps: int = 0
     usage: ev.Usage = field(default_factory=ev.Usage)
+    summaries: dict[str, ev.Summary] = field(default_factory=dict)
+    """Of the run itself: digest of a request for a summary -> what it came to."""
     terminal: bool = False
     frames: dict[str, RunState] = field(default_factory=dict)
     """Of the run itself: prefix -> state of a sub-graph that is on its way."""
@@ -170,6 +172,12 @@ def _take_over(state: RunState, fork: ev.Fork) -> None:
     state.visits = {**fork.state.visits, **state.visits}
     state.retries = dict(fork.state.retries)
     state.notes = list(fork.notes)
+    state.summaries = {summary.request_hash: summary for summary in fork.summaries}
+
+
+def _context_pruned(state: RunState, body: ev.ContextPruned) -> None:
+    if body.summary is not None and body.summary.request_hash:
+        state.summaries[body.summary.request_hash] = body.summary
 
 
 def _restore(state: RunState, snapshot: ev.RunSnapshot) -> None:
@@ -342,6 +350,7 @@ _OF_RUN: dict[type[ev.Body], Callable[[RunState, Any], None]] = {
     ev.AttemptFailed: _to_operations(Operations.model_ended),
     ev.AttemptAbandoned: _to_operations(Operations.model_ended),
     ev.ApprovalAnswered: _to_operations(Operations.answered),
+    ev.ContextPruned: _context_pruned,
     ev.Committed: _terminal,
     ev.RolledBack: _terminal,
 }

@@ -20,6 +20,7 @@ from engine.run.effects import Effect
 from engine.run.frame import Frame, id_of
 from engine.run.limit import Limit, within
 from engine.run.operation import EffectJournal, Operation
+from engine.run.summarising import summary_of
 from engine.tools.policy import Approval, ApprovalRequest
 from engine.tools.protocol import ToolContext
 
@@ -152,7 +153,7 @@ class Visit:
         return ContextSelection(
             key,
             window or self.window_of(model),
-            factor=self.frame.factors.get(key, 1.0),
+            factor=self.frame.factors.get(key, self.frame.services.factors.get(model, 1.0)),
             oversize=self.oversize,
         )
 
@@ -164,6 +165,14 @@ class Visit:
         return await self.frame.chat(
             request, CallSite(self.path, self.visit, self._step), fallbacks=fallbacks, stream=stream
         )
+
+    @property
+    def summariser(self) -> ev.Summariser | None:
+        return self.frame.services.summariser
+
+    async def summary(self, request: ChatRequest) -> ev.Summary:
+        self._step += 1  # known or not, so that a visit which begins anew counts the same
+        return await summary_of(self.frame, request, CallSite(self.path, self.visit, self._step))
 
     # -- nodes and graphs inside ------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from engine.errors import EngineError, ErrorClass
 from engine.message import replace_surrogates
 from engine.store import words
 from engine.store.database import Database
+from engine.store.rare_words import find_any
 from engine.store.rows import MemoryRow
 from engine.store.schema import MEMORIES_SINCE
 from engine.store.words import MEMORIES, WordHit
@@ -96,19 +97,37 @@ def _memory(row: Any) -> MemoryRow:
     return MemoryRow(number, kind, text, tx, run, session, bool(pinned), *rest)
 
 
-async def search(database: Database, text: str, *, limit: int, every: bool = True) -> list[tuple[MemoryRow, WordHit]]:
-    """The memories that have the words of a text, the best first.
+async def search(database: Database, text: str, *, limit: int) -> list[tuple[MemoryRow, WordHit]]:
+    """The memories that have every word of a text, the best first.
 
     Args:
         database: the store.
         text: whatever a person or a model wrote; nothing in it has a meaning of its own.
         limit: at most so many.
-        every: whether every word must be there; otherwise one of them is enough.
 
     Raises:
         StoreError: the database cannot be read, or does not take up what is new.
     """
-    hits = await words.find(database, MEMORIES, text, limit=limit, every=every)
+    return await _of_hits(database, await words.find(database, MEMORIES, text, limit=limit))
+
+
+async def search_any(
+    database: Database, forms: Sequence[Sequence[str]], *, limit: int
+) -> list[tuple[MemoryRow, WordHit]]:
+    """The memories that have one of some words, the best first: see `engine.store.rare_words`.
+
+    Args:
+        database: the store.
+        forms: of each word, those that it may have.
+        limit: at most so many.
+
+    Raises:
+        StoreError: the database cannot be read, or does not take up what is new.
+    """
+    return await _of_hits(database, await find_any(database, MEMORIES, forms, limit=limit))
+
+
+async def _of_hits(database: Database, hits: Sequence[WordHit]) -> list[tuple[MemoryRow, WordHit]]:
     rows = await by_id(database, (hit.id for hit in hits)) if hits else {}
     return [(rows[hit.id], hit) for hit in hits if hit.id in rows]
 

@@ -29,6 +29,12 @@ FROM messages m JOIN sessions s ON s.id = m.session LEFT JOIN transactions t ON 
 WHERE m.id IN (SELECT value FROM json_each(?))
 """
 
+_FACTORS = """
+SELECT json_extract(body, '$.selection'), json_extract(body, '$.factor') FROM events
+WHERE tx = (SELECT tx FROM messages WHERE session = ? ORDER BY id DESC LIMIT 1)
+AND kind = 'context_measured' AND json_extract(body, '$.reported') IS NOT NULL ORDER BY seq
+"""
+
 
 async def sessions(database: Database) -> list[SessionRow]:
     """The sessions, latest use first."""
@@ -124,6 +130,18 @@ async def session_messages(database: Database, session: str, *, limit: int = 10_
         "SELECT role, content, tx FROM messages WHERE session = ? ORDER BY id DESC LIMIT ?", [session, limit]
     )
     return [(role, content, tx) for role, content, tx in rows][::-1]
+
+
+async def session_factors(database: Database, session: str) -> dict[str, float]:
+    """Model -> by how much its counts of tokens exceeded the estimates at the end of the session's latest committed
+    run; at least 1."""
+    rows = await database.fetch(_FACTORS, [session])
+    latest = {str(selection): float(factor) for selection, factor in rows}
+    factors: dict[str, float] = {}
+    for selection, factor in latest.items():
+        model = selection.partition(" ")[2]
+        factors[model] = max(factor, factors.get(model, 1.0))
+    return factors
 
 
 async def session_history(database: Database, session: str) -> list[MessageRow]:

@@ -54,24 +54,24 @@ class WordHit:
     """BM25 as FTS5 counts it: the less, the better; 0.0 where the index was not used."""
 
 
-def _words(text: str) -> list[str]:
+def plain_words(text: str) -> list[str]:
     """The words of a person's text that letters or digits are in, each once, in their order."""
     plain = _CONTROL.sub(" ", replace_surrogates(text)[:MOST_CHARACTERS])
     return list(dict.fromkeys(word for word in plain.split() if _LETTERS.search(word)))[:MOST_WORDS]
 
 
-def match_query(text: str, *, every: bool = True) -> str:
-    """An FTS5 query for the words of a text; whatever else FTS5 has a meaning for, such as `NEAR` or `*`, has none.
+def quoted(word: str) -> str:
+    """An FTS5 query for a word; whatever else FTS5 has a meaning for, such as `NEAR` or `*`, has none."""
+    return '"' + word.replace('"', '""') + '"'
 
-    Args:
-        text: as a person or a model wrote it.
-        every: whether every word must be there; otherwise one of them is enough.
+
+def match_query(text: str) -> str:
+    """An FTS5 query for every word of a text that a person or a model wrote.
 
     Returns:
         The query, or nothing for a text without words: FTS5 would call that an error.
     """
-    quoted = ('"' + word.replace('"', '""') + '"' for word in _words(text))
-    return (" AND " if every else " OR ").join(quoted)
+    return " AND ".join(map(quoted, plain_words(text)))
 
 
 async def take_up(database: Database, index: WordIndex) -> None:
@@ -131,24 +131,23 @@ async def remove(database: Database, index: WordIndex, ids: Iterable[int]) -> No
     )
 
 
-async def find(database: Database, index: WordIndex, text: str, *, limit: int, every: bool = True) -> list[WordHit]:
-    """The rows that have the words of a text, the best first; where the index cannot be used, the newest first.
+async def find(database: Database, index: WordIndex, text: str, *, limit: int) -> list[WordHit]:
+    """The rows that have every word of a text, the best first; where the index cannot be used, the newest first.
 
     Args:
         database: the store; what it does not have indexed yet is taken up before, where this process owns it.
         index: what is searched.
         text: as a person or a model wrote it; none without a word.
         limit: at most so many.
-        every: whether a row must have every word; otherwise one of them is enough.
 
     Raises:
         StoreError: the database cannot be read, or does not take up what is new.
     """
-    query = match_query(text, every=every)
+    query = match_query(text)
     if not query or database.schema < index.since:
         return []
     if database.read_only:
-        return await _find_plainly(database, index, text, limit=limit, every=every)
+        return await find_plainly(database, index, plain_words(text), limit=limit, every=True)
     await take_up(database, index)
     rows = await database.fetch(
         f"SELECT rowid, rank FROM {index.index} WHERE {index.index} MATCH ? ORDER BY rank LIMIT ?",  # noqa: S608 - names of tables
@@ -157,9 +156,15 @@ async def find(database: Database, index: WordIndex, text: str, *, limit: int, e
     return [WordHit(number, rank) for number, rank in rows]
 
 
-async def _find_plainly(database: Database, index: WordIndex, text: str, *, limit: int, every: bool) -> list[WordHit]:
-    """The newest rows whose texts contain the words."""
-    pieces = list(dict.fromkeys(piece for word in _words(text) for piece in _LETTERS.findall(word)))[:MOST_WORDS]
+async def find_plainly(
+    database: Database, index: WordIndex, words: Iterable[str], *, limit: int, every: bool
+) -> list[WordHit]:
+    """The newest rows whose texts contain every word, or one of them, without the index.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    pieces = list(dict.fromkeys(piece for word in words for piece in _LETTERS.findall(word)))[:MOST_WORDS]
     condition = (" AND " if every else " OR ").join(["content LIKE ? ESCAPE '\\'"] * len(pieces))
     rows = await database.fetch(
         f"SELECT id FROM {index.table} WHERE {condition} ORDER BY id DESC LIMIT ?",  # noqa: S608 - names of tables
@@ -170,7 +175,7 @@ async def _find_plainly(database: Database, index: WordIndex, text: str, *, limi
 
 def contains(text: str, content: str) -> bool:
     """Whether a text that is in no database has every word of a search, each perhaps inside a longer one."""
-    pieces = [piece.casefold() for word in _words(text) for piece in _LETTERS.findall(word)]
+    pieces = [piece.casefold() for word in plain_words(text) for piece in _LETTERS.findall(word)]
     folded = content.casefold()
     return bool(pieces) and all(piece in folded for piece in pieces)
 
@@ -185,7 +190,7 @@ def snippet(text: str, content: str) -> str:
     Returns:
         One line, with `...` where something was left out; not made harmless for a terminal.
     """
-    pieces = [piece for word in _words(text) for piece in _LETTERS.findall(word)]
+    pieces = [piece for word in plain_words(text) for piece in _LETTERS.findall(word)]
     found = re.search("|".join(map(re.escape, pieces)), content, re.IGNORECASE) if pieces else None
     start = max((found.start() if found else 0) - SNIPPET_CHARACTERS // 4, 0)
     end = start + SNIPPET_CHARACTERS

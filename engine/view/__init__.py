@@ -5,6 +5,8 @@ have carried. Live, replayed and afterwards the same events give equal views.
 """
 
 from engine.view.fold import apply, fold
+from engine.view.health import summary_words
+from engine.view.pruned import PrunedText, pruned_text
 from engine.view.values import (
     SHOWN_RESULT,
     TOOL_OP,
@@ -35,10 +37,13 @@ __all__ = [
     "NodeView",
     "OpView",
     "PruneView",
+    "PrunedText",
     "TimelineEntry",
     "TxStatus",
     "View",
     "VisitView",
     "apply",
     "fold",
+    "pruned_text",
+    "summary_words",
 ]

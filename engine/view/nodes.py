@@ -42,6 +42,8 @@ def _node_started(view: View, event: ev.Event, body: ev.NodeStarted) -> None:
     if visit is None:
         visit = VisitView(body.visit, event.t_ms, source=body.source, message=body.message)
         node.visits.append(visit)
+    elif body.attempt > visit.attempt:
+        visit.restarts_ms.append(event.t_ms)
     visit.state = "running"
     visit.attempt = body.attempt
     again = f" (attempt {body.attempt})" if body.attempt > 1 else ""
@@ -97,6 +99,7 @@ def _join_decided(view: View, event: ev.Event, body: ev.JoinDecided) -> None:
 
 
 def _subgraph_opened(view: View, event: ev.Event, body: ev.SubgraphOpened) -> None:
+    view.questions[f"{body.path}#{body.visit}/"] = body.question
     line(view, event, "info", body.path, f"runs the graph {body.graph}")
 
 

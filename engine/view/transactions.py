@@ -16,7 +16,8 @@ def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
     view.status = "executing"
     view.session = body.session
     view.question = body.question
-    view.history = body.history
+    view.history, view.history_left_out = body.history, body.history_left_out
+    view.recalled = body.recalled
     view.graph = body.graph
     view.graph_hash = body.graph_hash
     view.backend = body.backend
@@ -31,14 +32,18 @@ def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
         view.edges[key] = EdgeView(*key, condition=edge.get("condition") or "")
     if body.fork is not None:
         _forked(view, event, body.fork)
-        return
-    line(view, event, "start", "", "begin")
+    else:
+        line(view, event, "start", "", "begin")
+    if body.history_left_out:
+        words = f"{body.history_left_out} messages of the session are not told: more than any window here could take"
+        line(view, event, "prune", "", words)
 
 
 def _forked(view: View, event: ev.Event, fork: ev.Fork) -> None:
     """What a fork takes over is shown as done; how it was done is in the parent."""
     view.parent = (fork.number, fork.seq)
     view.variables = dict(fork.state.variables)
+    view.taken_over = {f"{message.path} {message.visit}": message.content for message in fork.messages}
     for message in fork.messages:
         node = view.nodes.get(message.path)
         if node is not None and fork.state.outputs.get(message.path) == message.id:

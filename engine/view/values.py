@@ -85,6 +85,8 @@ class VisitView:
     duration_ms: int = 0
     state: NodeState = "running"
     attempt: int = 1
+    restarts_ms: list[int] = field(default_factory=list)
+    """When its further attempts began."""
     output: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     error: ErrorInfo | None = None
@@ -133,12 +135,23 @@ class EdgeView:
 
 @dataclass(slots=True)
 class PruneView:
+    """One pruning; `engine.view.pruned_text` gives the texts of its messages."""
+
     t_ms: int
     selection: str
     reason: str
     tokens_before: int
     tokens_after: int
     removed: tuple[str, ...]
+    """One line for each of `messages`."""
+    messages: tuple[ev.PrunedMessage, ...] = ()
+    """What was cut and what went; empty in runs of earlier versions."""
+    unlisted: int = 0
+    """Further messages that went, older than those that are named."""
+    question: str = ""
+    """What was asked of the graph, or the sub-graph, in which it happened."""
+    summary: ev.Summary | None = None
+    """What stands in place of what went; None where nobody was asked for it."""
 
 
 @dataclass(slots=True)
@@ -149,6 +162,9 @@ class MemoryView:
     tokens: int = 0
     window: int = 0
     reserved: int = 0
+    """Tokens of the window that are kept free for the answer."""
+    pinned: int = 0
+    """Tokens of messages that no pruning hides."""
     messages: int = 0
     by_kind: dict[str, int] = field(default_factory=dict)
     reported: int | None = None
@@ -188,6 +204,14 @@ class View:
     session: str | None = None
     question: str = ""
     history: tuple[tuple[str, str], ...] = ()
+    history_left_out: int = 0
+    """Messages of the session that no model was told of, for no window could take them."""
+    questions: dict[str, str] = field(default_factory=dict)
+    """Beginning of the paths in a sub-graph (`sub#1/`) -> what it was asked."""
+    taken_over: dict[str, str] = field(default_factory=dict)
+    """Of a fork: `<path> <visit>` -> the output that its parent made there."""
+    recalled: tuple[ev.Recalled, ...] = ()
+    """What it was told from long-term memory, the best first."""
     graph: dict[str, Any] = field(default_factory=dict)
     graph_hash: str = ""
     backend: str = ""

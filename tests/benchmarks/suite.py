@@ -30,6 +30,8 @@ BENCHMARKS = (
     "key_to_paint",
     "streaming",
     "replay",
+    "resuming",
+    "graph_drawing",
 )
 
 

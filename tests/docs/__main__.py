@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from tests.docs.graph_reference import GRAPHS_MD, with_reference
+from tests.docs.keys_reference import KEYS_MD, page
 
 GRAPHS_MD.write_text(with_reference(GRAPHS_MD.read_text("utf-8")), "utf-8")
+KEYS_MD.write_text(page(), "utf-8")

@@ -332,11 +332,15 @@ class Aftermath:
             self._compare(rows)
         if rows is None or figures.corrupt > corrupt:
             return  # what is damaged says nothing of the rest
-        self._check_world(rows)
-        self._build()
-        oracle = self._oracle()
-        if figures.cuts % RECOVERED == 0:
-            self._go_on(oracle)
+        try:
+            self._check_world(rows)
+            self._build()
+            oracle = self._oracle()
+            if figures.cuts % RECOVERED == 0:
+                self._go_on(oracle)
+        except (sqlite3.DatabaseError, LookupError, ValueError) as error:
+            self._problem("corrupt", f"what it holds cannot be read: {error!r}")
+            return
         for name in ("lost", "torn"):
             setattr(figures, name, getattr(figures, name) + getattr(oracle, name))
         figures.astray += oracle.astray + oracle.twice + oracle.failed
@@ -390,10 +394,7 @@ class Aftermath:
         self._figures.acknowledged += len({(line["kind"], line["tx"]) for line in self._told if "tx" in line})
         oracle.heard(self._told)
         if (self._home / "data" / FILE_NAME).exists():
-            try:
-                oracle.look()
-            except sqlite3.DatabaseError as error:
-                self._problem("corrupt", f"it cannot be read: {error}")
+            oracle.look()
         return oracle
 
     # -- the world ---------------------------------------------------------------------------------------------------
@@ -510,7 +511,7 @@ def main() -> int:
     parser.add_argument("--one", action="store_true", help="in this process alone; prints the figures as JSON")
     options = parser.parse_args()
     if options.one:
-        end_after(120 + options.cuts)
+        end_after(420 + options.cuts)
         print(json.dumps(asdict(cut_here(options.cuts, options.seed, options.synchronous))))
         return 0
     figures = measure(options.cuts, seed=options.seed, synchronous=options.synchronous)

@@ -7,7 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
-from typing import Any
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+SAID = 4000
+"""Characters of the end of what a broken program said that stand in the error."""
 
 
 def figures_of(module: str, arguments: Iterable[list[str]]) -> list[dict[str, Any]]:
@@ -19,12 +24,21 @@ def figures_of(module: str, arguments: Iterable[list[str]]) -> list[dict[str, An
     Raises:
         RuntimeError: one of the programs broke.
     """
+    with ExitStack() as files:
+        return _figures_of(module, [(each, files.enter_context(TemporaryFile("w+"))) for each in arguments])
+
+
+def _figures_of(module: str, started: list[tuple[list[str], IO[str]]]) -> list[dict[str, Any]]:
+    """`started`: arguments of each program, and the file that takes what it says of its faults."""
     programs = [
-        subprocess.Popen([sys.executable, "-m", module, *each], stdout=subprocess.PIPE, text=True) for each in arguments
+        subprocess.Popen([sys.executable, "-m", module, *each], stdout=subprocess.PIPE, stderr=errors, text=True)
+        for each, errors in started
     ]
     told = [program.communicate()[0] for program in programs]
-    if any(program.returncode for program in programs):
-        raise RuntimeError(f"A program of {module} broke; what it said stands above.")
+    for program, (_, errors) in zip(programs, started, strict=True):
+        if program.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"A program of {module} ended with {program.returncode}:\n{errors.read()[-SAID:]}")
     return [json.loads(text) for text in told]
 
 

@@ -172,10 +172,10 @@ class World:
             made(database, *given)
             world._databases.append(database)
 
-        async def written(database: Database, sql: str, parameters: Sequence[Any] = ()) -> None:
+        async def written(database: Database, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
             if sql is not INSERT:
                 await world.blade.passing(world._latest())
-            await write(database, sql, parameters)
+            return await write(database, sql, parameters)
 
         def under(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
             async def passing(*given: Any) -> Any:

@@ -28,4 +28,5 @@ def test_whatever_happens_to_transactions_in_whatever_order_the_model_says_what_
     assert figures.states >= 20 * EXAMPLES
     assert figures.crashes_inside, "crashes between two writes are the point"
     assert all((figures.calls, figures.rewinds, figures.commits, figures.rollbacks, figures.forks))
+    assert all((figures.remembered, figures.recalled, figures.rolled_back_looked_for))
     assert all((figures.resumed, figures.rolled_back_at_start, figures.pruned, figures.kept))

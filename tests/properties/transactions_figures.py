@@ -34,6 +34,11 @@ class Figures:
     """States restored from the store that were compared with the executor's own."""
     settled: int = 0
     """Calls of which nobody knew whether they happened, taken back before their run went on."""
+    remembered: int = 0
+    recalled: int = 0
+    """Memories of which runs were told."""
+    rolled_back_looked_for: int = 0
+    """Rolled-back transactions of which no trace was found, each counted whenever it was looked for."""
     seconds: float = 0.0
 
     def __str__(self) -> str:

@@ -18,9 +18,10 @@ from tests.properties.transactions_figures import Figures
 from tests.properties.transactions_invariants import Invariants
 from tests.properties.transactions_rules import Rules
 from tests.properties.transactions_store_rules import StoreRules
+from tests.properties.transactions_traces import Traces
 
 
-class Transactions(Rules, StoreRules, Invariants):
+class Transactions(Rules, StoreRules, Traces, Invariants):
     """All rules and invariants together."""
 
 

@@ -129,10 +129,13 @@ class Rules(Steering):
             return
         asked = Asked(name, kind, run, run.transaction, run.number, [state], session, parent, begun=False)
         self.numbers[run.transaction] = run.number
+        self.names[run.transaction] = name
         if parent:
             self.parents[run.transaction] = parent
         self.runs.append(asked)
         self._come_to_rest(asked, blade)
+        if session and self.is_open():
+            self._told_of_committed_runs_only(run.transaction)
 
     # -- rules: going on ---------------------------------------------------------------------------------------------
 

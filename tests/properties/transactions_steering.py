@@ -42,6 +42,10 @@ class Steering(RuleBasedStateMachine):
         """Fork -> parent."""
         self.turns: list[str] = []
         """Transactions whose turns are in the session."""
+        self.names: dict[str, str] = {}
+        """Transaction -> the word by which its question is told from others."""
+        self.remembered: set[str] = set()
+        """Transactions of which there is a memory."""
         self.files_of: dict[str, list[bytes]] = {}
         """Transaction -> lines of its export."""
         self.session = ""

@@ -25,9 +25,10 @@ from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.fork import check_fork, make_fork
 from engine.run.model_library import chosen, roles_of
 from engine.run.result import Result
-from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, SessionRow, TransactionRow
+from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View, fold
+from tests.tui.scripted_memory import ScriptedMemory
 
 MODEL = "smollm2:135m"
 ANSWER = (
@@ -57,6 +58,7 @@ class ScriptedRun:
 
     def __init__(self, engine: ScriptedEngine, graph: GraphSpec, question: str, session: str | None) -> None:
         self.engine, self.graph, self.question, self.session = engine, graph, question, session
+        engine.know(session)
         self.number = len(engine.rows) + 1
         self.transaction = f"tx-{self.number}"
         self.seq = 0
@@ -71,6 +73,8 @@ class ScriptedRun:
         self.engine.publish(self.transaction, self.seq, round((time.time() - self.started) * 1000), body)
         if isinstance(body, ev.Committed | ev.RolledBack):
             self.terminal = body
+        if isinstance(body, ev.Committed) and self.session is not None:
+            self.engine.keep_turn(self.session, self.question, body.text, self.transaction, self.number)
 
     def begin(self) -> None:
         self.emit(
@@ -86,6 +90,7 @@ class ScriptedRun:
                 windows={MODEL: 2048},
                 breakers=tuple(self.engine.all_breakers.values()),
                 fork=self.fork,
+                recalled=self.engine.recalls,
             )
         )
 
@@ -264,10 +269,11 @@ class ScriptedLibrary:
         self.engine.installed = [info for info in self.engine.installed if info.name != model]
 
 
-class ScriptedEngine:
+class ScriptedEngine(ScriptedMemory):
     """The face of the engine that the cockpit uses."""
 
     def __init__(self, script: Script = answers, *, scale: float = 0.0, answer: str = ANSWER) -> None:
+        super().__init__()
         self.script = script
         self.answer = answer
         self.pace = Pace(scale)
@@ -295,6 +301,8 @@ class ScriptedEngine:
         self.approver: Approver | None = None
         self.taught: list[CorrectionRow] = []
         """Corrections that count, the newest first."""
+        self.recalls: tuple[ev.Recalled, ...] = ()
+        """What every run is told from long-term memory."""
         self.warmed: list[str] = []
         """Graphs whose models were to be loaded, in order."""
 
@@ -309,9 +317,6 @@ class ScriptedEngine:
                     await asyncio.wait([run.task])
             self.bus.close()
             self.closed = True
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
 
     def publish(self, tx: str | None, seq: int, t_ms: int, body: ev.Body) -> None:
         self.gseq += 1
@@ -403,9 +408,6 @@ class ScriptedEngine:
         if not found:
             raise EngineError(ErrorClass.NOT_FOUND, "revision_not_found", f"{reference!r} is no revision.")
         return found[0]
-
-    async def create_session(self, name: str = "") -> SessionRow:
-        return SessionRow("session-1", name, self.now_ms(), self.now_ms(), 0)
 
     async def prepare(self, graph: GraphSpec) -> dict[str, str]:
         if self.backend_error is not None:

@@ -380,7 +380,7 @@ async def test_the_graph_is_chosen_from_those_that_ran_and_the_one_that_is_there
     async with app.run_test(size=(120, 40)) as pilot:
         await answered(pilot, app)
         assert app.upcoming is not None
-        app._watch.revision = replace(app.upcoming, graph=spec().model_copy(update={"version": "2.0.0"}))
+        app.graph_choice.revision = replace(app.upcoming, graph=spec().model_copy(update={"version": "2.0.0"}))
         await replay_at(pilot, MATH)
         dialog = await offered(pilot)
         await until(pilot, lambda: "as it is now" in text_of(app) and "version 0.1.0, 2 runs" in text_of(app))

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import deque
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
+import engine
 from engine.graph.spec import GraphSpec
-from tinyllm_tui.graph_layout import Drawing, Metrics, Style, draw_graph, layout, shape_of
+from tests.benchmarks.graph_drawing import large_graph
+from tinyllm_tui.graph_fit import choose
+from tinyllm_tui.graph_layout import LABEL, Drawing, Metrics, Style, Way, draw_graph, layout, shape_of
 
-VARIANTS = [Metrics(), Metrics(detail=0), Metrics(boxed=False, detail=8, gap=2), Metrics(boxed=False, detail=0, gap=2)]
+VARIANTS = [
+    dataclasses.replace(metrics, way=way)
+    for way in ("down", "right")
+    for metrics in (
+        Metrics(),
+        Metrics(detail=0),
+        Metrics(boxed=False, detail=8, gap=2),
+        Metrics(boxed=False, detail=0, gap=2),
+        Metrics(boxed=False, detail=0, gap=1, label=8),
+    )
+]
+HEADS = "▼▲◀▶"
 
 
 def graph(nodes: str, edges: str) -> dict[str, Any]:
@@ -92,11 +110,14 @@ def test_the_command_line_form_names_every_node_and_its_type() -> None:
     assert draw_graph(spec, ascii_only=True).isascii()
 
 
+NAMES = ["n", "node_", "a_rather_long_name_", "数学の専門家", "e\u0301tape_", "한국어_라우터_"]
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, Any]:
-    count = draw(st.integers(1, 9))
-    names = [draw(st.sampled_from(["n", "node_", "a_rather_long_name_"])) + str(i) for i in range(count)]
-    edges = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=18))
+    count = draw(st.integers(1, 12))
+    names = [draw(st.sampled_from(NAMES)) + str(i) for i in range(count)]
+    edges = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=22))
     return {"nodes": [{"id": n} for n in names], "edges": [{"from_node": a, "to_node": b} for a, b in edges]}
 
 
@@ -119,10 +140,134 @@ def test_any_graph_is_drawn_whole_without_overlaps_and_every_edge_arrives(
     drawing = layout(shape, metrics, Style.of(False))
     assert set(drawing.boxes) == set(shape.nodes)
     assert not overlaps(drawing)
-    arrows = {edge for row in drawing.rows for run in row for char in run.text if char in "▼◀" for edge in run.edges}
+    arrows = {edge for row in drawing.rows for run in row for char in run.text if char in HEADS for edge in run.edges}
     assert arrows == set(shape.edges)
     for name, (x, y, _width, _height) in drawing.boxes.items():
         assert drawing.node_at(x, y) == name
+    for row in drawing.text(lambda slot: slot.node):
+        assert cell_len(row) <= drawing.width
+    assert len(drawing.rows) == drawing.height
+
+
+def cells_of(drawing: Drawing, edge: tuple[str, str]) -> set[tuple[int, int]]:
+    """Where `edge` is drawn, outside of boxes."""
+    return {
+        (run.x + column, y)
+        for y, row in enumerate(drawing.rows)
+        for run in row
+        if edge in run.edges and not run.node
+        for column in range(cell_len(run.text))
+    }
+
+
+def around(box: tuple[int, int, int, int]) -> set[tuple[int, int]]:
+    """The cells that touch a side of `box`."""
+    x, y, width, height = box
+    beside = {(column, row) for row in range(y, y + height) for column in (x - 1, x + width)}
+    return beside | {(column, row) for column in range(x, x + width) for row in (y - 1, y + height)}
+
+
+def connected(drawing: Drawing, edge: tuple[str, str]) -> bool:
+    """Whether a line of cells leads from one box to the other; under a line that crosses it goes on behind it."""
+    lines = {
+        (run.x + column, y)
+        for y, row in enumerate(drawing.rows)
+        for run in row
+        if run.edges and not run.node
+        for column in range(cell_len(run.text))
+    }
+    mine = cells_of(drawing, edge)
+    goal = around(drawing.boxes[edge[1]])
+    begin = around(drawing.boxes[edge[0]]) & lines
+    queue, seen = deque((cell, (0, 0)) for cell in begin), set()
+    while queue:
+        cell, came = queue.popleft()
+        if cell in goal and cell in mine:
+            return True
+        x, y = cell
+        for way in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            if cell not in mine and came not in ((0, 0), way):
+                continue  # behind another's line it goes straight on
+            following = ((x + way[0], y + way[1]), way)
+            if following[0] in lines and following not in seen:
+                seen.add(following)
+                queue.append(following)
+    return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(graphs(), st.sampled_from(VARIANTS))
+def test_every_edge_is_a_line_from_its_node_to_its_node(spec: dict[str, Any], metrics: Metrics) -> None:
+    shape = shape_of(spec)
+    drawing = layout(shape, metrics, Style.of(False))
+    for edge in shape.edges:
+        assert connected(drawing, edge), (edge, "\n".join(drawing.text(lambda slot: "")))
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.sampled_from(VARIANTS))
+def test_the_ascii_form_of_any_drawing_has_the_size_of_the_other(spec: dict[str, Any], metrics: Metrics) -> None:
+    plain, fine = (layout(shape_of(spec), metrics, Style.of(ascii_only)) for ascii_only in (True, False))
+    assert (plain.width, plain.height, plain.boxes) == (fine.width, fine.height, fine.boxes)
+    lines = "".join(run.text for row in plain.rows for run in row if not run.label)
+    assert lines.isascii()
+
+
+@pytest.mark.parametrize("name", ["tool_math", "map_reduce", "self_check", "multi_domain", "debate", "agent"])
+@pytest.mark.parametrize("way", ["down", "right"])
+def test_in_the_shipped_graphs_no_line_ends_where_another_one_begins(name: str, way: Way) -> None:
+    shape = shape_of(engine.load_graph(name).model_dump(mode="json"))
+    drawing = layout(shape, Metrics(detail=9, way=way), Style.of(False))
+    for edge in shape.edges:
+        assert connected(drawing, edge)
+    heads = {
+        edge: (run.x + column, y)
+        for y, row in enumerate(drawing.rows)
+        for run in row
+        for column, char in enumerate(run.text)
+        if char in HEADS
+        for edge in run.edges
+    }
+    for edge, (x, y) in heads.items():
+        assert (x, y) in around(drawing.boxes[edge[1]])
+
+
+def test_a_graph_turned_to_the_right_is_drawn_in_columns() -> None:
+    drawing = layout(shape_of(DIAMOND), Metrics(detail=0, way="right"), Style.of(False))
+    assert drawing.text(lambda slot: ".") == [
+        "          ╭─ b ─╮",
+        "        ╭▶│ .   ├─╮",
+        "╭─ a ─╮ │ ╰─────╯ │ ╭─ d ─╮",
+        "│ .   ├─┤ ╭─ c ─╮ ├▶│ .   │",
+        "╰─────╯ ╰▶│ .   ├─╯ ╰─────╯",
+        "          ╰─────╯",
+    ]
+
+
+def test_lines_into_one_node_that_come_from_nodes_with_other_targets_end_apart() -> None:
+    drawing = layout(shape_of(graph("a b x y z", "a>x a>y b>y b>z")), Metrics(detail=4), Style.of(False))
+    x, y, width, _ = drawing.boxes["y"]
+    heads = [run.edges for run in drawing.rows[y - 1] for char in run.text if char == "▼" and x <= run.x < x + width]
+    assert heads == [(("a", "y"),), (("b", "y"),)]
+
+
+def test_sixty_nodes_fit_a_pane_in_the_small_view_and_scroll_in_the_other() -> None:
+    shape = large_graph()
+    metrics, small = choose(shape, (120, 40), way=None, small=True, ascii_only=False)
+    assert (small.width, small.height) <= (120, 40)
+    assert small.height <= 40
+    assert set(small.boxes) == set(shape.nodes)
+    assert not overlaps(small)
+    metrics, large = choose(shape, (120, 40), way=None, small=False, ascii_only=False)
+    assert metrics.label == LABEL
+    assert large.height > 40
+
+
+def test_a_flat_pane_is_drawn_from_left_to_right_and_a_tall_one_from_top_to_bottom() -> None:
+    shape = shape_of(DIAMOND)
+    assert choose(shape, (90, 9), way=None, small=False, ascii_only=False)[0].way == "right"
+    assert choose(shape, (40, 30), way=None, small=False, ascii_only=False)[0].way == "down"
+    assert choose(shape, (90, 9), way="down", small=False, ascii_only=False)[0].way == "down"
 
 
 def test_what_runs_inside_a_loop_or_timeout_hangs_on_it() -> None:

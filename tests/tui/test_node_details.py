@@ -43,7 +43,7 @@ async def test_arrow_keys_select_a_node_and_enter_opens_it(tmp_path: Path) -> No
         await until(pilot, lambda: app.screen is app._cockpit)
 
 
-async def test_a_click_on_a_node_selects_and_opens_it(tmp_path: Path) -> None:
+async def test_a_click_on_a_node_selects_it_and_another_one_opens_it(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(fails), tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ask(pilot)
@@ -52,6 +52,9 @@ async def test_a_click_on_a_node_selects_and_opens_it(tmp_path: Path) -> None:
         assert pane.drawing is not None
         x, y, _, _ = pane.drawing.boxes["math"]
         left, top = pane._offset()
+        await pilot.click(pane, offset=(x + left + 2, y + top))
+        await until(pilot, lambda: pane.selected == "math")
+        assert not isinstance(app.screen, NodeScreen)
         await pilot.click(pane, offset=(x + left + 2, y + top))
         await until(pilot, lambda: isinstance(app.screen, NodeScreen) and "attempt 3" in text_of(app))
         assert pane.selected == "math"
@@ -91,7 +94,7 @@ async def test_a_node_is_opened_from_a_replay_and_before_any_run(tmp_path: Path)
 def busy_view() -> View:
     attempt = AttemptView(
         1, 2, "m\x1b[31m", "e", 100, messages=(("system", "Be brief.\nAlways."), ("user", "[/nope] why?")),
-        text="x" * 9_000,
+        text="x" * 30_000,
         tokens=7, prompt_tokens=61, finished_ms=900, duration_ms=800, first_token_ms=40, finish="length",
         error=ErrorInfo(ErrorClass.TIMEOUT, "timeout", "It took too long.", "Wait."),
     )  # fmt: skip
@@ -114,7 +117,7 @@ def test_the_details_say_what_a_node_was_given_made_and_why_it_failed(width: int
     text = " ".join(" ".join(lines).split())
     for words in ("type loop", 'body ["draft"]', "Be brief.", "[/nope] why?", "finish length", "61 tokens in"):
         assert words in text
-    for words in ("It took too long.", "refused: too short", "Inside it", "9,000 characters"):
+    for words in ("It took too long.", "refused: too short", "Inside it", "30,000 characters"):
         assert words in text
     assert "\x1b" not in text
     assert "condition" not in text

@@ -100,7 +100,7 @@ def test_kinds_of_tokens_are_told_apart_without_colour(signs: Glyphs) -> None:
     memory = MemoryView("general smollm2:135m", tokens=1600, window=2048, messages=9)
     kinds = ("system", "question", "history", "upstream", "note", "recalled", "tool", "summary")
     memory.by_kind = dict.fromkeys(kinds, 200)
-    _, gauge, legend = (plain(line) for line in memory_lines({"m": memory}, 160, signs))
+    _, gauge, legend, _ = (plain(line) for line in memory_lines({"m": memory}, 160, signs))
     fills = [legend[legend.index(f" {kind} 200") - 1] for kind in kinds]
     assert len(set(fills)) == len(kinds)
     assert all(gauge.count(fill) >= 10 for fill in fills)

@@ -11,10 +11,11 @@ from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, load, setting_o
 @click.command()
 @click.option("--plain", is_flag=True, help="Line by line, for pipes, dumb terminals and screen readers.")
 @click.option("--session", metavar="ID", help="Go on with this session.")
+@click.option("--new", is_flag=True, help="Begin a new session in the cockpit, which else goes on with the latest.")
 @setting_options(*RUN_OPTIONS)
 @common_options
 @click.pass_context
-def chat(ctx: click.Context, plain: bool, session: str | None) -> int:
+def chat(ctx: click.Context, plain: bool, session: str | None, new: bool) -> int:
     """Talk. Without --plain this is the cockpit.
 
     With --plain every line of stdin is a question, and its answer goes to stdout; /quit or /exit ends it. A failed
@@ -22,11 +23,11 @@ def chat(ctx: click.Context, plain: bool, session: str | None) -> int:
     questions see earlier answers.
     """
     if not plain:
-        if session is not None:
-            raise click.UsageError("--session goes with --plain.")
+        if session is not None and new:
+            raise click.UsageError("--session and --new exclude each other.")
         from tinyllm_tui.cli.cockpit import open_cockpit
 
-        return open_cockpit(ctx)
+        return open_cockpit(ctx, session, new=new)
     from tinyllm_tui.plain import converse
 
     loaded = load(ctx)

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from engine import Engine
 
 
-def open_cockpit(ctx: click.Context) -> int:
-    """Run the cockpit until the person leaves it; 1 where there is no terminal to draw it on."""
+def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = False) -> int:
+    """Run the cockpit until the person leaves it; 1 where there is no terminal to draw it on.
+
+    Args:
+        ctx: of the command.
+        session: to go on with; default: the one that was used last.
+        new: begin a new one instead.
+    """
     missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
     if missing:
         which = f"{missing[0]} is not a terminal" if len(missing) == 1 else "stdin and stdout are not terminals"
@@ -41,6 +47,7 @@ def open_cockpit(ctx: click.Context) -> int:
         return engine.open(data_dir=settings.data_folder, config=settings.engine_config(), approver=app.approvals)
 
     from tinyllm_tui.app import CockpitApp
+    from tinyllm_tui.keymap_choice import keymap
 
     app = CockpitApp(
         open_engine,
@@ -48,6 +55,10 @@ def open_cockpit(ctx: click.Context) -> int:
         theme=settings.theme,
         ascii_only=settings.ascii or not draws_unicode(),
         user_themes=loaded.themes_folder,
+        keys=keymap(settings.keys.preset, settings.keys.map),
+        user_graphs=loaded.graphs_folder,
+        session=session,
+        fresh=new or not settings.restore,
     )
     app.run()
     return app.return_code or 0

@@ -98,13 +98,7 @@ def edit(ctx: click.Context, number: int, text: str, as_json: bool) -> int:
 @click.pass_context
 def pin(ctx: click.Context, number: int) -> int:
     """Let a memory neither fade nor make room for others."""
-
-    async def work(eng: Engine) -> int:
-        await eng.pin_memory(number)
-        output.say(f"Memory {number} is pinned.")
-        return 0
-
-    return with_engine(ctx, work)
+    return _pin(ctx, number, pinned=True)
 
 
 @memory.command()
@@ -113,10 +107,13 @@ def pin(ctx: click.Context, number: int) -> int:
 @click.pass_context
 def unpin(ctx: click.Context, number: int) -> int:
     """Let a memory fade again where it is not used."""
+    return _pin(ctx, number, pinned=False)
 
+
+def _pin(ctx: click.Context, number: int, *, pinned: bool) -> int:
     async def work(eng: Engine) -> int:
-        await eng.pin_memory(number, pinned=False)
-        output.say(f"Memory {number} is pinned no more.")
+        await eng.pin_memory(number, pinned=pinned)
+        output.say(f"Memory {number} is {'pinned' if pinned else 'pinned no more'}.")
         return 0
 
     return with_engine(ctx, work)
@@ -166,7 +163,8 @@ def _say(row: MemoryRow, as_json: bool) -> int:
     if as_json:
         output.print_json(dataclasses.asdict(row))
     else:
-        output.say(f"Memory {row.id}: {output.one_line(row.text, 80)}. Forget it: tinyllm-tui memory forget {row.id}")
+        output.say(f"Memory {row.id}: {output.one_line(row.text, 80)}")
+        output.say(f"Forget it: tinyllm-tui memory forget {row.id}")
     return 0
 
 

@@ -14,6 +14,7 @@ from tinyllm_tui.cli.db import db
 from tinyllm_tui.cli.doctor import doctor
 from tinyllm_tui.cli.graph import graph
 from tinyllm_tui.cli.init import init
+from tinyllm_tui.cli.keys import keys
 from tinyllm_tui.cli.memory import memory
 from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
@@ -62,20 +63,26 @@ class Root(click.Group):
 )
 @common_options
 @setting_options(*COCKPIT_OPTIONS)
+@click.option("--session", metavar="ID", help="Go on with this session; default: the one that was used last.")
+@click.option("--new", is_flag=True, help="Begin a new session.")
 @click.pass_context
-def cli(ctx: click.Context) -> int | None:
+def cli(ctx: click.Context, session: str | None, new: bool) -> int | None:
     """A cockpit for graphs of small local language models.
 
     Without a command it opens the cockpit.
     """
+    if session is not None and new:
+        raise click.UsageError("--session and --new exclude each other.")
     if ctx.invoked_subcommand is not None:
+        if session is not None or new:
+            raise click.UsageError(f"--session and --new go with the cockpit, not before {ctx.invoked_subcommand}.")
         return None
     from tinyllm_tui.cli.cockpit import open_cockpit
 
-    return open_cockpit(ctx)
+    return open_cockpit(ctx, session, new=new)
 
 
-for _command in (run, chat, init, doctor, tx, session, memory, db, graph, route, models):
+for _command in (run, chat, init, doctor, tx, session, memory, db, graph, route, models, keys):
     cli.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from engine import events as ev
 from engine.run.result import Result
 from engine.view import TimelineEntry, View, apply
 from tinyllm_tui.cli.output import one_line
+from tinyllm_tui.widgets.recalled_lines import recalled_trace
 from tinyllm_tui.widgets.route_lines import route_lines
 from tinyllm_tui.words import ASCII, plain
 
@@ -80,6 +81,9 @@ class Trace:
         for entry in self._view.timeline[self._printed :]:
             self._write(timeline_line(entry, width))
         self._printed = len(self._view.timeline)
+        if isinstance(event.body, ev.Begin):
+            for item in event.body.recalled:
+                self._write(_INDENT + recalled_trace(item))
         if isinstance(event.body, ev.RouteDecided):
             for line in route_lines(event.body, _WIDTH, ASCII):
                 self._write(_INDENT + plain(line))

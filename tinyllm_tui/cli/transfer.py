@@ -20,33 +20,59 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from engine import Engine
+    from engine.view import View
 
 _STDIO = "-"
+_HOLDS = {
+    "jsonl": "It holds everything that was recorded of the run.",
+    "svg": "A browser shows it.",
+    "markdown": "It holds the question and the answer.",
+}
+"""Form of an export -> what a person should know of the file."""
 
 
 @click.command("export")
 @click.argument("transaction")
 @click.argument("file", type=FILE, default=Path(_STDIO))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(_HOLDS)),
+    default="jsonl",
+    show_default=True,
+    help="jsonl: what tx import reads; svg: its timeline as a picture; markdown: a report.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @common_options
 @click.pass_context
-def export_run(ctx: click.Context, transaction: str, file: Path, force: bool) -> int:
-    """Write a transaction to a file (or stdout) that `tx import` reads elsewhere.
+def export_run(ctx: click.Context, transaction: str, file: Path, form: str, force: bool) -> int:
+    """Write a transaction to a file (or stdout) that `tx import` reads elsewhere, or that people read.
 
-    It holds everything that was recorded: the question, earlier turns of its session, prompts, answers, and what tools
-    were given and gave back.
+    As jsonl it holds everything that was recorded: the question, earlier turns of its session, prompts, answers, and
+    what tools were given and gave back.
     """
 
     async def work(eng: Engine) -> int:
         row = await eng.transaction(transaction)
+        lines = eng.export(row.tx) if form == "jsonl" else _shown(form, await eng.view(row.tx))
         if str(file) == _STDIO:
-            await print_lines(eng.export(row.tx))
+            await print_lines(lines)
             return 0
-        size = await write_lines(eng.export(row.tx), file, force=force)
-        output.note(f"Wrote #{row.number} to {file} ({size} bytes). It holds everything that was recorded of the run.")
+        size = await write_lines(lines, file, force=force)
+        output.note(f"Wrote #{row.number} to {file} ({size} bytes). {_HOLDS[form]}")
         return 0
 
     return with_engine(ctx, work)
+
+
+async def _shown(form: str, view: View) -> AsyncIterator[bytes]:
+    """A run in a form that people read, line by line."""
+    if form == "svg":
+        from tinyllm_tui.reports.timeline_svg import timeline_svg as make
+    else:
+        from tinyllm_tui.reports.markdown import run_markdown as make
+    for line in make(view).splitlines(keepends=True):
+        yield line.encode()
 
 
 @click.command("import")

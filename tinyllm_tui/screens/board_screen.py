@@ -9,6 +9,9 @@ from textual.events import DescendantFocus
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.widgets.board import Board, Frame, Moment, Tabs
 from tinyllm_tui.widgets.graph_view import GraphPane
+from tinyllm_tui.widgets.memory import MemoryPane
+from tinyllm_tui.widgets.selection import NodeSelected
+from tinyllm_tui.widgets.timeline import TimelinePane
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
@@ -56,6 +59,10 @@ class BoardScreen(SafeScreen):
             self.query_one(Tabs).choose(1)
             self.call_after_refresh(self.set_focus, self.board.prompt)
 
+    def action_open(self, name: str) -> None:
+        """A screen beside the panes."""
+        self.cockpit.opener.open(name)
+
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
 
@@ -69,17 +76,41 @@ class BoardScreen(SafeScreen):
 
     def action_correct_route(self) -> None:
         """Say which route was right for the question that is shown."""
-        self.cockpit.offer_correction(self.moment().view)
+        self.cockpit.offers.correction(self.moment().view)
 
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
         self.action_pane(event.number)
 
-    def on_graph_pane_node_selected(self, event: GraphPane.NodeSelected) -> None:
-        self.board.timeline.reveal(event.node)
-        if event.opened:
-            from tinyllm_tui.screens.node_details import NodeScreen
+    def on_node_selected(self, event: NodeSelected) -> None:
+        """Graph and timeline show the same selection."""
+        for pane in (self.board.graph, self.board.timeline):
+            if pane is not event.by:
+                pane.select_node(event.path)
 
-            self.app.push_screen(NodeScreen(event.node, self.moment, self.cockpit.signs))
+    def on_graph_pane_node_opened(self, event: GraphPane.NodeOpened) -> None:
+        """What a node of the graph did."""
+        from tinyllm_tui.screens.node_details import NodeScreen
+
+        self.app.push_screen(NodeScreen(event.path, self.moment, self.cockpit.signs))
+
+    def on_timeline_pane_node_opened(self, event: TimelinePane.NodeOpened) -> None:
+        """What a node of the timeline did."""
+        from tinyllm_tui.screens.node_details import NodeScreen
+
+        self.app.push_screen(NodeScreen(event.path, self.moment, self.cockpit.signs))
+
+    def on_memory_pane_prune_opened(self, event: MemoryPane.PruneOpened) -> None:
+        """What a pruning took out of a context."""
+        from tinyllm_tui.screens.pruned import PrunedScreen
+
+        self.app.push_screen(PrunedScreen(self.moment().view, event.prune, self.cockpit.signs))
+
+    def action_pruned(self) -> None:
+        """What the latest pruning took out."""
+        if self.board.memory.prunes:
+            self.board.memory.action_open_pruned()
+        else:
+            self.notify("Nothing was pruned.", severity="warning")
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """The pane that has the focus is the current one, however it came to it (a click, for one)."""

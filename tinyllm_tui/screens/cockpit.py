@@ -10,10 +10,9 @@ from textual.events import ScreenResume
 from textual.widgets import Footer
 
 from engine.errors import EngineError
-from tinyllm_tui.commands import slash_command
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
-from tinyllm_tui.screens.board_screen import BoardScreen
+from tinyllm_tui.screens.conversation_screen import ConversationScreen
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
 from tinyllm_tui.widgets.breakers import BreakersPane
 from tinyllm_tui.widgets.chat.pane import Remark
@@ -21,7 +20,7 @@ from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.status import Banner, StatusLine
 
 
-class CockpitScreen(BoardScreen):
+class CockpitScreen(ConversationScreen):
     """Chat and panes of the run that goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit", "panes", "everywhere"))
@@ -64,11 +63,12 @@ class CockpitScreen(BoardScreen):
                 moment.elapsed_ms,
                 app.signs,
                 recorded=app.recorded,
-                broken=app.graph_broken,
+                broken=app.graph_choice.broken,
             )
             self._banner.say(*app.banner)
             self.board.show(moment, conversation=False)
             app.conversation.show(moment)
+            self.name_session()
 
     def on_screen_resume(self, _event: ScreenResume) -> None:
         self.call_after_refresh(self.flush)
@@ -76,15 +76,6 @@ class CockpitScreen(BoardScreen):
     def on_prompt_begun(self, event: Prompt.Begun) -> None:
         event.stop()
         self.cockpit.warm()
-
-    def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
-        event.stop()
-        command = slash_command(event.question.strip())
-        taken = command is not None or self.cockpit.conversation.ask(event.question, event.shown)
-        if not taken and self.board.prompt is not None:
-            self.board.prompt.give_back(event.shown)
-        if command is not None:
-            self.call_next(self.run_action, command.action)
 
     def on_remark_opened(self, event: Remark.Opened) -> None:
         self.cockpit.past.open(event.tx)
@@ -100,20 +91,17 @@ class CockpitScreen(BoardScreen):
             self.notify(one_line(f"{error.message} {error.remedy}", 600), severity="error", markup=False)
 
     def action_leave(self) -> None:
-        """Cancel the run; else leave the zoom; else leave the prompt, so that plain keys work.
+        """Cancel the run; else leave an edited question, the zoom, or the prompt, so that plain keys work.
 
         It never leads into the prompt, which would swallow the plain keys that follow.
         """
         prompt = self.board.prompt
-        if self.cockpit.cancel_run():
+        if self.cockpit.cancel_run() or self.leave_edit():
             return
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif prompt is not None and prompt.has_focus:
             self.set_focus(self.board.chat)
-
-    def action_transactions(self) -> None:
-        self.cockpit.open_transactions()
 
     def action_fork(self) -> None:
         """Fork the latest answer from its beginning."""
@@ -124,7 +112,7 @@ class CockpitScreen(BoardScreen):
         if self.cockpit.number is None:
             self.notify("This answer is not recorded, so it cannot be forked.", severity="warning")
             return
-        self.run_worker(self.cockpit.offer_fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
+        self.run_worker(self.cockpit.offers.fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
 
     def action_parent(self) -> None:
         """Replay the run of which the latest answer is a fork."""
@@ -136,16 +124,5 @@ class CockpitScreen(BoardScreen):
         else:
             self.cockpit.past.open_parent_of(view.tx)
 
-    def action_models(self) -> None:
-        self.cockpit.open_models()
-
     def action_open_found(self) -> None:
         self.cockpit.past.open_found()
-
-    def action_new_session(self) -> None:
-        if self.cockpit.conversation.begin_anew():
-            self.cockpit.show_nothing()
-            self.board.chat.forget()
-            self.action_prompt()
-        else:
-            self.notify("A run goes on; Esc cancels it.", severity="warning")

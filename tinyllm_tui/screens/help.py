@@ -12,17 +12,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tinyllm_tui.commands import COMMANDS
-from tinyllm_tui.keymap import KEYS, TITLES, written
+from tinyllm_tui.keymap import KEYS, TITLES
+from tinyllm_tui.keymap_choice import DEFAULT_KEYS, Keymap
 from tinyllm_tui.words import UNICODE, Glyphs
 
 
-def help_content(signs: Glyphs = UNICODE) -> Content:
+def help_content(signs: Glyphs = UNICODE, keymap: Keymap = DEFAULT_KEYS) -> Content:
     """Every key with what it does, by place."""
     parts: list[Content | tuple[str, str] | str] = []
     for scope, keys in KEYS.items():
         parts.append((f"{TITLES[scope]}\n", "bold $accent"))
         for key in keys:
-            parts += [(f"  {written(key):<11}", "$primary"), f"{key.words}\n"]
+            parts += [(f"  {keymap.written(key):<11} ", "$primary"), f"{key.words}\n"]
         parts.append("\n")
     parts.append(("Words in the prompt\n", "bold $accent"))
     for command in COMMANDS:
@@ -48,15 +49,16 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,q", "dismiss", "close", id="help.close", key_display="esc"),
     ]
 
-    def __init__(self, signs: Glyphs) -> None:
+    def __init__(self, signs: Glyphs, keymap: Keymap = DEFAULT_KEYS) -> None:
         super().__init__()
         self._signs = signs
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as scroll:
             scroll.border_title = " Help "
             scroll.border_subtitle = " esc closes "
-            yield Static(help_content(self._signs))
+            yield Static(help_content(self._signs, self._keymap))
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()

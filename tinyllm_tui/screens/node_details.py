@@ -16,8 +16,7 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.graph_view import drawn
-from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.widgets.node_lines import node_lines
+from tinyllm_tui.widgets.inspector import NodeInspector
 from tinyllm_tui.widgets.routed import last_decision
 from tinyllm_tui.words import Glyphs
 
@@ -51,11 +50,11 @@ class NodeScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="node") as frame:
             frame.border_title = Content(f" {one_line(self._node, 60)} ")
-            yield LineView(id="node-lines")
+            yield NodeInspector(id="node-lines", signs=self._signs)
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(LineView).focus()
+        self.query_one(NodeInspector).focus()
         self.set_interval(_PERIOD_S, self._draw)
         self.call_after_refresh(self._draw)
 
@@ -64,12 +63,13 @@ class NodeScreen(ModalScreen[None]):
 
     def _draw(self) -> None:
         moment = self._moment()
-        view, now, signs, node = drawn(moment.view, moment.upcoming), moment.elapsed_ms, self._signs, self._node
-        routed = last_decision(view, node) is not None
+        view = drawn(moment.view, moment.upcoming)
+        routed = last_decision(view, self._node) is not None
         if routed != self._routed:
             self._routed = routed
             self.refresh_bindings()
-        self.query_one(LineView).make_lines(lambda width: node_lines(view, node, now, width or 80, signs))
+        breakers = moment.breakers if view is moment.view else view.breakers
+        self.query_one(NodeInspector).show(view, self._node, moment.elapsed_ms, breakers)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The key for the right route is there where a router decided."""
@@ -77,7 +77,7 @@ class NodeScreen(ModalScreen[None]):
         return action != "correct_route" or self._routed
 
     def action_correct_route(self) -> None:
-        cast("CockpitApp", self.app).offer_correction(self._moment().view, self._node)
+        cast("CockpitApp", self.app).offers.correction(self._moment().view, self._node)
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Input
 
 from engine.events import Event
 from engine.store.rows import TransactionRow
+from engine.view import fold
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.pump import FRAME
 from tinyllm_tui.row_words import origin_words
@@ -19,6 +20,7 @@ from tinyllm_tui.screens.board_screen import BoardScreen
 from tinyllm_tui.screens.playhead import Playhead
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
 from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import Glyphs, Line, duration
 
 _BAR = 60
@@ -79,6 +81,7 @@ class ReplayScreen(BoardScreen):
         self._events = events
         self._first = len(events) if at is None else _position(events, at)
         self.playhead = Playhead(events)
+        self._whole = fold(events)
         self._timer: Timer | None = None
         self._played_at = 0.0
 
@@ -104,7 +107,7 @@ class ReplayScreen(BoardScreen):
 
     def moment(self) -> Moment:
         view = self.playhead.view
-        return Moment(view, view.breakers, self._row.number, self.playhead.wall_ms)
+        return Moment(view, view.breakers, self._row.number, self.playhead.wall_ms, whole=self._whole)
 
     def draw(self) -> None:
         """Bring everything up to the playhead."""
@@ -175,6 +178,12 @@ class ReplayScreen(BoardScreen):
             self._timer.stop()
             self._timer = None
 
+    def on_timeline_pane_seek_to(self, event: TimelinePane.SeekTo) -> None:
+        """To the moment that was pointed at in the lanes."""
+        self._stop()
+        self.playhead.at_time(event.at)
+        self.draw()
+
     def action_go(self) -> None:
         field = self.query_one("#go-to", Input)
         field.add_class("-shown")
@@ -199,7 +208,7 @@ class ReplayScreen(BoardScreen):
         self._stop()
         shared = self._events[: self.playhead.position]
         at = max((event.seq for event in shared if event.tx is not None), default=1)
-        self.cockpit.offer_fork(self._events, at)
+        self.cockpit.offers.fork(self._events, at)
 
     def action_parent(self) -> None:
         """Replay the run of which this is a fork."""

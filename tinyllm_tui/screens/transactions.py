@@ -192,7 +192,7 @@ class TransactionsScreen(SafeScreen):
         """Fork the selected transaction from its beginning."""
         tx = self._selected
         if tx is not None:
-            self.run_worker(self.cockpit.offer_fork_of(tx), group="open", exclusive=True, exit_on_error=False)
+            self.run_worker(self.cockpit.offers.fork_of(tx), group="open", exclusive=True, exit_on_error=False)
 
     def action_filter(self) -> None:
         self.query_one(Input).focus()

@@ -46,6 +46,8 @@ class Moment:
     """The graph of the next run; none in a replay."""
     stands: bool = False
     """The run was interrupted, and does not go on yet."""
+    whole: View | None = None
+    """In a replay: what there is at its end."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -167,7 +169,7 @@ class Board(Container):
         self.graph.show(view, moment.elapsed_ms, self.signs, moment.upcoming)
         self.breakers.show(moment.breakers, moment.wall_ms, self.signs, _graph_id(moment))
         self.memory.show(view.memory, self.signs)
-        self.timeline.show(view, self.signs)
+        self.timeline.show(view, self.signs, moment.elapsed_ms, moment.whole)
         if conversation:
             self.chat.show(view, moment.number, moment.elapsed_ms)
         _, graph, breakers, memory, timeline = self._frames

@@ -4,199 +4,218 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from engine.view import NodeView, View
+from engine.events import BreakerSnapshot
+from engine.view import View
 from tinyllm_tui.graph_canvas import Direction, Run, Slot
-from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, layout, shape_of, short_name
+from tinyllm_tui.graph_fit import choose
+from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, Way, shape_of, short_name
 from tinyllm_tui.keymap import bindings
-from tinyllm_tui.node_paths import leaf, outer_node
+from tinyllm_tui.node_paths import short_path
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.graph_lit import NOTHING, Level, Lit, drawn, level_of, lit, subgraph
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Span, Tone, cut, node_detail
+from tinyllm_tui.widgets.selection import NodeSelected
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut
 
 if TYPE_CHECKING:
     from tinyllm_tui.graph_watch import Revision
 
-_VARIANTS = (
-    Metrics(boxed=True, detail=12, gap=3),
-    Metrics(boxed=True, detail=9, gap=2),
-    Metrics(boxed=True, detail=6, gap=2),
-    Metrics(boxed=True, detail=4, gap=2),
-    Metrics(boxed=False, detail=9, gap=2),
-    Metrics(boxed=False, detail=0, gap=2),
-    Metrics(boxed=False, detail=0, gap=1),
-)
-"""From roomy to tight; the first that fits the pane is taken, else the last, scrolled."""
-
-
-@lru_cache(maxsize=16)
-def drawings(shape: GraphShape, ascii_only: bool) -> tuple[tuple[Metrics, Drawing], ...]:
-    """Every variant of a graph; cached, because only colours change while it runs."""
-    style = Style.of(ascii_only)
-    return tuple((metrics, layout(shape, metrics, style)) for metrics in _VARIANTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Lit:
-    """What colours the drawing: the part of a view that the graph shows."""
-
-    nodes: Mapping[str, tuple[str, Tone, str]]
-    """Node -> (sign, tone, detail)."""
-    taken: frozenset[tuple[str, str]]
-    """Edges that a message went along."""
-
-
-NOTHING = Lit({}, frozenset())
-
-
-def lit(view: View, now_ms: float, signs: Glyphs, shape: GraphShape | None = None) -> Lit:
-    """What the graph shows of `view`; `now_ms` is in the transaction's time, `shape` says what runs inside others.
-
-    A node inside which others run says which of them runs; one that is drawn and runs inside another has its state.
-    """
-    nodes: dict[str, tuple[str, Tone, str]] = {}
-    visited: set[str] = set()
-    for path, node in view.nodes.items():
-        shown = (signs.nodes[node.shown], NODE_TONES[node.shown], _detail(node, now_ms))
-        nodes[node.drawn or path] = nodes[path] = shown
-        if node.drawn and node.visits:
-            visited.add(node.drawn)
-        outer = outer_node(path)
-        if outer != path and node.state == "running" and outer in nodes:
-            nodes[outer] = (*nodes[outer][:2], f"{leaf(path)} {shown[2]}")
-    taken = {key for key, edge in view.edges.items() if edge.taken}
-    taken |= {edge for edge, inside in shape.inner if inside in visited} if shape is not None else set()
-    return Lit(nodes, frozenset(taken))
-
-
-def drawn(view: View, upcoming: Revision | None) -> View:
-    """What is drawn: a run keeps its own graph until the next one begins.
-
-    Only where it was no fork, and its graph was edited, the edited one is drawn as soon as the run is over.
-    """
-    if upcoming is None or upcoming.key == view.graph_hash:
-        return view
-    own = not view.finished or view.parent is not None or view.graph.get("id") != upcoming.graph.id
-    if view.graph and own:
-        return view
-    return View(graph=dict(upcoming.form), graph_hash=upcoming.key)
-
-
-def _detail(node: NodeView, now_ms: float) -> str:
-    detail = node_detail(node, now_ms)
-    visits = len(node.visits)
-    return f"{detail} x{visits}" if visits > 1 and detail and node.state != "running" else detail
+_TELLING = 5
+"""Columns that a piece of a word needs to say something."""
+_CRUMBS = 1
+"""Rows that the way into a sub-graph takes."""
 
 
 class GraphPane(LineView):
-    """The graph; scrolls where it does not fit, and keeps the running node in sight."""
+    """The graph; scrolls where it does not fit, and keeps the running node in sight.
+
+    Posts `NodeSelected` when a person selects a node, and `NodeOpened` when its details are asked for.
+    """
 
     DEFAULT_CSS = "GraphPane { overflow-x: auto; }"
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("graph"))
 
-    class NodeSelected(Message):
-        """A node was selected, or is to be opened too."""
+    class NodeOpened(Message):
+        """The details of a node are asked for."""
 
-        def __init__(self, node: str, *, opened: bool) -> None:
+        def __init__(self, path: str) -> None:
             super().__init__()
-            self.node = node
-            self.opened = opened
+            self.path = path
 
     def __init__(self, *, id: str | None = None, ascii_only: bool = False) -> None:  # noqa: A002
         super().__init__(id=id)
         self._ascii = ascii_only
+        self._view = View()
+        self._now_ms = 0.0
+        self._breakers: Mapping[str, BreakerSnapshot] | None = None
+        self._level = Level({})
+        self._inside: tuple[str, ...] = ()
+        self._made: tuple[str, ...] = ()
+        """The sub-graph nodes inside which the drawing is."""
         self._shape: GraphShape | None = None
         self._key: object = None
-        self._variants: tuple[tuple[Metrics, Drawing], ...] = ()
-        self._metrics = _VARIANTS[0]
+        self._metrics = Metrics()
         self._drawing: Drawing | None = None
+        self._way: Way | None = None
+        self._small = False
         self._lit = NOTHING
         self._signs = UNICODE
         self._active: frozenset[str] = frozenset()
+        self._begun = ""
         self._selected = ""
 
     @property
     def selected(self) -> str:
-        """The selected node; empty where none is."""
-        return self._selected
+        """Path of the selected node; empty where none is."""
+        return f"{self._level.prefix}{self._selected}" if self._selected else ""
 
     @property
     def drawing(self) -> Drawing | None:
         """The layout that is shown."""
         return self._drawing
 
-    def set_graph(self, graph: Mapping[str, Any], key: object) -> None:
-        """Show another graph (in JSON form); `key` tells graphs apart. The layout is made outside of the event loop."""
-        if key == self._key or not graph.get("nodes"):
-            return
-        self._key = key
-        self._lit = NOTHING
-        self.run_worker(self._lay_out(graph), group="layout", exclusive=True)
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The sub-graph nodes that were opened, the outermost first."""
+        return self._level.inside
 
-    async def _lay_out(self, graph: Mapping[str, Any]) -> None:
-        shape = shape_of(graph)
-        self._variants = await asyncio.to_thread(drawings, shape, self._ascii)
-        self._shape = shape
-        self._choose()
+    # -- what is shown -----------------------------------------------------------------------------------------------
 
-    def show(self, view: View, now_ms: float, signs: Glyphs, upcoming: Revision | None = None) -> None:
-        """Show `view` at `now_ms` (in the transaction's time), or the graph that the next run uses."""
-        view = drawn(view, upcoming)
-        if view.graph:
-            self.set_graph(view.graph, view.graph_hash)
-        now = lit(view, now_ms, signs, self._shape)
-        self._signs = signs
+    def show(
+        self,
+        view: View,
+        now_ms: float,
+        signs: Glyphs,
+        upcoming: Revision | None = None,
+        breakers: Mapping[str, BreakerSnapshot] | None = None,
+    ) -> None:
+        """Show a run, or the graph that the next one uses.
+
+        Args:
+            view: of the run.
+            now_ms: in the transaction's time.
+            signs: the characters of states.
+            upcoming: the graph of the next run.
+            breakers: by key; default: those of the view.
+        """
+        self._view, self._now_ms, self._signs = drawn(view, upcoming), now_ms, signs
+        self._breakers = breakers
+        self._level = level_of(self._view, self._inside)
+        key = (self._view.graph_hash, self._level.inside)
+        if self._level.graph.get("nodes") and key != self._key:
+            self._key, self._lit, self._inside = key, NOTHING, self._level.inside
+            self._lay_out()
+        self._light()
+
+    def _lay_out(self) -> None:
+        """Choose a drawing, outside of the event loop; a later wish replaces an earlier one."""
+        if self._key is not None and self.size.width > 0:
+            self.run_worker(self._make(self._level), group="layout", exclusive=True)
+
+    async def _make(self, level: Level) -> None:
+        shape = shape_of(level.graph)
+        made = await asyncio.to_thread(
+            choose, shape, self._room(level), way=self._way, small=self._small, ascii_only=self._ascii
+        )
+        self._shape, self._made, (self._metrics, self._drawing) = shape, level.inside, made
+        if self._selected not in shape.nodes:
+            self._selected = ""
+        self.virtual_size = Size(self._drawing.width, self._drawing.height + self._top)
+        self._strips.clear()
+        self._light()
+        self.call_after_refresh(lambda: self._keep_in_sight(self._selected or self._begun))
+        self.refresh()
+        self.refresh_bindings()
+
+    def _light(self) -> None:
+        """Take over states, and keep what begins to run in sight."""
+        prefix = self._level.prefix
+        now = lit(self._view, self._now_ms, self._signs, self._shape, prefix=prefix, breakers=self._breakers)
         if now == self._lit:
             return
         self._lit = now
-        running = frozenset(node.drawn or path for path, node in view.nodes.items() if node.state == "running")
-        for path in running - self._active:
-            self._keep_in_sight(path)
-        self._active = running
+        running = frozenset(
+            node.drawn or path.removeprefix(prefix)
+            for path, node in self._view.nodes.items()
+            if node.state == "running" and path.startswith(prefix)
+        )
+        begun = self._latest_begun(prefix)
+        for name in running - self._active or {begun} - {self._begun}:
+            self._keep_in_sight(name)
+        self._active, self._begun = running, begun
         self.refresh()
+
+    def _latest_begun(self, prefix: str) -> str:
+        """The node that began last, however short it ran; empty before the first."""
+        begun = {
+            node.drawn or path.removeprefix(prefix): node.last.started_ms
+            for path, node in self._view.nodes.items()
+            if node.last is not None and path.startswith(prefix)
+        }
+        return max(reversed(begun), key=lambda name: begun[name], default="")
 
     def on_resize(self) -> None:
-        self._choose()
+        self._lay_out()
 
-    def _choose(self) -> None:
-        width, height = self.size
-        if not self._variants or not width:
-            return
-        fitting = ((m, d) for m, d in self._variants if d.width <= width and d.height <= height)
-        self._metrics, self._drawing = next(fitting, self._variants[-1])
-        self.virtual_size = Size(self._drawing.width, self._drawing.height)
-        self._strips.clear()
-        self.refresh()
+    def _room(self, level: Level) -> tuple[int, int]:
+        """(columns, rows) that the drawing of `level` can take."""
+        return self.size.width, self.size.height - (_CRUMBS if level.inside else 0)
+
+    @property
+    def _top(self) -> int:
+        """Rows above the drawing."""
+        return _CRUMBS if self._made else 0
 
     def _keep_in_sight(self, node: str) -> None:
         box = self._drawing.boxes.get(node) if self._drawing else None
         if box is not None and (self.max_scroll_x or self.max_scroll_y):
-            self.scroll_to_region(Region(*box).grow((1, 2, 1, 2)), animate=False)
+            x, y, width, height = box
+            region = Region(x, y + self._top, width, height).grow((1 + self._top, 2, 1, 2))
+            self.scroll_to_region(region, animate=False)
 
     def _offset(self) -> tuple[int, int]:
         """Where the drawing begins in the pane: centred where there is room."""
         if self._drawing is None:
             return 0, 0
-        return max((self.size.width - self._drawing.width) // 2, 0), max(
-            (self.size.height - self._drawing.height) // 2, 0
-        )
+        width, height = self.size.width, self.size.height - self._top
+        return max((width - self._drawing.width) // 2, 0), self._top + max((height - self._drawing.height) // 2, 0)
+
+    # -- selecting and opening ---------------------------------------------------------------------------------------
 
     def on_click(self, event: Click) -> None:
+        """A click selects a node; one on the selected node opens it, and one on the way into a sub-graph leads back."""
         if self._drawing is None:
             return
         (left, top), (x, y) = self._offset(), self.scroll_offset
+        if event.y < self._top:
+            self.action_outer_graph()
+            return
         node = self._drawing.node_at(event.x - left + x, event.y - top + y)
-        if node is not None:
-            self._select(node, opened=True)
+        if node is not None and node == self._selected:
+            self.action_open_node()
+        elif node is not None:
+            self._select(node)
+
+    def select_node(self, path: str) -> None:
+        """Select the node at `path` without telling anyone; nodes that are not drawn here select nothing."""
+        node = self._view.nodes.get(path)
+        name = (node.drawn if node is not None else "") or path.removeprefix(self._level.prefix)
+        if self._level.inside and not path.startswith(self._level.prefix):
+            name = ""
+        if self._shape is not None and name not in self._shape.nodes:
+            name = name.split("#", 1)[0] if name.split("#", 1)[0] in self._shape.nodes else ""
+        if name != self._selected:
+            self._mark(name)
 
     def action_select(self, direction: Direction) -> None:
         """Move the selection; the first key selects the node that runs, or the first one."""
@@ -211,26 +230,61 @@ class GraphPane(LineView):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a selected node there is nothing to open: Enter means what it means in other panes."""
-        if action == "open_node":
+        if action in ("open_node", "inspect_node"):
             return self._drawing is not None and self._selected in self._drawing.boxes
+        if action == "outer_graph":
+            return bool(self._level.inside)
         return super().check_action(action, parameters)
 
     def action_open_node(self) -> None:
-        """The details of the selected node."""
-        self._select(self._selected, opened=True)
+        """Open the selected node: a sub-graph is drawn here; of others the details are shown."""
+        if subgraph(self._level.graph, self._selected) is not None:
+            self._go_to((*self._level.inside, self._selected))
+        else:
+            self.action_inspect_node()
 
-    def _select(self, node: str, *, opened: bool = False) -> None:
+    def action_inspect_node(self) -> None:
+        self.post_message(self.NodeOpened(self.selected))
+
+    def action_outer_graph(self) -> None:
+        """From a sub-graph back to the graph around it, where the node that was opened is selected."""
+        if self._level.inside:
+            *outer, opened = self._level.inside
+            self._go_to(tuple(outer), opened)
+
+    def _go_to(self, inside: tuple[str, ...], selected: str = "") -> None:
+        self._inside, self._selected = inside, selected
+        self.show(self._view, self._now_ms, self._signs, None, self._breakers)
+
+    def action_turn(self) -> None:
+        """Draw the other way; it stays so until the next turn."""
+        self._way = "right" if self._metrics.way == "down" else "down"
+        self._lay_out()
+
+    def action_fit(self) -> None:
+        """The whole graph small, or readable again."""
+        self._small = not self._small
+        self._lay_out()
+
+    def _select(self, node: str) -> None:
+        self._mark(node)
+        self.post_message(NodeSelected(self.selected, self))
+
+    def _mark(self, node: str) -> None:
         self._selected = node
         self._keep_in_sight(node)
         self.refresh()
         self.refresh_bindings()
-        self.post_message(self.NodeSelected(node, opened=opened))
+
+    # -- drawing -----------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         style, width = self.rich_style, self.size.width
         if self._drawing is None:
             words = "The graph is drawn here." if y == self.size.height // 2 else ""
             return self.strip(((f"{words:^{width}}", "faint"),)).crop_extend(0, width, style)
+        if y < self._top:
+            return self.strip(self._crumbs(width)).crop_extend(0, width, style)
         left, top = self._offset()
         x, scrolled = self.scroll_offset
         row = y - top + scrolled
@@ -238,6 +292,15 @@ class GraphPane(LineView):
             return Strip.blank(width, style)
         line = tuple(self._row(self._drawing, row))
         return self.strip(((" " * left, "text"), *line)).crop_extend(x, x + width, style)
+
+    def _crumbs(self, width: int) -> Line:
+        """The way into the sub-graph, which stays in sight."""
+        back, then = f"{self._signs.back} ", f" {self._signs.result} "
+        here = one_line(self._level.prefix.rstrip("/").rsplit("/", 1)[-1], 60)
+        outer = [one_line(name, 60) for name in (str(self._view.graph.get("id", "")), *self._level.inside[:-1])]
+        way = then.join([*outer, ""])
+        way = way if cell_len(back + way + here) <= width else ""
+        return ((back, "title"), (way, "dim"), (short_path(here, width - len(back), self._signs.ellipsis), "strong"))
 
     def _row(self, drawing: Drawing, y: int) -> list[Span]:
         slots = list(drawing.slots_by_row.get(y, ()))
@@ -251,7 +314,7 @@ class GraphPane(LineView):
             marked = run.label and run.node == self._selected
             text = f"{self._signs.prompt}{run.text[1:]}" if marked else run.text
             spans.append((text, self._tone(run)))
-            x = run.x + len(run.text)
+            x = run.x + cell_len(run.text)
         for slot in slots:
             x = self._write(spans, x, slot)
         return spans
@@ -260,19 +323,29 @@ class GraphPane(LineView):
         """Write a node's live part; returns the column after it."""
         spans.append((" " * (slot.x - x), "text"))
         sign, tone, detail = self._lit.nodes.get(slot.node, (self._signs.nodes["idle"], "faint", ""))
+        breaker = self._lit.breakers.get(slot.node, ("", "text"))
+        calm: Tone = "dim" if tone == "ok" else tone
         if self._metrics.boxed:
-            words = cut(f"{sign} {detail}", slot.width, self._signs.ellipsis)
-            spans += [(words[:1], tone), (words[1:].ljust(slot.width - 1), "dim" if tone == "ok" else tone)]
+            room = slot.width - 2 - (2 if breaker[0] else 0)
+            words = _fitting(detail, room, self._signs.ellipsis)
+            spans += [(f"{sign} ", tone), (_filled(words, room), calm)]
+            spans += [(" ", "text"), breaker] if breaker[0] else []
             return slot.x + slot.width
-        name = short_name(slot.node, Style.of(self._ascii))
-        room = slot.width - len(name) - 4
-        shown = cut(detail, room, self._signs.ellipsis) if room > 0 else ""
-        mark = self._signs.prompt if slot.node == self._selected else " "
-        spans += [
-            (f"{mark}{sign} ", "title" if mark.strip() else tone),
-            (name, "title" if mark.strip() else "strong" if tone not in ("faint", "dim") else "dim"),
-            (f" {shown}".ljust(slot.width - len(name) - 3), "dim" if tone == "ok" else tone),
-        ]
+        name = short_name(slot.node, Style.of(self._ascii), self._metrics.label)
+        marked = slot.node == self._selected
+        strong: Tone = "title" if marked else "strong" if tone not in ("faint", "dim") else "dim"
+        spans += [(self._signs.prompt if marked else " ", "title"), (sign, "title" if marked else tone)]
+        room = slot.width - 2
+        if name:
+            spans += [(" ", "text"), (name, strong)]
+            room -= 1 + cell_len(name)
+        if breaker[0] and room:
+            spans.append(breaker)
+            room -= 1
+        elif room:
+            spans.append((" ", "text"))
+            room -= 1
+        spans.append((_filled(_fitting(detail, room, self._signs.ellipsis), room), calm))
         return slot.x + slot.width
 
     def _tone(self, run: Run) -> Tone:
@@ -285,3 +358,23 @@ class GraphPane(LineView):
             state = self._lit.nodes.get(run.node)
             return "faint" if state is None else state[1]
         return "accent" if any(edge in self._lit.taken for edge in run.edges) else "faint"
+
+
+def _fitting(detail: str, room: int, ellipsis: str) -> str:
+    """As many words of `detail` as there is room for; of the first a piece, where that still says something."""
+    if cell_len(detail) > room:
+        detail = detail.replace(" tok/s", "/s")  # never a figure without its unit
+    words = detail.split(" ")
+    while len(words) > 1 and cell_len(" ".join(words)) > room:
+        words.pop()
+    if words[-1] in ("try", "retry"):
+        words.pop()
+    fits = cell_len(" ".join(words)) <= room
+    return cut(" ".join(words), room, ellipsis) if fits or room >= _TELLING else ""
+
+
+def _filled(words: str, room: int) -> str:
+    return words + " " * max(room - cell_len(words), 0)
+
+
+__all__ = ["GraphPane", "Lit", "drawn", "lit"]

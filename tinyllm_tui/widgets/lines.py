@@ -52,6 +52,16 @@ class LineView(ScrollView, can_focus=True):
         & > .tone--kind3 { color: $accent; }
         & > .tone--kind4 { color: $warning; }
         & > .tone--kind5 { color: $success; }
+        & > .tone--run { color: $primary; }
+        & > .tone--queued { color: $foreground 45%; }
+        & > .tone--taken_back { color: $foreground 45%; }
+        & > .tone--checkpoint { color: $accent; }
+        & > .tone--commit { color: $success; }
+        & > .tone--rollback { color: $error; }
+        & > .tone--breaker { color: $warning; }
+        & > .tone--prune { color: $warning; }
+        & > .tone--rewind { color: $warning; }
+        & > .tone--undone { color: $warning; }
     }
     """
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.events import Click
+from textual.message import Message
 
 from engine.view import MemoryView, PruneView
+from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, count, cut, duration
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, count, cut, duration, wrapped
 
 PRUNE_AT = 0.8
-"""Share of the window at which the engine prunes."""
+"""Share at which the engine prunes, of the window less what is kept free for the answer."""
 
 _KINDS: tuple[Tone, ...] = ("kind1", "kind2", "kind3", "kind4", "kind5")
 _KIND_ORDER = ("system", "question", "history", "upstream", "note", "recalled", "tool", "summary")
@@ -19,26 +25,36 @@ _ASCII_FILLS = "#=+o*%@&"
 """One for each of `_KIND_ORDER`: kinds are told apart without colour too."""
 EMPTY = (
     "How many tokens of which kind (system, question, history ...) each model was given appears here, and how full "
-    "that makes its window. At 80 % the oldest messages go."
+    "that makes its window. At 80 % of what the answer leaves of it, messages go."
 )
 
 
 def memory_lines(memory: Mapping[str, MemoryView], width: int, signs: Glyphs = UNICODE) -> list[Line]:
     """A gauge for each selection, the latest last."""
-    if not memory:
-        import textwrap
+    return [line for line, _ in _rows(memory, width, signs)]
 
-        return [((row, "faint"),) for row in textwrap.wrap(EMPTY, max(width, 20))]
-    lines: list[Line] = []
+
+def _rows(memory: Mapping[str, MemoryView], width: int, signs: Glyphs) -> list[tuple[Line, PruneView | None]]:
+    """Every line, with the pruning that it tells of."""
+    if not memory:
+        return [(line, None) for line in wrapped(((EMPTY, "faint"),), max(width, 20))]
+    rows: list[tuple[Line, PruneView | None]] = []
     for selection in memory.values():
-        lines += _block(selection, width, signs)
-    return lines
+        rows += [(line, None) for line in _block(selection, width, signs)]
+        for prune in selection.prunes[-3:]:
+            rows += [(line, prune) for line in _prune(prune, width, signs)]
+    return rows
+
+
+def _limit(memory: MemoryView) -> float:
+    """Tokens over which messages go."""
+    return PRUNE_AT * max(memory.window - memory.reserved, 0)
 
 
 def _block(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
     used = memory.reported if memory.reported is not None else memory.tokens
     share = used / memory.window if memory.window else 0.0
-    tone: Tone = "error" if share >= 0.95 else "warn" if share >= PRUNE_AT else "ok"
+    tone: Tone = "error" if share >= 0.95 else "warn" if used >= _limit(memory) else "ok"
     figures = f"{count(used)}/{count(memory.window)} tokens"
     percent = f"{share * 100:.0f}%"
     path, _, model = memory.selection.partition(" ")
@@ -48,10 +64,7 @@ def _block(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
     pad = " " * max(width - len(name) - len(shown_model) - 1 - len(figures), 1)
     lines: list[Line] = [((name, "strong"), (" ", "text"), (shown_model, "faint"), (pad, "text"), (figures, "dim"))]
     lines.append((*_gauge(memory, used, max(width - 5, 10), signs), (f"{percent:>5}", tone)))
-    lines += _legend(memory, width, signs)
-    for prune in memory.prunes[-3:]:
-        lines += _prune(prune, width, signs)
-    return lines
+    return lines + _legend(memory, width, signs)
 
 
 def _kinds(memory: MemoryView, signs: Glyphs) -> list[tuple[str, int, Span]]:
@@ -76,29 +89,44 @@ def _gauge(memory: MemoryView, used: int, width: int, signs: Glyphs) -> list[Spa
         cells += [cell] * (round(filled * done / total) - len(cells))
     cells += [(signs.full, "dim")] * (filled - len(cells))
     cells += [(signs.empty, "faint")] * (width - len(cells))
-    mark = min(round(width * PRUNE_AT), width - 1)
+    mark = min(round(width * _limit(memory) / memory.window), width - 1) if memory.window else width - 1
     cells[mark] = (signs.limit, "warn")
     return cells
 
 
 def _legend(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
-    spans: list[Span] = []
+    """Tokens of each kind, and below them what stays in any case, on as many lines as they take."""
+    parts: list[tuple[Span, ...]] = [
+        (cell, (f" {one_line(kind, 20)} {count(tokens)}", "dim")) for kind, tokens, cell in _kinds(memory, signs)
+    ]
+    facts = [f"{memory.messages} messages"]
+    facts += [f"pinned {count(memory.pinned)}"] if memory.pinned else []
+    facts += [f"kept for the answer {count(memory.reserved)}"] if memory.reserved else []
+    faint: list[tuple[Span, ...]] = [((fact, "faint"),) for fact in facts]
+    return [*_flowing(parts, width), *_flowing(faint, width)] if parts else []
+
+
+def _flowing(parts: list[tuple[Span, ...]], width: int) -> list[Line]:
+    """`parts` one after the other, none of them broken."""
+    lines: list[list[Span]] = [[]]
     used = 0
-    for kind, tokens, cell in _kinds(memory, signs):
-        words = f" {kind} {count(tokens)}  "
-        if used + len(words) + 1 > width:
-            break
-        spans += [cell, (words, "dim")]
-        used += len(words) + 1
-    messages = f"{memory.messages} messages"
-    if spans and used + len(messages) <= width:
-        spans.append((messages, "faint"))
-    return [tuple(spans)] if spans else []
+    for part in parts:
+        size = sum(len(text) for text, _ in part)
+        if used and used + 2 + size > width:
+            lines.append([])
+            used = 0
+        if used:
+            lines[-1].append(("  ", "text"))
+            used += 2
+        lines[-1] += part
+        used += size
+    return [tuple(line) for line in lines]
 
 
 def _prune(prune: PruneView, width: int, signs: Glyphs) -> list[Line]:
+    gone = len(prune.removed) + prune.unlisted
     head = (
-        f"{signs.marks['prune']} {duration(prune.t_ms)} pruned {len(prune.removed)}: "
+        f"{signs.marks['prune']} {duration(prune.t_ms)} pruned {gone}: "
         f"{count(prune.tokens_before)} to {count(prune.tokens_after)} tokens"
     )
     reason = one_line(prune.reason)
@@ -106,9 +134,15 @@ def _prune(prune: PruneView, width: int, signs: Glyphs) -> list[Line]:
     if reason:
         lines.append(((cut(f"  why: {reason}", width, signs.ellipsis), "dim"),))
     lines += [((cut(f"  - {one_line(what)}", width, signs.ellipsis), "faint"),) for what in prune.removed[:4]]
-    if len(prune.removed) > 4:
-        lines.append(((f"  and {len(prune.removed) - 4} more", "faint"),))
+    if gone > 4:
+        lines.append(((f"  and {gone - min(len(prune.removed), 4)} more", "faint"),))
     return lines
+
+
+def prunes_of(memory: Mapping[str, MemoryView]) -> list[PruneView]:
+    """The prunings of all selections, the oldest first."""
+    found = [prune for selection in memory.values() for prune in selection.prunes]
+    return sorted(found, key=lambda prune: prune.t_ms)
 
 
 def memory_summary(memory: Mapping[str, MemoryView]) -> str:
@@ -118,7 +152,54 @@ def memory_summary(memory: Mapping[str, MemoryView]) -> str:
 
 
 class MemoryPane(LineView):
-    """Context selections."""
+    """Context selections; what was pruned from them is opened with Enter, or a click."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("memory"))
+
+    class PruneOpened(Message):
+        """A person wants to see what a pruning took out."""
+
+        def __init__(self, prune: PruneView) -> None:
+            super().__init__()
+            self.prune = prune
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._told: list[PruneView | None] = []
+        """For each line: the pruning that it tells of."""
+        self._latest: PruneView | None = None
 
     def show(self, memory: Mapping[str, MemoryView], signs: Glyphs) -> None:
-        self.make_lines(lambda width: memory_lines(memory, width, signs))
+        """Show how full they are now."""
+
+        def make(width: int) -> list[Line]:
+            rows = _rows(memory, width, signs)
+            self._told = [prune for _, prune in rows]
+            return [line for line, _ in rows]
+
+        before, self._latest = self._latest, next(reversed(prunes_of(memory)), None)
+        self.make_lines(make)
+        if (before is None) != (self._latest is None):
+            self.refresh_bindings()
+
+    @property
+    def prunes(self) -> bool:
+        """Whether anything was pruned."""
+        return self._latest is not None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where nothing was pruned, Enter means what it means in other panes."""
+        if action == "open_pruned":
+            return self._latest is not None
+        return super().check_action(action, parameters)
+
+    def action_open_pruned(self) -> None:
+        """What the latest pruning took out."""
+        if self._latest is not None:
+            self.post_message(self.PruneOpened(self._latest))
+
+    def on_click(self, event: Click) -> None:
+        row = event.y + self.scroll_offset.y
+        prune = self._told[row] if 0 <= row < len(self._told) else None
+        if prune is not None:
+            self.post_message(self.PruneOpened(prune))

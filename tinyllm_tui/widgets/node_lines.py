@@ -6,25 +6,41 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.events import GateDecided
+from engine.events import BreakerSnapshot, GateDecided
 from engine.view import AttemptView, NodeView, OpView, View, VisitView
-from tinyllm_tui.sanitize import one_line, sanitize
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.attempt_lines import WHOLE, attempt_lines, fact, text_lines
+from tinyllm_tui.widgets.breakers import state_words
+from tinyllm_tui.widgets.node_breakers import BREAKER_TONES, breakers_of
 from tinyllm_tui.widgets.op_lines import arguments_words, op_state
 from tinyllm_tui.widgets.route_lines import route_lines
-from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, Tone, cut, duration, speed, wrapped
+from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, cut, duration, plain, wrapped
 
 _VISITS = 5
 """Visits that are shown; the latest ones."""
-_ROWS = 40
-"""Rows of one text that are shown."""
-_TEXT = 8_000
-"""Characters of one text that are looked at."""
 
 
-def node_lines(view: View, node: str, now_ms: float, width: int, signs: Glyphs = UNICODE) -> list[Line]:
-    """What is known of `node`; `now_ms` is in the transaction's time."""
-    spec: Mapping[str, Any] = next((each for each in view.graph.get("nodes", ()) if each["id"] == node), {})
+def node_lines(
+    view: View,
+    node: str,
+    now_ms: float,
+    width: int,
+    signs: Glyphs = UNICODE,
+    breakers: Mapping[str, BreakerSnapshot] | None = None,
+) -> list[Line]:
+    """What is known of a node.
+
+    Args:
+        view: of the run.
+        node: its path, or its id in the graph.
+        now_ms: in the transaction's time.
+        width: columns.
+        signs: how it is drawn.
+        breakers: by key; default: those of the view.
+    """
+    spec = spec_of(view.graph, node)
     lines = list(_about(spec, width))
+    lines += _breakers(view, node, now_ms, width, signs, view.breakers if breakers is None else breakers)
     paths = [path for path in view.nodes if path == node or view.nodes[path].drawn == node]
     ran = [path for path in paths if view.nodes[path].visits]
     inside = [path for path in view.nodes if path.startswith(f"{node}#") and view.nodes[path].visits]
@@ -37,6 +53,38 @@ def node_lines(view: View, node: str, now_ms: float, width: int, signs: Glyphs =
         for path in inside:
             lines.append(_headline(one_line(path), view.nodes[path], now_ms, width, signs))
     return [*lines, *_config(spec, width, signs)]
+
+
+def node_text(view: View, node: str, now_ms: float, signs: Glyphs = UNICODE) -> str:
+    """The same as plain text, with nothing cut: what is copied."""
+    return "\n".join(plain(line).rstrip() for line in node_lines(view, node, now_ms, WHOLE, signs)) + "\n"
+
+
+def spec_of(graph: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """The node at `path` in the JSON form of a graph; of an inner node the one that it is, in its sub-graph too."""
+    *around, name = path.split("/")
+    for each in around:
+        outer = _named(graph, each.partition("#")[0])
+        if outer.get("type") == "subgraph":
+            graph = graph.get("graphs", {}).get(outer["config"]["graph_id"], {})
+    return _named(graph, name)
+
+
+def _named(graph: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next((node for node in graph.get("nodes", ()) if node["id"] == name), {})
+
+
+def _breakers(
+    view: View, node: str, now_ms: float, width: int, signs: Glyphs, breakers: Mapping[str, BreakerSnapshot]
+) -> Iterator[Line]:
+    """Its breakers: its own, and those of the models that it calls."""
+    wall_ms = round(view.started_wall_ms + view.away_ms + now_ms)
+    for breaker in breakers_of(view, node, breakers):
+        recent = "".join(signs.good if call == "." else signs.bad for call in breaker.recent[-20:])
+        words = f"{signs.breakers[breaker.state]} {state_words(breaker, wall_ms)} {signs.dot} {breaker.key} {recent}"
+        yield from fact("breaker", words.rstrip(), width, BREAKER_TONES[breaker.state])
+        if breaker.last_error and breaker.state != "closed":
+            yield from fact("its last error", breaker.last_error, width, "error")
 
 
 def _about(spec: Mapping[str, Any], width: int) -> Iterator[Line]:
@@ -98,74 +146,37 @@ def _visit(visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterat
     steps: list[AttemptView | OpView] = [*visit.attempts, *ops]
     for step in sorted(steps, key=lambda each: each.started_ms):
         if isinstance(step, AttemptView):
-            yield from _attempt(step, now_ms, width, signs)
+            yield from attempt_lines(step, now_ms, width, signs)
         else:
             yield from _op(step, visit, now_ms, width, signs)
     if visit.error is not None:
-        yield from _fact("error", visit.error.message, width, "error")
+        yield from fact("error", visit.error.message, width, "error")
         if visit.error.remedy:
-            yield from _fact("remedy", visit.error.remedy, width)
+            yield from fact("remedy", visit.error.remedy, width)
     if visit.output and not (visit.attempts and visit.attempts[-1].text == visit.output):
-        yield from _text("output", visit.output, width)
+        yield from text_lines("output", visit.output, width)
 
 
 def _gate(gate: GateDecided, width: int, signs: Glyphs) -> Iterator[Line]:
     verdict = "passed" if gate.passed else "refused"
     why = f": {gate.reason}" if gate.reason else ""
     tries = f" {signs.dot} retry {gate.retries} of {gate.max_retries}" if gate.retries else ""
-    yield from _fact("gate", f"{verdict}{why}, to {gate.target}{tries}", width)
+    yield from fact("gate", f"{verdict}{why}, to {gate.target}{tries}", width)
     if gate.judge:
         grade = "no grade that can be used" if gate.score is None else f"{gate.score:.2g} of 1"
-        yield from _fact("judge", f"{grade} by {gate.judge}", width)
+        yield from fact("judge", f"{grade} by {gate.judge}", width)
     if gate.checks:
         checks = (f"{signs.nodes['ok' if good else 'failed']} {name}" for name, good in gate.checks.items())
-        yield from _fact("checks", f" {signs.dot} ".join(checks), width)
+        yield from fact("checks", f" {signs.dot} ".join(checks), width)
 
 
 def _op(op: OpView, visit: VisitView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:
     kind, name = ("tool", op.tool) if op.tool else ("step", op.op)
-    yield from _fact(kind, f"{name} {signs.dot} {op_state(op, visit, now_ms)}", width)
-    yield from _text("arguments", arguments_words(op), width, "dim")
+    yield from fact(kind, f"{name} {signs.dot} {op_state(op, visit, now_ms)}", width)
+    yield from text_lines("arguments", arguments_words(op), width, "dim")
     if op.error is None:
-        yield from _text("result", op.result, width)
+        yield from text_lines("result", op.result, width)
     else:
-        yield from _fact("error", op.error.message, width, "error")
+        yield from fact("error", op.error.message, width, "error")
         if op.error.remedy:
-            yield from _fact("remedy", op.error.remedy, width)
-
-
-def _attempt(attempt: AttemptView, now_ms: float, width: int, signs: Glyphs) -> Iterator[Line]:
-    words = [attempt.model, f"attempt {attempt.attempt}" if attempt.attempt > 1 else ""]
-    words += [f"{attempt.prompt_tokens} tokens in" if attempt.prompt_tokens else "", f"{attempt.tokens} out"]
-    words += [
-        speed(attempt, now_ms),
-        f"first after {duration(attempt.first_token_ms)}" if attempt.first_token_ms else "",
-    ]
-    words += [f"finish {attempt.finish}" if attempt.finish else ""]
-    yield from _fact("model", f" {signs.dot} ".join(word for word in words if word), width)
-    for role, content in attempt.messages:
-        yield from _text(role, content, width, "dim")
-    yield from _text("answer", attempt.text, width)
-    if attempt.error is not None:
-        yield from _fact("error", attempt.error.message, width, "error")
-
-
-def _fact(name: str, text: str, width: int, tone: Tone = "text") -> Iterator[Line]:
-    label = f"  {one_line(name, 40)} "
-    yield from wrapped(((label, "faint"), (one_line(text), tone)), width, indent=4)
-
-
-def _text(name: str, text: str, width: int, tone: Tone = "text") -> Iterator[Line]:
-    """A text of several lines under its name, cut where it is long."""
-    if not text.strip():
-        return
-    yield ((f"  {one_line(name, 40)}", "faint"),)
-    rows = [
-        row
-        for line in sanitize(text[:_TEXT]).strip("\n").split("\n")
-        for row in wrapped(((line, tone),), max(width - 4, 8))
-    ]
-    for row in rows[:_ROWS]:
-        yield (("    ", "text"), *row)
-    if len(rows) > _ROWS or len(text) > _TEXT:
-        yield ((f"    ({len(text):,} characters)", "faint"),)
+            yield from fact("remedy", op.error.remedy, width)

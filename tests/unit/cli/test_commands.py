@@ -132,6 +132,7 @@ WRITTEN = settings_in(commented_config())
 OTHER = {
     "backend": "openai",
     "ascii": "true",
+    "restore": "false",
     "durability": "strict",
     "recovery": "leave",
     "embedded.threads": "7",
@@ -141,8 +142,11 @@ OTHER = {
     "endpoints": '[{"kind": "ollama", "address": "http://127.0.0.1:9"}]',
     "retry.attempts": "7",
     "context.oversize": "refuse",
+    "context.summaries": "false",
     "memory.enabled": "false",
     "memory.recall": "7",
+    "keys.preset": "vim",
+    "keys.map": '{"chat.copy": "ctrl+y"}',
 }
 """A value that is not the default, for settings that take neither any text nor any number."""
 
@@ -156,7 +160,7 @@ def dumped() -> dict[str, object]:
 
 
 def test_the_written_file_has_every_setting_and_every_role(home: Path) -> None:
-    groups = {"roles", "embedded", "breaker", "retry", "context", "memory"}
+    groups = {"roles", "embedded", "breaker", "retry", "context", "memory", "keys"}
     assert set(WRITTEN) == {name for name in setting_names() if name not in groups} | {f"roles.{r}" for r in ROLES}
 
 

@@ -45,13 +45,15 @@ def test_parts_of_one_group_may_come_from_different_sources(home: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in setting_names() if name not in ("embedded", "breaker", "retry", "context", "memory")]
+    "name",
+    [name for name in setting_names() if f"{name}." not in "embedded. breaker. retry. context. memory. keys."],
 )
 def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "backend": "openai",
         "roles": '{"code": "x"}',
         "ascii": "true",
+        "restore": "false",
         "durability": "strict",
         "recovery": "leave",
         "concurrency": "7",
@@ -59,8 +61,11 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "data_dir": "/d",
         "embedded.model_path": "/m",
         "context.oversize": "refuse",
+        "context.summaries": "false",
         "memory.enabled": "false",
         "memory.recall": "7",
+        "keys.preset": "vim",
+        "keys.map": '{"chat.copy": "ctrl+y"}',
     }
     text_fields = ("model", "graph", "theme", "ollama_host", "ollama_api_key", "openai_base_url", "openai_api_key")
     value = values.get(name) or (

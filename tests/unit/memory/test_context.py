@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import EngineError, ErrorClass
-from engine.memory.context import COPIED, LISTED, ContextItem, ContextSelection, Oversize
+from engine.memory.context import ContextSelection, Oversize
+from engine.memory.item import ContextItem
+from engine.memory.pruned import COPIED, LISTED
 from engine.message import MessageKind as Kind
 from engine.message import Role
 from engine.models.tokens import TEMPLATE_TOKENS

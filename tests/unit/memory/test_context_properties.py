@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.memory.context import ContextItem, ContextSelection
+from engine.memory.context import ContextSelection
+from engine.memory.item import ContextItem
 from engine.message import MessageKind, Role
 
 ROLES: list[Role] = ["system", "user", "assistant", "tool"]

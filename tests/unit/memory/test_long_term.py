@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from engine.memory import long_term
 from engine.memory.long_term import Embed, Found, LongTermMemory, Vector, cosine, words_of
 from engine.message import estimate_tokens
 from engine.store import memories as stored
+from engine.store import rare_words
 from engine.store.database import Database
 from engine.store.memories import Memory
 
 DAY_MS = 86_400_000
+FILL = """
+INSERT INTO memories (kind, content, created_ms, edited_ms, used_ms) SELECT 'note', value, 0, 0, 0 FROM json_each(?)
+"""
 
 
 @pytest.fixture
@@ -59,6 +64,19 @@ async def test_one_word_in_common_of_many_is_not_enough(database: Database) -> N
     await keep(database, "The heating in the green house of my landlord is repaired on Monday mornings only.")
     question = "Write a poem on a green tortoise that walks slowly through deserts, mountains, valleys, towns, castles"
     assert texts(await recall(database, question)) == []
+
+
+async def test_the_right_memory_is_recalled_among_many_that_share_its_common_words(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rare_words, "MOST_RANKED", 50)
+    things = ["cat", "dog", "car", "house", "garden", "bike"]
+    others = [f"The name of my {things[n % 6]} in the year {n} was name{n}." for n in range(600)]
+    await database.write(FILL, (json.dumps(["My dog likes tuna.", *others[:300]]),))
+    await database.write(FILL, (json.dumps(["The boat that I had was the Arabella.", *others[300:]]),))
+    assert texts(await recall(database, "What was the name of my boat?"))[0] == "The boat that I had was the Arabella."
+    assert texts(await recall(database, "Which dog likes tuna?"))[0] == "My dog likes tuna."
+    assert texts(await recall(database, "What was the name of my dog in the year 7?"))[0] == others[7]
 
 
 async def test_accents_case_and_plurals_make_no_difference(database: Database) -> None:

@@ -9,6 +9,7 @@ from engine import events as ev
 from engine.config import BreakerConfig, EngineConfig
 from engine.errors import ErrorClass
 from engine.graph.validation import validate
+from engine.models.tokens import prompt_tokens
 from tests.graphs import make_graph, node
 from tests.running import Ran, ask, run_in
 from tests.scripted_backend import ScriptedBackend, fault, model, system_of
@@ -331,6 +332,44 @@ async def test_the_model_stage_asks_by_the_prompt_of_the_graph(scripted: Scripte
 async def test_without_a_prompt_the_programs_own_words_are_used(scripted: ScriptedBackend) -> None:
     await ask(prompted(scripted, {"system": "Pick."}), "hm?")
     assert "Choose the labels" in system_of(scripted.requests[0])
+
+
+@pytest.mark.parametrize("window", [300, 512, 2048, 32_768])
+@pytest.mark.parametrize("user", ["", "{{ question }}", " ".join(["{{ question }}"] * 60)])
+async def test_a_question_of_a_megabyte_is_cut_visibly_so_that_the_request_fits_the_window(
+    scripted: ScriptedBackend, window: int, user: str
+) -> None:
+    scripted.installed = [model("able", parameters_b=3, window=window)]
+    prompt = {"system": "Pick.", "user": user or "{{ question }}"}
+    graph = prompted(scripted, prompt, **({"prompt_id": "p"} if user else {}))
+    question = f"Is this the head? {'word ' * 200_000} Or is that the tail?"
+    ran = await ask(graph, question)
+    assert decision(ran).stage == "model", ran.result.error
+    (request,) = scripted.requests
+    assert prompt_tokens(request) + request.max_tokens <= window
+    asked = request.messages[-1].content
+    assert asked.endswith("Or is that the tail?")
+    assert "characters left out ...]" in asked
+    assert asked.startswith("Is this the head?")
+    counts = [event for event in ran.all(ev.ContextMeasured) if event.reported is not None]
+    assert [event.selection for event in counts] == ["router able"]
+    assert (counts[0].reported or 0) + counts[0].reserved <= window
+    pruned = [event.removed[0] for event in ran.all(ev.ContextPruned)]
+    assert all("cut to" in words for words in pruned)
+    assert bool(pruned) == (window <= 512 or (len(user) > 20 and window <= 2048))
+
+
+async def test_where_the_routes_alone_do_not_fit_the_default_route_is_taken_unless_the_graph_insists(
+    scripted: ScriptedBackend,
+) -> None:
+    scripted.installed = [model("able", parameters_b=3, window=300)]
+    routes = (route("code", description="programs " * 300), route("math"))
+    ran = await ask(routed(*routes, default_route="math"), "hm?")
+    assert (decision(ran).stage, decision(ran).route) == ("default", "math")
+    ran = await ask(routed(*routes, default_route="math", method="model"), "hm?")
+    assert ran.result.error is not None
+    assert (ran.result.error.code, ran.result.error.node) == ("context_overflow", "router")
+    assert scripted.requests == []
 
 
 async def test_a_prompt_that_cannot_be_filled_is_a_failure_that_names_the_router(scripted: ScriptedBackend) -> None:

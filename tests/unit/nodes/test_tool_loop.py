@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine import events as ev
+from engine.config import ContextConfig, EngineConfig
 from engine.errors import ErrorClass
 from engine.graph.spec import GraphSpec
 from engine.models.protocol import ChatRequest, Chunk
@@ -259,7 +260,8 @@ async def test_old_results_give_way_in_a_small_window_and_the_latest_stays(able:
     able.script = lambda request: (
         [call("text_case", text=next(texts), case="upper")] if request.tools and len(able.requests) < 6 else ["done"]
     )
-    ran = await ask(with_tools("text_case", max_tool_rounds=8, max_tokens=100))
+    without = EngineConfig(context=ContextConfig(summaries=False))
+    ran = await ask(with_tools("text_case", max_tool_rounds=8, max_tokens=100), config=without)
     assert ran.result.text == "done"
     assert ran.all(ev.ContextPruned)
     last = able.requests[-1]

@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.geometry import Size
+from textual.widget import MountError
 from textual.widgets import Markdown
 
 from tinyllm_tui.sanitize import one_line
@@ -80,7 +81,14 @@ class Answer(Vertical):
         """Show `text`; once it is finished, as Markdown to its end."""
         if (text, finished) != (self._wanted, self._finished):
             self._wanted, self._finished = text, finished
+            if not self._ready:  # later it would mean to style all blocks of the answer once more
+                self.set_class(not text, "-empty")
             self._catch_up()
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that it was told stands in it."""
+        return self._ready and not self._busy and self._shown == self._wanted[: self._document_end()]
 
     def _document_end(self) -> int:
         """How much of the text belongs into the document."""
@@ -101,7 +109,7 @@ class Answer(Vertical):
     async def _write_document(self) -> None:
         """Append what is finished, or begin anew where the text was taken back; one writer at a time."""
         try:
-            while self.is_attached:
+            while self._document.is_attached:
                 end = self._document_end()
                 text = self._wanted[:end]
                 if text == self._shown:
@@ -119,6 +127,10 @@ class Answer(Vertical):
                     await self._document.append(added)
                     self._shown = text
                     self._show_draft(end)
+        except MountError:
+            if self._document.is_attached:
+                raise
+            return  # it was taken off the screen meanwhile
         finally:
             self._busy = False
         if self.is_attached:

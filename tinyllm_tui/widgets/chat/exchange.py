@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Click
 from textual.geometry import Size
+from textual.message import Message
 from textual.widgets import Static
 
 from engine.view import View
 from tinyllm_tui.node_paths import innermost
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.chat.answer import Answer
+from tinyllm_tui.widgets.chat.history import PastTurn, local_time
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.op_lines import trace_lines
+from tinyllm_tui.widgets.recalled_lines import recalled_lines, rows_each
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, answer_attempt, count, duration, speed, wrapped
 
 QUESTION_SHOWN = 1_500
@@ -130,11 +134,36 @@ class AnswerFooter(LineView, can_focus=False):
 
     DEFAULT_CSS = "AnswerFooter { height: auto; margin: 0 0 1 2; overflow: hidden; }"
 
+    class MemoryOpened(Message):
+        """A click on a memory that was recalled."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
     def __init__(self) -> None:
         super().__init__(classes="exchange--footer")
+        self._memories: Sequence[int] = ()
 
-    def show(self, lines: list[Line], trace: Callable[[int], list[Line]] = lambda _width: []) -> None:
-        """Show `lines`, below those that `trace` makes for a width."""
+    def on_click(self, event: Click) -> None:
+        rows = [number for number in self._memories for _ in range(self._rows_each)]
+        if event.y < len(rows):
+            event.stop()
+            self.post_message(self.MemoryOpened(rows[event.y]))
+
+    @property
+    def _rows_each(self) -> int:
+        """Rows that each recalled memory takes."""
+        return rows_each(self.scrollable_content_region.width or 80)
+
+    def show(
+        self,
+        lines: list[Line],
+        trace: Callable[[int], list[Line]] = lambda _width: [],
+        memories: Sequence[int] = (),
+    ) -> None:
+        """Show `lines`, below those that `trace` makes for a width, of which the first are about `memories`."""
+        self._memories = memories
         self.make_lines(
             lambda width: [
                 *trace(width or 80),
@@ -177,6 +206,17 @@ class Exchange(Vertical):
         self.recorded = True
         """False once it is known that the database belongs to another process."""
 
+    @classmethod
+    def of_past(cls, turn: PastTurn, signs: Glyphs) -> Exchange:
+        """A turn of an earlier conversation: what its session keeps of it."""
+        exchange = cls(turn.question, signs)
+        exchange.answer_text = sanitize(turn.answer)
+        exchange._answer.write(shortened(exchange.answer_text, ANSWER_SHOWN), finished=True)
+        facts = [f"#{turn.number}" if turn.number is not None else "", local_time(turn.asked_ms)]
+        words = f" {signs.dot} ".join(each for each in facts if each)
+        exchange._footer.show([((f"{signs.nodes['ok']} ", "faint"), (words, "faint"))])
+        return exchange
+
     def compose(self) -> ComposeResult:
         yield Static(Content(self._question), markup=False, classes="exchange--question")
         yield self._mark
@@ -193,7 +233,11 @@ class Exchange(Vertical):
         self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
         self._footer.show(
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
-            lambda width: trace_lines(view, now_ms, width, self._signs),
+            lambda width: [
+                *recalled_lines(view, width, self._signs),
+                *trace_lines(view, now_ms, width, self._signs),
+            ],
+            [item.id for item in view.recalled],
         )
         self.mark("; ".join(words for words in (self.origin or parent_words(view), interruption_words(view)) if words))
         undone = view.status == "rolled_back" and bool(view.answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -11,9 +12,13 @@ from textual.widgets import TextArea
 
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import sanitize
+from tinyllm_tui.widgets.chat.completions import Completions, Suggestion
 
 PASTE_LIMIT = 8_000
 """Characters of a paste that are shown; for a larger one stands a token, because wrapping a megabyte takes seconds."""
+
+PASTE_LINES = 20
+"""Lines from which on a paste is folded too: the prompt shows six."""
 
 
 class Prompt(TextArea):
@@ -40,8 +45,62 @@ class Prompt(TextArea):
         self._draft = ""
         self._begun = False
         self._pastes: dict[str, str] = {}
+        self._kept_draft: str | None = None
+        """What was typed before a question is edited."""
+        self._completer: Callable[[str], Sequence[Suggestion]] | None = None
+        self._completions = Completions()
+        self._dismissed = False
+        """Whether the person closed the list; typing a slash anew opens it."""
+
+    # -- completion --------------------------------------------------------------------------------------------------
+
+    def complete_with(self, completer: Callable[[str], Sequence[Suggestion]], ellipsis: str = "…") -> None:
+        """Show above the prompt what `completer` makes of the text, while it makes something of it."""
+        self._completer = completer
+        self._completions = Completions(ellipsis)
+        assert self.parent is not None  # noqa: S101 - called when it is mounted
+        self.screen.mount(self._completions, before=self)
+
+    def suggest(self) -> None:
+        """Look for suggestions again: other names are known now."""
+        if self._completer is None:
+            return
+        self._dismissed = self._dismissed and self.text.startswith("/")
+        self._completions.show(() if self._dismissed else self._completer(self.text))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of the list are others' while it is closed."""
+        if action in ("complete", "close_completions"):
+            return self._completions.is_open
+        return super().check_action(action, parameters)
+
+    def action_complete(self) -> None:
+        """Write the marked suggestion."""
+        self._write(self._completions.chosen)
+
+    def action_close_completions(self) -> None:
+        self._dismissed = True
+        self.suggest()
+
+    def take(self, suggestion: Suggestion) -> None:
+        """Write a suggestion, and send it where nothing is to follow."""
+        self._write(suggestion)
+        if suggestion.whole:
+            self.send()
+
+    def _write(self, suggestion: Suggestion | None) -> None:
+        if suggestion is not None:
+            self.write(suggestion.text if suggestion.whole else f"{suggestion.text} ")
+
+    def write(self, text: str) -> None:
+        """Replace what is typed."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    # -- sending -----------------------------------------------------------------------------------------------------
 
     def on_text_area_changed(self) -> None:
+        self.suggest()
         if bool(self.text) and not self._begun:
             self.post_message(self.Begun())
         self._begun = bool(self.text)
@@ -68,6 +127,15 @@ class Prompt(TextArea):
         await super()._on_key(event)
 
     def action_submit(self) -> None:
+        """Send; where a list is open, what is marked in it, unless that is what is typed already."""
+        chosen = self._completions.chosen
+        if chosen is not None and (chosen.text != self.text.rstrip() or not chosen.whole):
+            self.take(chosen)
+        else:
+            self.send()
+
+    def send(self) -> None:
+        """Send what is typed."""
         shown = self.text
         if not shown.strip():
             return
@@ -78,6 +146,35 @@ class Prompt(TextArea):
             self._earlier.append(shown)
         self._position = len(self._earlier)
 
+    def accept(self) -> None:
+        """Take the marked suggestion: it was clicked."""
+        chosen = self._completions.chosen
+        if chosen is not None:
+            self.take(chosen)
+
+    def begin_edit(self, question: str) -> None:
+        """Put a question in the place of what is typed, which comes back when that is sent or left."""
+        self._kept_draft = self.text if self._kept_draft is None else self._kept_draft
+        self.write(self._folded(sanitize(question)))
+
+    def leave_edit(self) -> None:
+        """What was typed before is back."""
+        self.write(self._kept_draft or "")
+        self._kept_draft = None
+
+    def remember(self, questions: Sequence[str]) -> None:
+        """Questions of a session that was opened, the oldest first: they can be recalled like those asked here."""
+        self._earlier = [self._folded(sanitize(each)) for each in questions]
+        self._position = len(self._earlier)
+
+    def _folded(self, text: str) -> str:
+        """A text, or what stands for it where it is too large to be drawn."""
+        if len(text) <= PASTE_LIMIT and text.count("\n") < PASTE_LINES:
+            return text
+        token = f"[pasted {len(self._pastes) + 1}: {text.count(chr(10)) + 1:,} lines, {len(text):,} characters]"
+        self._pastes[token] = text
+        return token
+
     def give_back(self, shown: str) -> None:
         """The question was not taken: it stands in the prompt again, before what was typed since."""
         self.text = shown + self.text
@@ -87,13 +184,17 @@ class Prompt(TextArea):
         self.insert("\n")
 
     def action_cursor_up(self, select: bool = False) -> None:
-        if not select and self.cursor_at_first_line:
+        if self._completions.is_open and not select:
+            self._completions.move(-1)
+        elif not select and self.cursor_at_first_line:
             self.action_earlier()
         else:
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        if not select and self.cursor_at_last_line:
+        if self._completions.is_open and not select:
+            self._completions.move(1)
+        elif not select and self.cursor_at_last_line:
             self.action_later()
         else:
             super().action_cursor_down(select)
@@ -109,6 +210,7 @@ class Prompt(TextArea):
     def _recall(self, position: int) -> None:
         if 0 <= position <= len(self._earlier):
             self._position = position
+            self._dismissed = True  # else the list would take the arrows that lead through the history
             self.text = self._draft if position == len(self._earlier) else self._earlier[position]
             self.move_cursor(self.document.end)
 
@@ -116,8 +218,4 @@ class Prompt(TextArea):
         event.stop()
         event.prevent_default()
         text = sanitize(event.text)
-        if len(text) > PASTE_LIMIT:
-            token = f"[pasted {len(self._pastes) + 1}: {len(text):,} characters]"
-            self._pastes[token] = text
-            text = token
-        self.insert(text)
+        self.insert(self._folded(text))
