@@ -23,6 +23,7 @@ SESSION_WORDS = {
     "resume": "go on with one: resume <name>",
     "rename": "this one: rename <name>",
     "memory": "long-term memory in this one: memory on|off",
+    "summarise": "a summary of this one, kept in long-term memory",
 }
 _ID_SHOWN = 8
 _MOST = 50
@@ -121,7 +122,7 @@ class SlashCommands:
     def _session_arguments(self, rest: str) -> list[Suggestion]:
         sub, space, name = rest.partition(" ")
         if not space:
-            whole = {"list", "new"}
+            whole = {"list", "new", "summarise"}
             return [Suggestion(f"/session {each}", each, SESSION_WORDS[each], whole=each in whole)
                     for each in fitting(sub, SESSION_WORDS)]  # fmt: skip
         if sub == "memory":
@@ -191,8 +192,23 @@ class SlashCommands:
         elif sub == "memory" and name in ("on", "off"):
             await conversation.use_memory(name == "on")
             self._say(f"Long-term memory is {name} for this session, from the next question on.")
+        elif sub == "summarise" and not name:
+            await self._summarise()
         else:
-            raise _usage(f"/session {sub}", "/session list, new [name], resume <name>, rename <name> or memory on|off")
+            how = "/session list, new [name], resume <name>, rename <name>, memory on|off or summarise"
+            raise _usage(f"/session {sub}", how)
+
+    async def _summarise(self) -> None:
+        app = self._screen.cockpit
+        session = app.conversation.session
+        if session is None:
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST, "session_empty", "Nothing was said in this session yet.",
+                remedy="Ask something in it first.",
+            )  # fmt: skip
+        self._say("A summary is being written; the session goes on meanwhile.")
+        row = await (await app.opened()).summarise_session(session.id)
+        self._say(f"Memory {row.id} is the summary of this session: {row.text}")
 
     async def _new(self, rest: str) -> None:
         self._screen.begin_anew(rest)

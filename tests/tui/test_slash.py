@@ -367,3 +367,12 @@ async def test_a_command_waits_for_nothing_while_a_question_is_answered(tmp_path
         await until(pilot, lambda: len(engine.remembered) == 1)
         await send(pilot, "/new")
         await until(pilot, lambda: "A run goes on" in text_of(app))
+
+
+async def test_a_session_in_which_nothing_was_said_is_not_summarised(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(pilot)
+        await send(pilot, "/session summarise")
+        await until(pilot, lambda: "Nothing was said in this session yet" in flat(text_of(app)))
+        assert app.prompt.text == "/session summarise"

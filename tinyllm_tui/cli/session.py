@@ -145,6 +145,22 @@ def memory(ctx: click.Context, reference: str, switch: str) -> int:
 
 @session.command()
 @click.argument("reference", metavar="SESSION")
+@common_options
+@click.pass_context
+def summarise(ctx: click.Context, reference: str) -> int:
+    """Have a model write a summary of a session, and keep it in long-term memory."""
+
+    async def work(eng: Engine) -> int:
+        row = await eng.summarise_session((await eng.session(reference)).id)
+        output.say(row.text)
+        output.note(f"Kept as memory {row.id}; `tinyllm-tui memory forget {row.id}` removes it.")
+        return 0
+
+    return with_engine(ctx, work)
+
+
+@session.command()
+@click.argument("reference", metavar="SESSION")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common_options
 @click.pass_context

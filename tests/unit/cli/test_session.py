@@ -159,3 +159,10 @@ def test_an_export_goes_to_stdout_or_a_file_that_is_not_overwritten(call: Call, 
     assert again.status == 1
     assert "--force" in again.err
     assert call("session", "export", zoo, str(file), "--format", "json", "--force").status == 0
+
+
+def test_a_session_is_not_summarised_by_a_model_that_is_too_small(call: Call, zoo: str) -> None:
+    result = call("session", "summarise", "zoo")
+    assert result.exit_code == 1
+    assert "at least a billion parameters" in result.stderr
+    assert "models use summariser" in result.stderr

@@ -291,3 +291,33 @@ async def test_the_role_comes_to_an_installed_model_that_is_large_enough(
     summariser = ran.all(ev.Begin)[0].summariser
     assert (summariser.model if summariser is not None else None) == found
     assert summariser is None or summariser.window == 8192
+
+
+async def test_a_session_is_summarised_and_the_summary_is_remembered_with_its_source(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    with_summariser(scripted)
+    async with engine.open(tmp_path) as eng:
+        session = await talked(eng, 2)
+        row = await eng.summarise_session(session)
+        assert (row.kind, row.text, row.session) == ("summary", SUMMARY, session)
+        assert row.tx == (await eng.session_history(session))[-1].tx
+
+
+async def test_a_session_is_not_summarised_without_anything_said_or_a_large_model(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    with_summariser(scripted)
+    async with engine.open(tmp_path) as eng:
+        with pytest.raises(EngineError, match="Nothing was said"):
+            await eng.summarise_session((await eng.create_session()).id)
+        session = await talked(eng, 1)
+        scripted.script = writes(["  "])
+        with pytest.raises(EngineError, match="wrote nothing"):
+            await eng.summarise_session(session)
+    scripted.installed = [model("small", window=700, parameters_b=0.5)]
+    async with engine.open(tmp_path) as eng:
+        with pytest.raises(EngineError, match="at least a billion") as refused:
+            await eng.summarise_session(session)
+        assert "models use summariser" in refused.value.remedy
+        assert await eng.memories() == []
