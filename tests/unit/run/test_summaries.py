@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import engine
 from engine import events as ev
 from engine.config import ContextConfig, EngineConfig
-from engine.errors import ErrorClass
+from engine.errors import EngineError, ErrorClass
 from engine.memory.summary import PREFACE
 from engine.models.protocol import Chunk, Done
 from engine.models.tokens import prompt_tokens
