@@ -313,7 +313,7 @@ async def test_a_session_is_not_summarised_without_anything_said_or_a_large_mode
             await eng.summarise_session((await eng.create_session()).id)
         session = await talked(eng, 1)
         scripted.script = writes(["  "])
-        with pytest.raises(EngineError, match="wrote nothing"):
+        with pytest.raises(EngineError, match="an empty answer"):
             await eng.summarise_session(session)
     scripted.installed = [model("small", window=700, parameters_b=0.5)]
     async with engine.open(tmp_path) as eng:
