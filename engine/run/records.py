@@ -11,10 +11,12 @@ from engine.graph.recorded import recorded_graph
 from engine.graph.spec import GraphSpec
 from engine.run.run import Run
 from engine.store import queries, retention
+from engine.store.approvals import ApprovalRow, read_approvals
 from engine.store.database import Database
 from engine.store.log import EventLog, span
 from engine.store.retention import Limits, PruneReport
 from engine.store.rows import RevisionRow, TransactionRow
+from engine.store.samples import Samples, read_samples
 from engine.view import View, fold
 
 
@@ -66,11 +68,41 @@ class Records:
             events = events[:last]
         return fold(events)
 
-    async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]:
-        """The recorded transactions, newest first."""
+    async def transactions(
+        self, limit: int = 100, session: str | None = None, *, before: int | None = None
+    ) -> list[TransactionRow]:
+        """The recorded transactions, newest first; `before`: only those with a lower number."""
         if self._database is None:
             return []
-        return await queries.transactions(self._database, limit=limit, session=session)
+        return await queries.transactions(self._database, limit=limit, session=session, before=before)
+
+    async def samples(self, last: int = 100, graph: str | None = None) -> Samples:
+        """Samples of the latest finished runs that began here, for `engine.store.figures`.
+
+        Args:
+            last: how many runs at most.
+            graph: only runs of this graph, by its id.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return Samples() if self._database is None else await read_samples(self._database, last, graph)
+
+    async def approvals(self, limit: int = 50) -> list[ApprovalRow]:
+        """What was asked of a person lately, and what they answered, newest first.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return [] if self._database is None else await read_approvals(self._database, limit)
+
+    async def engine_events(self, limit: int = 500) -> list[ev.Event]:
+        """The latest recorded events of the engine stream, oldest first; none that cannot be read.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return [] if self._database is None else await queries.engine_events(self._database, limit)
 
     async def transaction(self, reference: str) -> TransactionRow:
         """One transaction by number (`42`, `#42`), id or unique beginning of an id.

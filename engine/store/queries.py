@@ -39,6 +39,7 @@ AND gseq <= (SELECT coalesce(last_gseq, 9000000000000000000) FROM transactions W
 """A transaction's events and those of the engine inside its span, by the table itself: an index may be damaged."""
 EVENT_COLUMNS = "gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc"
 _EVENTS_OF_TX = f"SELECT {EVENT_COLUMNS} {SPAN} ORDER BY gseq"
+_ENGINE_EVENTS = f"SELECT {EVENT_COLUMNS} FROM events WHERE tx IS NULL ORDER BY gseq DESC LIMIT ?"  # noqa: S608
 _REVISION = "SELECT hash, graph_id, version, name, first_seen_ms, last_used_ms, runs FROM graph_revisions"
 _HISTORY = "tinyllm-tui graph history"
 HASH_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")
@@ -82,10 +83,14 @@ def _parent(fork: str | None) -> ParentRow | None:
     return None
 
 
-async def transactions(database: Database, *, limit: int, session: str | None = None) -> list[TransactionRow]:
-    """The newest transactions first."""
-    where, parameters = ("WHERE session = ?", [session]) if session is not None else ("", [])
-    rows = await database.fetch(f"{_select(database)} {where} ORDER BY number DESC LIMIT ?", [*parameters, limit])
+async def transactions(
+    database: Database, *, limit: int, session: str | None = None, before: int | None = None
+) -> list[TransactionRow]:
+    """The newest transactions first; `before`: only those with a lower number."""
+    conditions = {"session = ?": session, "number < ?": before}
+    given = {condition: value for condition, value in conditions.items() if value is not None}
+    where = f"WHERE {' AND '.join(given)}" if given else ""
+    rows = await database.fetch(f"{_select(database)} {where} ORDER BY number DESC LIMIT ?", [*given.values(), limit])
     return await _marked(database, [_transaction(row) for row in rows])
 
 
@@ -230,6 +235,15 @@ async def events(database: Database, tx: str, *, after: int = 0) -> list[Event]:
     if decoded and ended and not order.ended:
         raise incomplete(tx)
     return decoded
+
+
+async def engine_events(database: Database, limit: int) -> list[Event]:
+    """The latest events of the engine stream, oldest first; those that cannot be read are left out."""
+    found = []
+    for row in reversed(list(await database.fetch(_ENGINE_EVENTS, [limit]))):
+        with contextlib.suppress(StoreError):
+            found.append(_event(row))
+    return found
 
 
 class EventOrder:
