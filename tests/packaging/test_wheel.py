@@ -74,7 +74,7 @@ def test_the_wheel_carries_graphs_themes_and_types_and_no_tests(installed: Insta
         for file in (ROOT / folder).glob("*.yaml"):
             assert f"{inside}/{file.name}" in names
     assert {"engine/py.typed", "tinyllm_tui/py.typed"} <= names
-    for file in (ROOT / "tinyllm_tui").rglob("*.tcss"):
+    for file in (*(ROOT / "tinyllm_tui").rglob("*.tcss"), *(ROOT / "tinyllm_tui" / "serve" / "page").iterdir()):
         assert str(file.relative_to(ROOT)) in names
     assert not [name for name in names if name.startswith(("tests/", "graphs/", "themes/"))]
 
@@ -112,3 +112,10 @@ def test_init_and_version_work(installed: Installed) -> None:
     done = installed.call("init")
     assert done.returncode == 0, done.stderr
     assert (installed.elsewhere / "tinyllm-tui" / "config.yaml").is_file()
+
+
+def test_serving_names_the_package_that_it_needs(installed: Installed) -> None:
+    done = installed.call("serve")
+    assert done.returncode == 1
+    assert "pip install textual-serve" in done.stderr
+    assert "Traceback" not in done.stderr

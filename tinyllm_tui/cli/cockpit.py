@@ -12,6 +12,7 @@ import click
 
 from tinyllm_tui.cli.options import graph_reference, load
 from tinyllm_tui.cli.output import draws_unicode, is_terminal, note
+from tinyllm_tui.serve import SERVED_DRIVER
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -25,16 +26,15 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
         session: to go on with; default: the one that was used last.
         new: begin a new one instead.
     """
+    served = os.environ.get("TEXTUAL_DRIVER", "") == SERVED_DRIVER
     missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
-    if missing:
+    if missing and not served:
         which = f"{missing[0]} is not a terminal" if len(missing) == 1 else "stdin and stdout are not terminals"
         note(f"Error: The cockpit cannot be drawn: {which}.")
         note('Remedy: Use `tinyllm-tui run "question"` for one answer, or `tinyllm-tui chat --plain` for line by line.')
         return 1
-    for name in (
-        "COLUMNS",
-        "LINES",
-    ):  # left over from another program, they would hide the terminal's size and its changes
+    # left over from another program, they would hide the terminal's size and its changes
+    for name in () if served else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     loaded = load(ctx)
     settings = loaded.settings

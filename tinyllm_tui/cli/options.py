@@ -94,6 +94,15 @@ def common_options(command: Command) -> Command:
     )
 
 
+def given(ctx: click.Context) -> list[str]:
+    """The options above that were given, as arguments of another call of this program."""
+    arguments: list[str] = []
+    for name, value in dict(ctx.find_root().ensure_object(dict)).items():
+        option = "--config" if name == _FILE else f"--{name.replace('_', '-')}"
+        arguments += [option] if value is True else [option, os.fspath(value)]
+    return arguments
+
+
 def load(ctx: click.Context, *, quiet: bool = False) -> Loaded:
     """The settings that count for this call; unless `quiet`, a variable that is no setting is noted on stderr.
 

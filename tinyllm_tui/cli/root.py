@@ -20,6 +20,7 @@ from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
 from tinyllm_tui.cli.route import route
 from tinyllm_tui.cli.run import run
+from tinyllm_tui.cli.serve import serve
 from tinyllm_tui.cli.session import session
 from tinyllm_tui.cli.tx import tx
 
@@ -82,7 +83,7 @@ def cli(ctx: click.Context, session: str | None, new: bool) -> int | None:
     return open_cockpit(ctx, session, new=new)
 
 
-for _command in (run, chat, init, doctor, tx, session, memory, db, graph, route, models, keys):
+for _command in (run, chat, serve, init, doctor, tx, session, memory, db, graph, route, models, keys):
     cli.add_command(_command)
 
 
