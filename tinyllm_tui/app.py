@@ -32,6 +32,7 @@ from tinyllm_tui.pulls import Pulls
 from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
+from tinyllm_tui.stylesheet import KeepingStylesheet
 from tinyllm_tui.theme_choice import ThemeChoice
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.chat.prompt import Prompt
@@ -99,6 +100,7 @@ class CockpitApp(App[None]):
         keys: Keymap = DEFAULT_KEYS,
     ) -> None:
         super().__init__()
+        self.stylesheet = KeepingStylesheet(variables=self.get_css_variables())
         restore_alt_digits()
         if ascii_only:
             ScrollBar.renderer = PlainScrollBar

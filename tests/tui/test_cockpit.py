@@ -52,10 +52,15 @@ def app_of(engine: ScriptedEngine, tmp_path: Path, **options: Any) -> CockpitApp
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Wait for something that happens when the event loop gets to it; a test that waits in vain fails."""
-    for _ in range(400):
+    if condition():
+        return
+    for _ in range(600):
+        if pilot.app._exception is not None:
+            raise AssertionError("the app ended") from pilot.app._exception
+        await asyncio.sleep(0.02)  # not `pilot.pause`, which sends a message to every widget: once, at the end
         if condition():
+            await pilot.pause(0)
             return
-        await pilot.pause(0.02)
     raise AssertionError(f"never came true; the screen was:\n{screen_text(pilot.app)}")
 
 

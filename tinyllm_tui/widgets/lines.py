@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual.cache import LRUCache
+from textual.css.styles import RenderStyles
+from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
+from textual.theme import Theme
 
-from tinyllm_tui.words import Line, Tone
-
-TONES: tuple[str, ...] = get_args(Tone)
+from tinyllm_tui.words import Line
 
 
 class PlainScrollBar(ScrollBarRender):
@@ -28,7 +29,6 @@ class LineView(ScrollView, can_focus=True):
     """Draws lines; a subclass may make them one by one by overriding `count` and `line_at`."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in TONES}
     DEFAULT_CSS = """
     LineView {
         background: transparent;
@@ -70,6 +70,9 @@ class LineView(ScrollView, can_focus=True):
         self._lines: Sequence[Line] = ()
         self._again: Callable[[], None] | None = None
         self._strips: LRUCache[Line, Strip] = LRUCache(512)
+        self._tones: set[str] = set()
+        """Component classes of the tones that were drawn with, in the present look."""
+        self._theme: Theme | None = None
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Show `lines`; nothing is drawn when they are the ones already shown."""
@@ -116,6 +119,23 @@ class LineView(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._strips.clear()
+        for tone in self._tones:
+            self._component_styles.pop(tone, None)
+        self._tones.clear()
+        if self._theme is not self.app.current_theme:
+            self._theme = self.app.current_theme
+            self.refresh()
+
+    def get_component_styles(self, *names: str) -> RenderStyles:
+        """Those of tones are found out when something is drawn with them: there are many, and a view uses few."""
+        for name in names:
+            if name not in self._component_styles and name.startswith("tone--"):
+                tone = DOMNode(classes=name)
+                tone._attach(self)  # noqa: SLF001 - as Textual makes the nodes of component classes
+                self.app.stylesheet.apply(tone)
+                self._component_styles[name] = tone.styles
+                self._tones.add(name)
+        return super().get_component_styles(*names)
 
     def render_line(self, y: int) -> Strip:
         x, top = self.scroll_offset

@@ -6,7 +6,6 @@ A Markdown widget arranges and paints the whole screen anew with every append; t
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
 from rich.cells import set_cell_size
 
@@ -118,7 +117,6 @@ def _inline(text: str) -> list[Span]:
 class Draft(LineView, can_focus=False):
     """The block that is being written."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"tone--code", "tone--inline"}
     DEFAULT_CSS = """
     Draft { height: 1fr; overflow: hidden; }
     Draft > .tone--code { color: rgb(210,210,210); background: black 10%; }
