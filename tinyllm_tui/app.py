@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
 from textual.scrollbar import ScrollBar
 
@@ -34,6 +33,7 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.stylesheet import KeepingStylesheet
 from tinyllm_tui.theme_choice import ThemeChoice
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.graph_view import drawn
@@ -60,7 +60,7 @@ def _import_the_rest() -> None:
     import_module("engine.run.engine")
 
 
-class CockpitApp(App[None]):
+class CockpitApp(ThemedApp):
     """The cockpit.
 
     Args:
@@ -203,10 +203,6 @@ class CockpitApp(App[None]):
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The cockpit's own variables, for themes that are not ours."""
-        return themes.domain_variables(vars(self.current_theme))
 
     # -- life --------------------------------------------------------------------------------------------------------
 

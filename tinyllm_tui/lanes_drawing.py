@@ -24,7 +24,7 @@ _STEPS = (1, 2, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _QUEUED, _TAKEN_BACK, _RUN, _FAILED, _RUNNING = 1, 2, 3, 4, 5
 """What may fill half a cell; the highest is shown."""
 _TONES: dict[int, Tone] = {
-    _QUEUED: "queued", _TAKEN_BACK: "taken_back", _RUN: "run", _FAILED: "error", _RUNNING: "running"
+    _QUEUED: "queued", _TAKEN_BACK: "taken_back", _RUN: "run", _FAILED: "lane_failed", _RUNNING: "lane_running"
 }  # fmt: skip
 _NAME = 18
 """Columns of the names, at most."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from engine.errors import ConfigurationError
+from tinyllm_tui.domain_colours import domain_variables
 from tinyllm_tui.sanitize import one_line
 
 DEFAULT = "tinyllm-dark"
@@ -68,30 +69,6 @@ class ThemeColors(BaseModel):
     panel: Colour
 
 
-_DOMAIN = {
-    "lane-run": "primary",
-    "lane-queued": "foreground 45%",
-    "lane-taken-back": "foreground 45%",
-    "marker-checkpoint": "accent",
-    "marker-commit": "success",
-    "marker-rollback": "error",
-    "marker-breaker": "warning",
-    "marker-prune": "warning",
-    "marker-rewind": "warning",
-    "marker-compensation": "warning",
-}
-"""Variables of the cockpit's own -> the colour that they have in a theme that does not say."""
-
-
-def domain_variables(colors: Mapping[str, str | None]) -> dict[str, str]:
-    """The cockpit's own variables, as the palette `colors` has them."""
-    variables = {}
-    for variable, value in _DOMAIN.items():
-        name, _, share = value.partition(" ")
-        variables[variable] = f"{colors.get(name) or colors.get('primary') or '#888888'} {share}".rstrip()
-    return variables
-
-
 class ThemeFile(BaseModel):
     """One theme file."""
 
@@ -99,6 +76,7 @@ class ThemeFile(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")
     dark: bool = True
+    ansi: bool = Field(default=False, description="whether colours are those of the terminal, such as ansi_red")
     colors: ThemeColors
     variables: Annotated[dict[str, str], AfterValidator(_variables)] = Field(
         default_factory=dict, description="Textual's theme variables"
@@ -106,7 +84,9 @@ class ThemeFile(BaseModel):
 
     def theme(self) -> Theme:
         colors = self.colors.model_dump()
-        return Theme(name=self.name, dark=self.dark, variables=domain_variables(colors) | self.variables, **colors)
+        variables = {"surface": self.colors.surface, "panel": self.colors.panel} if self.ansi else {}
+        variables |= domain_variables(colors) | self.variables
+        return Theme(name=self.name, dark=self.dark, ansi=self.ansi, variables=variables, **colors)
 
 
 def shipped_folder() -> Path:

@@ -13,8 +13,15 @@ from engine.view import AttemptView, NodeState, NodeView, View
 
 Tone = Literal[
     "text", "dim", "faint", "strong", "title", "accent", "primary", "info", "ok", "warn", "error", "running",
-    "kind1", "kind2", "kind3", "kind4", "kind5", "code", "inline",
-    "run", "queued", "taken_back", "checkpoint", "commit", "rollback", "breaker", "prune", "rewind", "undone",
+    "code", "inline",
+    "node_idle", "node_running", "node_waiting", "node_ok", "node_failed", "node_skipped", "node_cancelled",
+    "edge_taken", "edge_idle",
+    "breaker_closed", "breaker_open", "breaker_half_open", "breaker_forced_open", "breaker_disabled",
+    "memory_system", "memory_question", "memory_history", "memory_upstream", "memory_note", "memory_recalled",
+    "memory_tool", "memory_summary",
+    "run", "lane_running", "lane_failed", "queued", "taken_back",
+    "start", "mark_error", "checkpoint", "commit", "rollback", "breaker", "prune", "rewind", "undone", "fork",
+    "added", "removed", "changed",
 ]  # fmt: skip
 """What a piece of text means; the theme says how it looks."""
 
@@ -71,20 +78,20 @@ ASCII = Glyphs(
 )  # fmt: skip
 
 NODE_TONES: dict[NodeState, Tone] = {
-    "idle": "faint",
-    "running": "running",
-    "waiting": "warn",
-    "ok": "ok",
-    "failed": "error",
-    "skipped": "dim",
-    "cancelled": "warn",
+    "idle": "node_idle",
+    "running": "node_running",
+    "waiting": "node_waiting",
+    "ok": "node_ok",
+    "failed": "node_failed",
+    "skipped": "node_skipped",
+    "cancelled": "node_cancelled",
 }
 
 MARK_TONES: dict[str, Tone] = {
     "info": "dim",
-    "start": "running",
-    "ok": "ok",
-    "error": "error",
+    "start": "start",
+    "ok": "node_ok",
+    "error": "mark_error",
     "warn": "warn",
     "checkpoint": "checkpoint",
     "commit": "commit",
@@ -92,10 +99,10 @@ MARK_TONES: dict[str, Tone] = {
     "rewind": "rewind",
     "prune": "prune",
     "breaker": "breaker",
-    "resumed": "accent",
-    "fork": "accent",
+    "resumed": "fork",
+    "fork": "fork",
     "undone": "undone",
-    "imported": "accent",
+    "imported": "fork",
 }
 
 

@@ -15,6 +15,7 @@ from textual.widgets import Markdown
 
 from tests.tui.scripted_engine import ScriptedEngine
 from tests.tui.test_cockpit import app_of, ask, text_of, until
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.chat.draft import draft_lines, finished_until
 from tinyllm_tui.words import plain
@@ -28,7 +29,7 @@ TEXT = (
 )
 
 
-class AnswerApp(App[None]):
+class AnswerApp(ThemedApp):
     def compose(self) -> ComposeResult:
         with VerticalScroll():
             yield Answer()

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from tests.tui.test_cockpit import screen_text, until
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.chat import pane
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.chat.exchange import Exchange
@@ -19,7 +20,7 @@ from tinyllm_tui.widgets.chat.pane import ChatPane
 SIZES = [(80, 24), (40, 12), (120, 40)]
 
 
-class Chat(App[None]):
+class Chat(ThemedApp):
     def compose(self) -> ComposeResult:
         yield ChatPane(id="chat")
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from engine.events import BreakerSnapshot
 from engine.view import AttemptView, EdgeView, NodeView, View, VisitView
 from tests.benchmarks.graph_drawing import large_graph
 from tests.tui.test_cockpit import SIZES, screen_text, until
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.graph_lit import level_of, lit
 from tinyllm_tui.widgets.graph_view import GraphPane
 from tinyllm_tui.widgets.selection import NodeSelected
@@ -60,7 +61,7 @@ def running() -> View:
     return view
 
 
-class PaneApp(App[None]):
+class PaneApp(ThemedApp):
     """The pane alone."""
 
     def __init__(self, view: View, *, ascii_only: bool = False, breakers: dict[str, BreakerSnapshot] | None = None):
@@ -256,7 +257,7 @@ async def test_rows_with_wide_names_are_as_wide_as_the_others() -> None:
 
 def test_a_running_model_shows_speed_attempt_and_time() -> None:
     shown = lit(running(), 4000, UNICODE)
-    assert shown.nodes["b"] == ("▶", "running", "31 tok/s try 2 3.95s")
+    assert shown.nodes["b"] == ("▶", "node_running", "31 tok/s try 2 3.95s")
     assert shown.nodes["sub"][2] == "y 3.60s"
 
 
@@ -265,7 +266,7 @@ def test_breakers_that_are_not_closed_stand_on_the_nodes_before_which_they_are()
     half = BreakerSnapshot("e m", "endpoint", "half_open")
     well = BreakerSnapshot("graph.outer/a", "node", "closed")
     shown = lit(running(), 4000, UNICODE, breakers={each.key: each for each in (opened, half, well)})
-    assert shown.breakers == {"d": ("○", "error"), "b": ("◐", "warn")}
+    assert shown.breakers == {"d": ("○", "breaker_open"), "b": ("◐", "breaker_half_open")}
     assert lit(running(), 4000, UNICODE, breakers={well.key: well}).breakers == {}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from engine.errors import ErrorClass, ErrorInfo
 from engine.events import AskedTool, BreakerSnapshot
 from engine.view import AttemptView, NodeView, View, VisitView
 from tests.tui.test_cockpit import SIZES, screen_text, until
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.attempt_lines import ROWS, TEXT
 from tinyllm_tui.widgets.inspector import NodeInspector
 from tinyllm_tui.widgets.node_lines import node_lines, node_text
@@ -95,7 +96,7 @@ def test_a_very_long_text_is_cut_on_the_screen_and_copied_whole() -> None:
     assert "x" * (TEXT * 2) in node_text(view, "n", 2000)
 
 
-class InspectorApp(App[None]):
+class InspectorApp(ThemedApp):
     def __init__(self, view: View) -> None:
         super().__init__()
         self.view, self.inspector = view, NodeInspector(id="inspector")

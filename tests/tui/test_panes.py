@@ -316,9 +316,9 @@ def test_a_loop_says_which_of_its_nodes_runs_and_that_one_has_its_state() -> Non
             done = ev.NodeFinished(path=path, visit=1, outcome="ok", duration_ms=700)
             apply(view, ev.Event(seq, "t", seq, seq * 1000, 0, done))
     shown = lit(view, 4000, UNICODE, shape_of(form))
-    assert shown.nodes["loop"] == ("▶", "running", "revise 1.00s")
-    assert shown.nodes["draft"] == ("✓", "ok", "0.70s")
-    assert shown.nodes["revise"] == ("▶", "running", "1.00s")
+    assert shown.nodes["loop"] == ("▶", "node_running", "revise 1.00s")
+    assert shown.nodes["draft"] == ("✓", "node_ok", "0.70s")
+    assert shown.nodes["revise"] == ("▶", "node_running", "1.00s")
     assert shown.taken == {("loop", "draft"), ("draft", "revise"), ("revise", "loop")}
 
 

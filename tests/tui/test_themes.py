@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.color import Color
-from textual.theme import Theme
 
 from engine.errors import ConfigurationError
 from tinyllm_tui import themes
@@ -14,28 +12,9 @@ from tinyllm_tui import themes
 SHIPPED, PROBLEMS = themes.load_themes([themes.shipped_folder()])
 
 
-def luminance(colour: Color) -> float:
-    """Relative luminance, https://www.w3.org/TR/WCAG21/#dfn-relative-luminance."""
-    parts = [c / 255 for c in (colour.r, colour.g, colour.b)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(Color.parse(one)), luminance(Color.parse(other))), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def test_a_dark_and_a_light_theme_are_shipped_without_problems() -> None:
+def test_the_shipped_themes_have_no_problems() -> None:
     assert not PROBLEMS
-    assert {(theme.name, theme.dark) for theme in SHIPPED} == {("tinyllm-dark", True), ("tinyllm-light", False)}
-
-
-@pytest.mark.parametrize("theme", SHIPPED, ids=lambda theme: theme.name)
-@pytest.mark.parametrize("role", ["foreground", "primary", "secondary", "accent", "success", "warning", "error"])
-def test_every_colour_of_text_can_be_read(theme: Theme, role: str) -> None:
-    for ground in ("background", "surface", "panel"):
-        assert contrast(getattr(theme, role), getattr(theme, ground)) >= 4.5, ground
+    assert themes.DEFAULT in {theme.name for theme in SHIPPED}
 
 
 def test_a_theme_of_the_person_wins_by_name(tmp_path: Path) -> None:

@@ -23,13 +23,14 @@ from tests.tui.timeline_runs import BUSY, BUSY_NODES, MODEL, Timed, busy, events
 from tinyllm_tui import themes
 from tinyllm_tui.screens.node_details import NodeScreen
 from tinyllm_tui.screens.replay import ReplayScreen
+from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.lines import PlainScrollBar
 from tinyllm_tui.widgets.selection import NodeSelected
 from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import ASCII, UNICODE
 
 
-class PaneApp(App[None]):
+class PaneApp(ThemedApp):
     """The pane alone."""
 
     def __init__(

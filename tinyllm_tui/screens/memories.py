@@ -42,7 +42,7 @@ def memory_row(row: MemoryRow, width: int, signs: Glyphs, *, recalled: bool) -> 
     room = max(width - cell_len(head) - cell_len(kind) - cell_len(facts), 8)
     text = cut(one_line(row.text, 400), room, signs.ellipsis)
     text += " " * (room - cell_len(text))
-    return Content.assemble((head, "$accent"), (kind, "$foreground 65%"), text, (facts, "$foreground 65%"))
+    return Content.assemble((head, "$accent"), (kind, "$text-dim"), text, (facts, "$text-dim"))
 
 
 def memory_facts(row: MemoryRow, recalled: Recalled | None, signs: Glyphs) -> str:

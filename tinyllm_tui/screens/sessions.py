@@ -42,9 +42,7 @@ def session_row(row: SessionRow, hit: SessionHit | None, width: int, signs: Glyp
     room = max(width - cell_len(facts) - 3, 8)
     words = one_line(row.name, 200) + (f"  {signs.dot} {one_line(hit.snippet, 200)}" if hit is not None else "")
     name = cut(words, room, signs.ellipsis)
-    return Content.assemble(
-        (f"{sign} ", "$accent"), name + " " * (room - cell_len(name)), (f" {facts}", "$foreground 65%")
-    )
+    return Content.assemble((f"{sign} ", "$accent"), name + " " * (room - cell_len(name)), (f" {facts}", "$text-dim"))
 
 
 class SessionsScreen(SafeScreen):

@@ -71,11 +71,11 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
         (f"#{row.number:<5}", "$primary"),
         (f"{sign} ", style),
         (_outcome(row, width, signs), style),
-        (f"{when} ", "$foreground 60%"),
-        (f"{duration(row.duration_ms):>7}  ", "$foreground 60%"),
+        (f"{when} ", "$text-faint"),
+        (f"{duration(row.duration_ms):>7}  ", "$text-faint"),
         (
             f"{cut(row.graph_id.removeprefix('graph.'), 14, signs.ellipsis):<15}" if width >= 100 else "",
-            "$foreground 60%",
+            "$text-faint",
         ),
     ]
     room = width - sum(len(text) for text, _ in parts)

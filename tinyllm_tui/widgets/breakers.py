@@ -15,6 +15,7 @@ from engine.events import BreakerSnapshot
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
+from tinyllm_tui.widgets.node_breakers import BREAKER_TONES
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut, duration, wrapped
 
 Mode = Literal["open", "closed", "disabled", "auto"]
@@ -26,13 +27,6 @@ _WORDS = {
     "half_open": "half-open",
     "forced_open": "forced open",
     "disabled": "disabled",
-}
-_TONES: dict[str, Tone] = {
-    "closed": "ok",
-    "open": "error",
-    "half_open": "warn",
-    "forced_open": "error",
-    "disabled": "dim",
 }
 _ORDER = {"open": 0, "forced_open": 0, "half_open": 1, "disabled": 2, "closed": 3}
 
@@ -85,7 +79,7 @@ def breaker_lines(
     for breaker in breakers:
         lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected)
     if not breakers:
-        lines = wrapped(((f"{signs.breakers['closed']} ", "ok"), (EMPTY[0], "dim")), width)
+        lines = wrapped(((f"{signs.breakers['closed']} ", "breaker_closed"), (EMPTY[0], "dim")), width)
         lines += [((row, "faint"),) for row in textwrap.wrap(EMPTY[1], max(width, 20))]
     if others:
         words = f"{others} of other graphs, closed"
@@ -95,7 +89,7 @@ def breaker_lines(
 
 def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *, selected: bool = False) -> list[Line]:
     """A breaker's lines: what it is and how long, its last calls, its last error, and the keys where it is selected."""
-    tone = _TONES[breaker.state]
+    tone = BREAKER_TONES[breaker.state]
     words = state_words(breaker, now_ms)
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
     words = cut(words, width - len(key) - 3, signs.ellipsis)
@@ -106,7 +100,7 @@ def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *
     recent = breaker.recent[-20:]
     if recent:
         spans: list[Span] = [("  ", "text")]
-        spans += [(signs.good, "ok") if call == "." else (signs.bad, "error") for call in recent]
+        spans += [(signs.good, "node_ok") if call == "." else (signs.bad, "node_failed") for call in recent]
         spans.append((f"  last {len(recent)} calls" if len(recent) > 1 else "  last call", "faint"))
         block.append(tuple(spans))
     if breaker.last_error:

@@ -29,6 +29,8 @@ from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut
 if TYPE_CHECKING:
     from tinyllm_tui.graph_watch import Revision
 
+_CALM: frozenset[Tone] = frozenset({"node_idle", "node_skipped"})
+"""Nodes that did nothing: their names are not strong."""
 _TELLING = 5
 """Columns that a piece of a word needs to say something."""
 _CRUMBS = 1
@@ -322,9 +324,9 @@ class GraphPane(LineView):
     def _write(self, spans: list[Span], x: int, slot: Slot) -> int:
         """Write a node's live part; returns the column after it."""
         spans.append((" " * (slot.x - x), "text"))
-        sign, tone, detail = self._lit.nodes.get(slot.node, (self._signs.nodes["idle"], "faint", ""))
+        sign, tone, detail = self._lit.nodes.get(slot.node, (self._signs.nodes["idle"], "node_idle", ""))
         breaker = self._lit.breakers.get(slot.node, ("", "text"))
-        calm: Tone = "dim" if tone == "ok" else tone
+        calm: Tone = "dim" if tone == "node_ok" else tone
         if self._metrics.boxed:
             room = slot.width - 2 - (2 if breaker[0] else 0)
             words = _fitting(detail, room, self._signs.ellipsis)
@@ -333,7 +335,7 @@ class GraphPane(LineView):
             return slot.x + slot.width
         name = short_name(slot.node, Style.of(self._ascii), self._metrics.label)
         marked = slot.node == self._selected
-        strong: Tone = "title" if marked else "strong" if tone not in ("faint", "dim") else "dim"
+        strong: Tone = "title" if marked else "strong" if tone not in _CALM else "dim"
         spans += [(self._signs.prompt if marked else " ", "title"), (sign, "title" if marked else tone)]
         room = slot.width - 2
         if name:
@@ -353,11 +355,11 @@ class GraphPane(LineView):
             return "title"
         if run.label:
             state = self._lit.nodes.get(run.node)
-            return "dim" if state is None or state[1] in ("faint", "dim") else "strong"
+            return "dim" if state is None or state[1] in _CALM else "strong"
         if run.node:
             state = self._lit.nodes.get(run.node)
-            return "faint" if state is None else state[1]
-        return "accent" if any(edge in self._lit.taken for edge in run.edges) else "faint"
+            return "node_idle" if state is None else state[1]
+        return "edge_taken" if any(edge in self._lit.taken for edge in run.edges) else "edge_idle"
 
 
 def _fitting(detail: str, room: int, ellipsis: str) -> str:

@@ -15,6 +15,7 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.theme import Theme
 
+from tinyllm_tui.tones import tone_css
 from tinyllm_tui.words import Line
 
 
@@ -35,35 +36,9 @@ class LineView(ScrollView, can_focus=True):
         scrollbar-size: 1 1;
         scrollbar-gutter: auto;
         overflow-x: hidden;
-        & > .tone--text { color: $foreground; }
-        & > .tone--strong { color: $foreground; text-style: bold; }
-        & > .tone--title { color: $accent; text-style: bold; }
-        & > .tone--dim { color: $foreground 70%; }
-        & > .tone--faint { color: $foreground 45%; }
-        & > .tone--accent { color: $accent; }
-        & > .tone--primary { color: $primary; }
-        & > .tone--info { color: $primary; }
-        & > .tone--ok { color: $success; }
-        & > .tone--warn { color: $warning; }
-        & > .tone--error { color: $error; }
-        & > .tone--running { color: $accent; text-style: bold; }
-        & > .tone--kind1 { color: $primary; }
-        & > .tone--kind2 { color: $secondary; }
-        & > .tone--kind3 { color: $accent; }
-        & > .tone--kind4 { color: $warning; }
-        & > .tone--kind5 { color: $success; }
-        & > .tone--run { color: $primary; }
-        & > .tone--queued { color: $foreground 45%; }
-        & > .tone--taken_back { color: $foreground 45%; }
-        & > .tone--checkpoint { color: $accent; }
-        & > .tone--commit { color: $success; }
-        & > .tone--rollback { color: $error; }
-        & > .tone--breaker { color: $warning; }
-        & > .tone--prune { color: $warning; }
-        & > .tone--rewind { color: $warning; }
-        & > .tone--undone { color: $warning; }
+        @TONES
     }
-    """
+    """.replace("@TONES", tone_css())
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)

@@ -18,11 +18,20 @@ from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, count, cut, dur
 PRUNE_AT = 0.8
 """Share at which the engine prunes, of the window less what is kept free for the answer."""
 
-_KINDS: tuple[Tone, ...] = ("kind1", "kind2", "kind3", "kind4", "kind5")
-_KIND_ORDER = ("system", "question", "history", "upstream", "note", "recalled", "tool", "summary")
+_KINDS: dict[str, Tone] = {
+    "system": "memory_system",
+    "question": "memory_question",
+    "history": "memory_history",
+    "upstream": "memory_upstream",
+    "note": "memory_note",
+    "recalled": "memory_recalled",
+    "tool": "memory_tool",
+    "summary": "memory_summary",
+}
+"""Kinds of messages, in the order in which they are drawn."""
 _UNICODE_FILLS = "█▓▒▚▞▤▥▦"
 _ASCII_FILLS = "#=+o*%@&"
-"""One for each of `_KIND_ORDER`: kinds are told apart without colour too."""
+"""One for each of `_KINDS`: kinds are told apart without colour too."""
 EMPTY = (
     "How many tokens of which kind (system, question, history ...) each model was given appears here, and how full "
     "that makes its window. At 80 % of what the answer leaves of it, messages go."
@@ -70,9 +79,9 @@ def _block(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
 def _kinds(memory: MemoryView, signs: Glyphs) -> list[tuple[str, int, Span]]:
     """Kind, tokens, and the cell it is drawn with."""
     fills = _UNICODE_FILLS if signs.full == UNICODE.full else _ASCII_FILLS
-    known = {kind: index for index, kind in enumerate(_KIND_ORDER)}
+    known = {kind: index for index, kind in enumerate(_KINDS)}
     kinds = sorted(memory.by_kind.items(), key=lambda item: known.get(item[0], 99))
-    cells = {kind: (fills[index], _KINDS[index % len(_KINDS)]) for kind, index in known.items()}
+    cells = {kind: (fills[index], _KINDS[kind]) for kind, index in known.items()}
     return [(kind, tokens, cells.get(kind, (signs.full, "dim"))) for kind, tokens in kinds if tokens > 0]
 
 

@@ -9,11 +9,11 @@ from engine.view import View
 from tinyllm_tui.words import Tone
 
 BREAKER_TONES: dict[BreakerStateName, Tone] = {
-    "closed": "ok",
-    "open": "error",
-    "half_open": "warn",
-    "forced_open": "error",
-    "disabled": "dim",
+    "closed": "breaker_closed",
+    "open": "breaker_open",
+    "half_open": "breaker_half_open",
+    "forced_open": "breaker_forced_open",
+    "disabled": "breaker_disabled",
 }
 _WORST: tuple[BreakerStateName, ...] = ("forced_open", "open", "half_open", "disabled", "closed")
 

@@ -153,9 +153,9 @@ class Banner(Static):
     DEFAULT_CSS = """
     Banner { display: none; height: auto; max-height: 4; padding: 0 1; }
     Banner.-shown { display: block; }
-    Banner.-error { background: $error 18%; color: $foreground; }
-    Banner.-warning { background: $warning 18%; color: $foreground; }
-    Banner.-replay { background: $secondary 22%; color: $foreground; text-style: bold; }
+    Banner.-error { background: $banner-error; color: $foreground; }
+    Banner.-warning { background: $banner-warning; color: $foreground; }
+    Banner.-replay { background: $banner-replay; color: $foreground; text-style: bold; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002

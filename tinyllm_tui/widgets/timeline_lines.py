@@ -30,16 +30,6 @@ class TimelineLines(LineView):
     DEFAULT_CSS = """
     TimelineLines {
         & > .timeline--cursor { background: $block-cursor-background; }
-        & > .tone--run { color: $lane-run; }
-        & > .tone--queued { color: $lane-queued; }
-        & > .tone--taken_back { color: $lane-taken-back; }
-        & > .tone--checkpoint { color: $marker-checkpoint; }
-        & > .tone--commit { color: $marker-commit; }
-        & > .tone--rollback { color: $marker-rollback; }
-        & > .tone--breaker { color: $marker-breaker; }
-        & > .tone--prune { color: $marker-prune; }
-        & > .tone--rewind { color: $marker-rewind; }
-        & > .tone--undone { color: $marker-compensation; }
     }
     """
 

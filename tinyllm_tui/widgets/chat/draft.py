@@ -119,10 +119,8 @@ class Draft(LineView, can_focus=False):
 
     DEFAULT_CSS = """
     Draft { height: 1fr; overflow: hidden; }
-    Draft > .tone--code { color: rgb(210,210,210); background: black 10%; }
-    Draft:light > .tone--code { color: $foreground; background: white 30%; }
-    Draft:dark > .tone--inline { background: $warning 10%; color: $text-warning 95%; }
-    Draft:light > .tone--inline { background: $error 5%; color: $text-error 95%; }
+    Draft > .tone--code { color: $foreground; background: $field-background; }
+    Draft > .tone--inline { color: $code-inline; background: $field-background; }
     """
 
     def show(self, text: str) -> None:

@@ -40,12 +40,12 @@ def welcome() -> Content:
     """What stands in an empty conversation."""
     return Content.assemble(
         ("Ask, and watch the answer being made.\n\n", "bold $accent"),
-        (f"{_ABOUT}\n\n", "$foreground 75%"),
+        (f"{_ABOUT}\n\n", "$text-dim"),
         ("Try\n", "bold"),
         ("".join(f"  {question}\n" for question in _TRY) + "\n", "$primary"),
         ("Keys\n", "bold"),
-        ("  F1 help   ^r replay a past run   ^p every command\n", "$foreground 75%"),
-        ("  esc leaves the prompt; then 1-5 choose a pane, enter returns", "$foreground 75%"),
+        ("  F1 help   ^r replay a past run   ^p every command\n", "$text-dim"),
+        ("  esc leaves the prompt; then 1-5 choose a pane, enter returns", "$text-dim"),
     )
 
 
@@ -63,7 +63,7 @@ class Remark(Static):
             self.tx = tx
 
     def __init__(self, line: Line, tx: str) -> None:
-        words = Content.assemble(*((text, _STYLES.get(tone, "$foreground 70%")) for text, tone in line))
+        words = Content.assemble(*((text, _STYLES.get(tone, "$text-dim")) for text, tone in line))
         super().__init__(words, markup=False)
         self._tx = tx
 
@@ -89,7 +89,7 @@ class ChatPane(VerticalScroll, can_focus=True):
     ChatPane { scrollbar-size: 1 1; background: transparent; padding: 0 0 0 1; }
     ChatPane > #conversation { height: auto; min-height: 100%; }
     ChatPane .chat--welcome { padding: 1 2; height: auto; }
-    ChatPane .chat--earlier { display: none; height: auto; margin: 0 1 1 1; color: $foreground 70%; }
+    ChatPane .chat--earlier { display: none; height: auto; margin: 0 1 1 1; color: $text-dim; }
     """
 
     def __init__(self, *, id: str | None = None, signs: Glyphs = UNICODE, welcomes: bool = True) -> None:  # noqa: A002
