@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import filterfalse, groupby
 from operator import attrgetter
 from typing import Literal
 
@@ -24,6 +24,7 @@ FACTOR_MAX = 4.0
 
 _KIND_OF: Callable[[ContextItem], MessageKind] = attrgetter("kind")
 _TOKENS_OF: Callable[[ContextItem], int] = attrgetter("tokens")
+_PINNED_OF: Callable[[ContextItem], bool] = attrgetter("pinned")
 
 Oversize = Literal["cut", "refuse"]
 
@@ -59,6 +60,7 @@ class ContextSelection:
         "_high",
         "_items",
         "_kinds",
+        "_largest",
         "_low",
         "_next",
         "_originals",
@@ -91,6 +93,7 @@ class ContextSelection:
         self._hidden: list[ContextItem] = []
         self._originals: dict[int, ContextItem] = {}
         self._kinds: dict[MessageKind, int] = {}
+        self._largest = 0
         self._raw = 0
         self._pinned = 0
         self._factor = factor
@@ -142,6 +145,8 @@ class ContextSelection:
         item = ContextItem(number, kind, role, text, tokens, pinned, source)
         self._items.append(item)
         self._raw += tokens
+        if tokens > self._largest:
+            self._largest = tokens
         if pinned:
             self._pinned += tokens
         kinds = self._kinds
@@ -280,7 +285,7 @@ class ContextSelection:
     def _cut_others(self, free: int) -> list[Cut]:
         """Cut each message that could not stay even if it were the only one that is not pinned."""
         limit = free // 2
-        if limit < LEAST_TOKENS + TEMPLATE_TOKENS:
+        if limit < LEAST_TOKENS + TEMPLATE_TOKENS or self._largest <= free:
             return []
         return self._replace(
             {item.id: limit for item in self._items if item.tokens > free and not item.pinned and self._can_cut(item)}
@@ -313,10 +318,9 @@ class ContextSelection:
     def _choose(self, target: float, free: int) -> tuple[list[ContextItem], list[int]]:
         """The unpinned messages to hide until the corrected total is at most `target`, in the order of their going; and
         the rank of each."""
-        question = MessageKind.QUESTION
-        asked = "\n".join([item.text for item in self._items if item.kind is question])
         over, going, ranks = self._raw - self._raw_for(target), list[ContextItem](), list[int]()
-        for rank, group in going_order([item for item in self._items if not item.pinned], asked, free):
+        unpinned = list(filterfalse(_PINNED_OF, self._items))
+        for rank, group in going_order(unpinned, self._asked(), free, over):
             if over <= 0:
                 break
             going += group
@@ -324,10 +328,22 @@ class ContextSelection:
             over -= sum(map(_TOKENS_OF, group))
         return going, ranks
 
+    def _asked(self) -> str:
+        """The visible questions; they stand near the end."""
+        question, texts = MessageKind.QUESTION, list[str]()
+        left = self._kinds.get(question, 0)
+        for item in reversed(self._items):
+            if not left:
+                break
+            if item.kind is question:
+                left -= item.tokens
+                texts.append(item.text)
+        return "\n".join(reversed(texts))
+
     def _hide(self, going: list[ContextItem]) -> list[ContextItem]:
         """Take messages out of the visible ones; returns them as they were added."""
         gone = {item.id for item in going}
-        self._items = [item for item in self._items if item.id not in gone]
+        self._items = [item for item in self._items if item[0] not in gone]
         for kind, tokens in _by_kind(going).items():
             self._count(kind, -tokens)
         whole = [self._originals.pop(item.id, item) for item in going] if self._originals else going

@@ -14,8 +14,10 @@ A question goes together with its answers, a tool call with its results.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from operator import attrgetter
 
 from engine.events import PruneRank
 from engine.memory.item import ContextItem
@@ -45,12 +47,15 @@ _RANK = {
     MessageKind.SYSTEM: _LAST,
 }
 _WORD = re.compile(r"\w{3,}")
+_TOKENS_OF: Callable[[ContextItem], int] = attrgetter("tokens")
 
 RANK_NAMES: tuple[PruneRank, ...] = ("earlier", "referred", "recent", "made", "last")
 """Rank -> its name in events."""
 
 
-def going_order(items: Sequence[ContextItem], question: str, room: int) -> Iterator[tuple[int, list[ContextItem]]]:
+def going_order(
+    items: Sequence[ContextItem], question: str, room: int, over: int = 0
+) -> Iterator[tuple[int, list[ContextItem]]]:
     """All messages that may go, in the order of their going: each time those that go together, and their rank.
 
     Time grows with the number of messages alone, and mostly with that of those that are asked for.
@@ -59,17 +64,20 @@ def going_order(items: Sequence[ContextItem], question: str, room: int) -> Itera
         items: messages that are not pinned, in order of insertion.
         question: what is asked now.
         room: tokens for these messages, in the measure of `ContextItem.tokens`.
+        over: tokens that have to go in any case: the oldest exchanges within them come at once, as one.
     """
     history = MessageKind.HISTORY  # to look a member up takes longer than all else that is done with each message
     earlier = [item for item in items if item.kind is history]
     others = _by_rank([item for item in items if item.kind is not history] if len(earlier) < len(items) else [])
     words = _words(question)
-    recent = _begin_of_recent(earlier, room * RECENT_SHARE)
+    upto = list(accumulate(map(_TOKENS_OF, earlier), initial=0))  # tokens before each of them
+    recent = _begin_of_recent(earlier, upto, room * RECENT_SHARE)
     looked = _begin_of_looked_at(earlier, recent) if words else recent
     rest, referred = _referred(list(_exchanges(earlier[looked:recent])), words)
     referred = sorted(referred + others.get(_REFERRED, []), key=lambda group: group[0].id)
+    sure = _begin_of_unsure(earlier, upto, looked, over)
     for rank, groups in (
-        (_REST, chain(_exchanges(earlier[:looked]), rest)),
+        (_REST, chain([earlier[:sure]] if sure else [], _exchanges(earlier[sure:looked]), rest)),
         (_REFERRED, referred),
         (_RECENT, _exchanges(earlier[recent:])),
         (_MADE, others.get(_MADE, [])),
@@ -106,17 +114,20 @@ def _by_rank(items: Iterable[ContextItem]) -> dict[int, list[list[ContextItem]]]
     return ranks
 
 
-def _begin_of_recent(history: Sequence[ContextItem], left: float) -> int:
+def _begin_of_unsure(history: Sequence[ContextItem], upto: Sequence[int], end: int, over: int) -> int:
+    """Where the exchanges before `end` begin of which not all have to go: those before have at most `over` tokens."""
+    index = min(bisect_right(upto, over) - 1, end)
+    while index > 0 and index < len(history) and history[index].role != "user":
+        index -= 1
+    return index
+
+
+def _begin_of_recent(history: Sequence[ContextItem], upto: Sequence[int], left: float) -> int:
     """Where the newest exchanges begin that have at most `left` tokens together."""
-    begin, tokens = len(history), 0
-    for index in range(len(history) - 1, -1, -1):
-        item = history[index]
-        tokens += item.tokens
-        if tokens > left:
-            break
-        if not index or item.role == "user":
-            begin = index
-    return begin
+    index = bisect_left(upto, upto[-1] - left)
+    while 0 < index < len(history) and history[index].role != "user":
+        index += 1
+    return index
 
 
 def _begin_of_looked_at(history: Sequence[ContextItem], end: int) -> int:

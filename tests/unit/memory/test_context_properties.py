@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.errors import EngineError
 from engine.memory.context import ContextSelection
 from engine.memory.item import ContextItem
+from engine.memory.ranking import going_order
 from engine.message import MessageKind, Role
 
 ROLES: list[Role] = ["system", "user", "assistant", "tool"]
@@ -147,3 +148,16 @@ def test_within_what_this_run_made_the_oldest_go_first(window: int, steps: list[
             youngest = max(item.id for item in gone if item.kind is kind)
             left = [item.id for item in selection if item.kind is kind and not item.pinned]
             assert all(number > youngest for number in left)
+
+
+@settings(deadline=None)
+@given(WINDOWS, STEPS, st.integers(0, 300))
+def test_what_surely_goes_comes_at_once_in_the_same_order(window: int, steps: list[Step], over: int) -> None:
+    selection = ContextSelection("n m", window)
+    for step in steps:
+        take(selection, step)
+    items = [item for item in selection if not item.pinned]
+    singly = list(going_order(items, "www what", window))
+    at_once = list(going_order(items, "www what", window, over))
+    assert [item for _, group in at_once for item in group] == [item for _, group in singly for item in group]
+    assert len(at_once) == len(singly) or sum(item.tokens for item in at_once[0][1]) <= over
