@@ -7,7 +7,7 @@ import contextlib
 import errno
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,8 @@ _PROBES = (
 
 
 T = TypeVar("T")
+Fetch = Callable[[str, Sequence[Any]], Awaitable[Iterable[sqlite3.Row]]]
+"""Gives all rows of a query with its parameters."""
 
 
 class StoreError(EngineError):
@@ -255,9 +257,19 @@ class Database:
         Raises:
             StoreError: the database cannot be read.
         """
+        async with self.reading() as fetch:
+            return await fetch(sql, parameters)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Fetch]:
+        """Several queries in a row, each as `fetch` makes one: to open a connection takes as long as a small query.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
         try:
             async with self.reader() as connection:
-                return await connection.execute_fetchall(sql, parameters)
+                yield connection.execute_fetchall
         except SQLITE_ERRORS as exc:
             raise store_error(exc, self.path) from exc
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from itertools import accumulate
 
-from engine.store.database import Database
+from engine.store.database import Database, Fetch
 from engine.store.words import WordHit, WordIndex, find_plainly, plain_words, quoted, take_up
 
 MOST_RANKED = 4000
@@ -40,12 +40,13 @@ async def find_any(
         return await find_plainly(database, index, [form for each in forms for form in each], limit=limit, every=False)
     await take_up(database, index)
     queries = [_any_of([quoted(form) for form in each]) for each in forms]
-    rare, common = await _by_rarity(database, index, queries)
     found: dict[int, WordHit] = {}
-    for some in filter(None, (_any_of(rare), " AND ".join(common), _any_of(common))):
-        if len(found) < limit:
-            for hit in await _ranked(database, index, f"({some}) AND ({_any_of(queries)})", limit):
-                found.setdefault(hit.id, hit)
+    async with database.reading() as fetch:
+        rare, common = await _by_rarity(fetch, index, queries)
+        for some in filter(None, (_any_of(rare), " AND ".join(common), _any_of(common))):
+            if len(found) < limit:
+                for hit in await _ranked(fetch, index, f"({some}) AND ({_any_of(queries)})", limit):
+                    found.setdefault(hit.id, hit)
     return sorted(found.values(), key=lambda hit: hit.rank)[:limit]
 
 
@@ -53,9 +54,9 @@ def _any_of(queries: Sequence[str]) -> str:
     return f"({' OR '.join(queries)})" if queries else ""
 
 
-async def _by_rarity(database: Database, index: WordIndex, queries: Sequence[str]) -> tuple[list[str], list[str]]:
+async def _by_rarity(fetch: Fetch, index: WordIndex, queries: Sequence[str]) -> tuple[list[str], list[str]]:
     """The rarest words, as many as stand in `MOST_RANKED` rows at most, and the others; each as a query."""
-    rows = await database.fetch(
+    rows = await fetch(
         f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {index.index} WHERE {index.index} MATCH word.value LIMIT ?)) "  # noqa: S608 - names of tables
         "FROM json_each(?) AS word ORDER BY word.key",
         (MOST_RANKED + 1, json.dumps(queries)),
@@ -66,9 +67,9 @@ async def _by_rarity(database: Database, index: WordIndex, queries: Sequence[str
     return ordered[:rare], ordered[rare:]
 
 
-async def _ranked(database: Database, index: WordIndex, query: str, limit: int) -> list[WordHit]:
+async def _ranked(fetch: Fetch, index: WordIndex, query: str, limit: int) -> list[WordHit]:
     """The best of the newest rows that a query matches."""
-    rows = await database.fetch(
+    rows = await fetch(
         f"SELECT id, score FROM (SELECT rowid AS id, bm25({index.index}) AS score FROM {index.index} "  # noqa: S608 - names of tables
         f"WHERE {index.index} MATCH ? ORDER BY rowid DESC LIMIT ?) ORDER BY score LIMIT ?",
         (query, MOST_RANKED, limit),
