@@ -8,7 +8,7 @@ from textual.worker import Worker
 
 from engine.errors import EngineError, ErrorClass, classify
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
-from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.session_name import session_name
 from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.chat.history import PastTurn, turns_of
 
@@ -20,16 +20,12 @@ if TYPE_CHECKING:
 
 GOES_ON = "goes on after an interruption"
 """What stands at a question whose run was begun by an earlier process."""
-NAME_SHOWN = 60
-"""Characters of a question that name its session."""
+MESSAGES_READ = 1000
+"""Of an earlier session, the latest ones: more than the chat ever mounts, and questions enough to recall."""
 
 
-def session_name(question: str) -> str:
-    """The name of a session that begins with `question`: its beginning, on one line, up to the end of a word."""
-    words = one_line(question, 4 * NAME_SHOWN)
-    if len(words) <= NAME_SHOWN:
-        return words
-    return words[: NAME_SHOWN + 1].rpartition(" ")[0] or words[:NAME_SHOWN]
+async def _latest_turns(engine: CockpitEngine, row: SessionRow) -> list[PastTurn]:
+    return turns_of(await engine.session_history(row.id, limit=MESSAGES_READ))
 
 
 class Conversation:
@@ -40,7 +36,7 @@ class Conversation:
         self.session: SessionRow | None = None
         """What the next question joins; None: a new one, named by that question."""
         self.turns: list[PastTurn] = []
-        """What was said in it before this process, or since it was resumed: as it was read."""
+        """What was said in it last before this process, or since it was resumed: as it was read."""
         self.asked = ""
         """The latest question, in full."""
         self.editing = False
@@ -202,7 +198,7 @@ class Conversation:
         """
         engine = await self._app.opened()
         row = await engine.session(reference)
-        turns = turns_of(await engine.session_history(row.id))
+        turns = await _latest_turns(engine, row)
         if self._refused():
             return False
         self.begin_anew()
@@ -228,13 +224,13 @@ class Conversation:
             if not used:
                 return
             row = used[0]
-        self._take(row, turns_of(await engine.session_history(row.id)))
+        self._take(row, await _latest_turns(engine, row))
 
     def _take(self, row: SessionRow, turns: list[PastTurn]) -> None:
         self.session, self.turns = row, turns
         if turns and not self.asked:
             self.asked = turns[-1].question
-        self._app.chat.open_history(turns)
+        self._app.chat.open_history(turns, max(row.messages // 2 - len(turns), 0))
         self._app.prompt.remember([turn.question for turn in turns if turn.question])
 
     async def rename(self, name: str) -> SessionRow:
@@ -323,7 +319,8 @@ class Conversation:
 
     async def _take_session_of(self, session: str) -> None:
         engine = await self._app.opened()
-        self._take(await engine.session(session), turns_of(await engine.session_history(session)))
+        row = await engine.session(session)
+        self._take(row, await _latest_turns(engine, row))
 
     async def _joined(self, engine: CockpitEngine, question: str) -> str:
         """Id of the session that a question joins."""

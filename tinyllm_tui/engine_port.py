@@ -135,8 +135,8 @@ class CockpitEngine(Protocol):
 
     async def delete_session(self, session: str) -> None: ...
 
-    async def session_history(self, session: str) -> list[MessageRow]:
-        """Everything that was said in a session, oldest first."""
+    async def session_history(self, session: str, *, limit: int | None = None) -> list[MessageRow]:
+        """What was said in a session, oldest first; with a limit, the latest messages of it."""
         ...
 
     async def search_sessions(self, text: str, limit: int = 20) -> list[SessionHit]:

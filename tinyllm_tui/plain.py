@@ -19,6 +19,7 @@ from tinyllm_tui.cli.lines import read_lines
 from tinyllm_tui.cli.opening import Notices, open_engine
 from tinyllm_tui.cli.options import graph_reference
 from tinyllm_tui.cli.run import explained, find_session, report
+from tinyllm_tui.session_name import session_name
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -40,16 +41,16 @@ async def converse(loaded: Loaded, interrupt: Interrupt, session: str | None) ->
     notices = Notices()
     async with open_engine(loaded, notices) as eng:
         graph = engine.load_graph(graph_reference(loaded))
-        known = await find_session(eng, session)
-        session = known or (await eng.create_session("chat")).id
-        conversation = Conversation(eng, graph, session, interrupt, notices)
+        conversation = Conversation(eng, graph, await find_session(eng, session), interrupt, notices)
         return await conversation.hold(read_lines(sys.stdin.fileno(), MAX_LINE))
 
 
 class Conversation:
-    """One session with one graph."""
+    """One session with one graph; without a session the first question begins one that is named after it."""
 
-    def __init__(self, eng: Engine, graph: GraphSpec, session: str, interrupt: Interrupt, notices: Notices) -> None:
+    def __init__(
+        self, eng: Engine, graph: GraphSpec, session: str | None, interrupt: Interrupt, notices: Notices
+    ) -> None:
         self._eng = eng
         self._graph = graph
         self._session = session
@@ -91,6 +92,8 @@ class Conversation:
     async def _answer(self, question: str) -> int:
         printer = answer_printer()
         try:
+            if self._session is None:
+                self._session = (await self._eng.create_session(session_name(question))).id
             approver = TerminalApprover(printer.break_line)
             running = self._eng.start(
                 self._graph, question, session=self._session, approver=approver, priority="interactive"

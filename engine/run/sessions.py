@@ -173,18 +173,23 @@ class Sessions(Records):
             return {}
         return await stored.session_factors(self._database, session)
 
-    async def session_history(self, session: str) -> list[MessageRow]:
-        """Everything that was said in a session, oldest first.
+    async def session_history(self, session: str, *, limit: int | None = None) -> list[MessageRow]:
+        """What was said in a session, oldest first.
+
+        Args:
+            session: its id.
+            limit: only so many messages, the latest; None: all of them.
 
         Raises:
             EngineError: not_found.
             StoreError: the database cannot be read.
         """
         if session in self._in_memory:
-            return list(self._in_memory[session].said)
+            said = self._in_memory[session].said
+            return said[-limit:] if limit else list(said)
         if self._database is None or not await stored.session_exists(self._database, session):
             raise _not_found(session)
-        return await stored.session_history(self._database, session)
+        return await stored.session_history(self._database, session, limit=limit)
 
     async def search_sessions(self, text: str, limit: int = 20) -> list[SessionHit]:
         """The messages of all sessions that have every word of a text, the best first.

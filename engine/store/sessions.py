@@ -21,7 +21,7 @@ _COUNT = "(SELECT count(*) FROM messages m WHERE m.session = s.id)"
 _EXECUTING = "EXISTS (SELECT 1 FROM transactions WHERE session = ?1 AND status = 'executing')"
 _HISTORY = """
 SELECT m.role, m.content, m.tx, t.number, m.created_ms FROM messages m LEFT JOIN transactions t ON t.tx = m.tx
-WHERE m.session = ? ORDER BY m.id
+WHERE m.session = ? ORDER BY m.id DESC LIMIT ?
 """
 _HITS = """
 SELECT m.id, m.session, s.name, m.role, m.tx, t.number, m.content, m.created_ms
@@ -144,9 +144,10 @@ async def session_factors(database: Database, session: str) -> dict[str, float]:
     return factors
 
 
-async def session_history(database: Database, session: str) -> list[MessageRow]:
-    """All messages of a session, oldest first."""
-    return [MessageRow(*row) for row in await database.fetch(_HISTORY, [session])]
+async def session_history(database: Database, session: str, *, limit: int | None = None) -> list[MessageRow]:
+    """The latest messages of a session, oldest first; without a limit all of them."""
+    rows = await database.fetch(_HISTORY, [session, -1 if limit is None else limit])
+    return [MessageRow(*row) for row in rows][::-1]
 
 
 async def search_sessions(database: Database, text: str, *, limit: int) -> list[SessionHit]:

@@ -71,8 +71,8 @@ class ScriptedMemory:
         del self.kept[session]
         self.said.pop(session, None)
 
-    async def session_history(self, session: str) -> list[MessageRow]:
-        return list(self.said.get(session, ()))
+    async def session_history(self, session: str, *, limit: int | None = None) -> list[MessageRow]:
+        return self.said.get(session, [])[-(limit or 0) :]
 
     async def search_sessions(self, text: str, limit: int = 20) -> list[SessionHit]:
         return [

@@ -19,10 +19,11 @@ from tests.running import run_in
 from tests.tui.scripted_engine import ScriptedEngine
 from tests.tui.test_cockpit import app_of, ask, flat, spec, text_of, until
 from tests.tui.test_slash import ready, send, suggested
+from tinyllm_tui import conversation
 from tinyllm_tui.app import CockpitApp
-from tinyllm_tui.conversation import session_name
 from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.sessions import SessionsScreen
+from tinyllm_tui.session_name import session_name
 from tinyllm_tui.widgets.chat.history import turns_of
 
 
@@ -94,6 +95,22 @@ async def test_the_latest_session_is_restored_at_the_start_and_goes_on(size: tup
         await ask(pilot)
         await until(pilot, lambda: len(scripted.rows) == 1 and not app.conversation.busy)
         assert scripted.rows[0].session == session
+
+
+async def test_of_a_long_session_the_latest_messages_are_read_and_the_others_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "MESSAGES_READ", 4)
+    scripted = ScriptedEngine()
+    session = await zoo(scripted)
+    for number in range(3):
+        scripted.keep_turn(session, f"Question {number}?", f"Answer {number}.", f"tx-{number}", 50 + number)
+    app = app_of(scripted, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "Answer 2." in text_of(app))
+        assert "3 earlier questions above" in text_of(app)
+        assert "Answer 1." in text_of(app)
+        assert "Answer 0." not in text_of(app)
 
 
 async def test_a_question_asked_before_the_session_is_read_stands_below_it_and_joins_it(tmp_path: Path) -> None:

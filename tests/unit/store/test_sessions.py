@@ -50,6 +50,7 @@ async def test_a_message_is_found_with_where_it_was_said(eng: Engine) -> None:
     (message, _) = await eng.session_history(zoo)
     assert {(hit.tx, hit.number) for hit in hits} == {(message.tx, message.number)}
     assert len(await eng.search_sessions("what is", limit=3)) == 3
+    assert [row.role for row in await eng.session_history(zoo, limit=1)] == ["assistant"], "the latest"
     assert await eng.search_sessions('" OR *') == []
 
 

@@ -101,6 +101,8 @@ class ChatPane(VerticalScroll, can_focus=True):
         self._exchanges: list[Exchange] = []
         self._past: list[PastTurn] = []
         """What was said before the mounted exchanges, the oldest first."""
+        self._unread = 0
+        """Turns before these, which were not even read."""
         self._from_past: dict[Exchange, PastTurn] = {}
         self._held: tuple[Exchange, float] | None = None
         """What stays in its place while exchanges are mounted above it, and its row on the screen."""
@@ -144,14 +146,21 @@ class ChatPane(VerticalScroll, can_focus=True):
         turn = self._from_past.pop(oldest, None)
         if turn is None:  # asked by this process: what is above it must not follow what is below it
             self._past.clear()
+            self._unread = 0
         else:
             self._past.append(turn)
         oldest.remove()
 
-    def open_history(self, turns: Sequence[PastTurn]) -> None:
-        """Show what was said earlier in the session, the oldest first, above whatever stands here."""
+    def open_history(self, turns: Sequence[PastTurn], unread: int = 0) -> None:
+        """Show what was said earlier in the session, the oldest first, above whatever stands here.
+
+        Args:
+            turns: the latest ones.
+            unread: how many there were before these.
+        """
         if not turns:
             return
+        self._unread = unread
         if self._welcome is not None:
             self._welcome.display = False
         self._past += turns
@@ -182,8 +191,9 @@ class ChatPane(VerticalScroll, can_focus=True):
 
     def _count_past(self) -> None:
         """Say how much there is above."""
-        self._note.display = bool(self._past)
-        self._note.update(f"{len(self._past):,} earlier questions above")
+        above = len(self._past) + self._unread
+        self._note.display = above > 0
+        self._note.update(f"{above:,} earlier questions above")
 
     def _look_soon(self) -> None:
         if self._past and not self._looking:
@@ -194,14 +204,14 @@ class ChatPane(VerticalScroll, can_focus=True):
         """Mount more where less than a screen is left above, once what was mounted before is there."""
         from tinyllm_tui.widgets.chat.answer import Answer
 
-        self._looking = False
         moving = self.app.animator.is_being_animated(self, "scroll_y")  # it ends at a row that it knows already
         if moving or not all(answer.settled for each in self._page for answer in each.query(Answer)):
-            self._look_soon()
+            self.set_timer(LOOK_S, self._look_above)
         else:
             self.call_after_refresh(self._mount_above)
 
     def _mount_above(self) -> None:
+        self._looking = False
         if self._past and self.scroll_y < self.size.height and len(self._exchanges) < MOST:
             self._mount_page()
             self._look_soon()
@@ -254,6 +264,7 @@ class ChatPane(VerticalScroll, can_focus=True):
             exchange.remove()
         self._exchanges.clear()
         self._past.clear()
+        self._unread = 0
         self._from_past.clear()
         self._page.clear()
         self._held = None
