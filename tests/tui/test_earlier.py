@@ -137,13 +137,13 @@ async def test_a_new_question_is_at_the_end_and_what_scrolling_had_mounted_can_b
         await opened(pilot, app, turns(30))
         app.pane.scroll_to(y=0, animate=False)
         await quiet(pilot, app)
-        monkeypatch.setattr(pane, "LOOK_S", 3600)  # nothing more is mounted before it is looked at
-        app.pane.begin("And now?")
-        await until(pilot, lambda: app.mounted == ["Question 28?", "Question 29?", "And now?"])
-        await pilot.pause()
-        assert app.pane.scroll_y == app.pane.max_scroll_y
+        with monkeypatch.context() as meanwhile:  # nothing more is mounted before it is looked at
+            meanwhile.setattr(ChatPane, "_mount_above", lambda _pane: None)
+            app.pane.begin("And now?")
+            await until(pilot, lambda: app.mounted == ["Question 28?", "Question 29?", "And now?"])
+            await pilot.pause()
+            assert app.pane.scroll_y == app.pane.max_scroll_y
         app.pane.scroll_to(y=0, animate=False)
-        monkeypatch.setattr(pane, "LOOK_S", 0.05)
         app.pane._look_above()
         await until(pilot, lambda: len(app.mounted) > 3)
         await quiet(pilot, app)
