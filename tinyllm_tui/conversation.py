@@ -51,15 +51,18 @@ class Conversation:
         """Whether a question is being answered."""
         return self._worker is not None and not self._worker.is_finished
 
-    def ask(self, question: str, shown: str) -> bool:
-        """Begin to answer; false (and a message) while another question is being answered."""
+    def ask(self, question: str, shown: str, replaces: str = "") -> bool:
+        """Begin to answer; false (and a message) while another question is being answered.
+
+        `replaces`: the transaction whose turn this one's takes the place of.
+        """
         if self._refused():
             return False
         exchange = self._app.chat.begin(shown)
         self._exchange = exchange
         self._run, self.asked = None, question
         self._worker = self._app.run_worker(
-            self._answer(question, shown, exchange), group="run", exclusive=True, exit_on_error=False
+            self._answer(question, shown, exchange, replaces), group="run", exclusive=True, exit_on_error=False
         )
         return True
 
@@ -83,6 +86,7 @@ class Conversation:
         question: str | None = None,
         graph: GraphSpec | None = None,
         model: str | None = None,
+        replace: bool = False,
     ) -> bool:
         """Begin a fork of a past run as the next exchange; false (and a message) while a question is being answered.
 
@@ -93,6 +97,7 @@ class Conversation:
             question: instead of the past run's.
             graph: instead of the one that was recorded.
             model: for every role, instead of what the settings say.
+            replace: its turn takes the place of the past run's in the session.
 
         Raises:
             EngineError: there is no such step, or the graph does not fit; nothing has begun.
@@ -103,7 +108,14 @@ class Conversation:
         session = await self._joined(engine, shown)
         asked = (await engine.transaction(tx)).question if question is None else question
         run = await engine.fork(
-            tx, at=at, question=question, graph=graph, model=model, session=session, approver=self._app.approvals
+            tx,
+            at=at,
+            question=question,
+            graph=graph,
+            model=model,
+            session=session,
+            approver=self._app.approvals,
+            replace=replace,
         )
         self._app.follow(run)  # at once: from the next await on it publishes
         exchange = self._app.chat.begin(shown)
@@ -135,7 +147,8 @@ class Conversation:
         """Begin the latest question again; false (and a message) while one is being answered.
 
         The run is a fork of the latest one from its beginning, so that it is told of what was said before that, and of
-        nothing later. Where that one is not recorded the question is asked as a new one.
+        nothing later; in the session its turn takes the place of that one's, which stays in the log. Where that one is
+        not recorded the question is asked as a new one.
 
         Args:
             question: instead of the latest one.
@@ -148,8 +161,9 @@ class Conversation:
             return False
         tx = self._latest
         if tx is None:
-            return self.ask(self.asked if question is None else question, shown)
-        return await self.fork(tx, 1, question=question, shown=shown)
+            earlier = self._run.transaction if self._run is not None else ""
+            return self.ask(self.asked if question is None else question, shown, earlier)
+        return await self.fork(tx, 1, question=question, shown=shown, replace=True)
 
     @property
     def _latest(self) -> str | None:
@@ -277,13 +291,15 @@ class Conversation:
         else:
             self._exchange.wait_for(self._app.waiting_for, float(moment.wall_ms))
 
-    async def _answer(self, question: str, shown: str, exchange: Exchange) -> None:
+    async def _answer(self, question: str, shown: str, exchange: Exchange, replaces: str) -> None:
         try:
             engine, graph = await self._app.ready()
             exchange.recorded = not engine.read_only
             session = await self._joined(engine, shown)
             approver = self._app.approvals
-            self._run = engine.start(graph, question, session=session, approver=approver, priority="interactive")
+            self._run = engine.start(
+                graph, question, session=session, approver=approver, priority="interactive", replaces=replaces
+            )
             self._app.follow(self._run)
             await self._see_to_end(self._run, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback

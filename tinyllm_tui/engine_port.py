@@ -89,6 +89,7 @@ class CockpitEngine(Protocol):
         inputs: Mapping[str, Any] | None = None,
         approver: Approver | None = None,
         priority: Priority = "graph",
+        replaces: str = "",
     ) -> CockpitRun: ...
 
     async def fork(
@@ -101,6 +102,7 @@ class CockpitEngine(Protocol):
         model: str | None = None,
         session: str | None = None,
         approver: Approver | None = None,
+        replace: bool = False,
     ) -> CockpitRun:
         """Begin a run that goes on from a step of another one; it publishes nothing before the next await."""
         ...

@@ -59,6 +59,8 @@ class Begin(Body):
     """Model -> correction of the estimates of tokens that the session's latest run had learnt."""
     summariser: Summariser | None = None
     """What writes summaries of what is pruned; None where nothing does."""
+    replaces: str = ""
+    """The transaction whose turn in the session this one's takes the place of when it commits; empty: of none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Asked:
     priority: Priority = "graph"
     history_left_out: int = 0
     """Of a fork: how many messages of the session its parent was not told."""
+    replaces: str = ""
+    """The transaction whose turn in the session this one's takes the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,8 @@ class Driver:
         if asked.session is None or not resolved.windows:
             return (), 0
         room = int(max(resolved.windows.values()) * HISTORY_SHARE)
-        return latest_turns(await self._turns_of(asked.session), room, self._config.context.oversize)
+        said = [each for each in await self._turns_of(asked.session) if each[2] != asked.replaces]
+        return latest_turns(said, room, self._config.context.oversize)
 
     def _begin(self, run: Run, asked: Asked, prepared: _Prepared) -> ev.Begin:
         backend = prepared.connected.backend if prepared.connected else None
@@ -257,6 +260,7 @@ class Driver:
             recalled=prepared.recalled,
             factors=prepared.factors,
             summariser=prepared.summariser,
+            replaces=asked.replaces,
         )
 
     def _executor(self, job: _Job, tx: Transaction, prepared: _Prepared) -> Executor:

@@ -44,7 +44,6 @@ from engine.tools.policy import Approver
 from engine.tools.protocol import Tool, ToolContext
 from engine.tools.registry import ToolRegistry
 from engine.tools.workspace import Workspace
-from engine.view import fold
 
 UNDO = "undo"
 """Folder of undo copies in the data folder."""
@@ -169,6 +168,7 @@ class Engine(Answering):
         inputs: Mapping[str, Any] | None = None,
         approver: Approver | None = None,
         priority: Priority = "graph",
+        replaces: str = "",
     ) -> Run:
         """Begin to answer a question; returns at once.
 
@@ -180,6 +180,8 @@ class Engine(Answering):
             approver: who can ask a person where the graph or a tool needs a yes; None: nobody can, which means no.
             priority: whose model calls go first: `interactive` where a person waits, `graph` for runs in the
                 background, `evaluation` for those that make room for any other.
+            replaces: id of a transaction of the session whose turn this one's takes the place of on commit; its models
+                do not see that turn.
 
         Raises:
             ConfigurationError: a condition of the graph does not parse.
@@ -187,7 +189,8 @@ class Engine(Answering):
         """
         plan = self._plan(graph)
         given = _json_fields(inputs or {})
-        return self._begin(Asked(plan, replace_surrogates(question), session, given, approver, priority=priority))
+        text = replace_surrogates(question)
+        return self._begin(Asked(plan, text, session, given, approver, priority=priority, replaces=replaces))
 
     @overload
     async def structured(
@@ -225,6 +228,7 @@ class Engine(Answering):
         model: str | None = None,
         session: str | None = None,
         approver: Approver | None = None,
+        replace: bool = False,
     ) -> Run:
         """Begin a new transaction that goes on from a step of another one; the other one stays as it is.
 
@@ -239,6 +243,8 @@ class Engine(Answering):
             model: one model for every role, instead of what the settings say.
             session: to which the turn is added on commit.
             approver: who can ask a person.
+            replace: the turn takes the place of the parent's in the session (where that was rolled back, of the turn
+                that it was to take the place of), on commit; the parent stays in the log.
 
         Raises:
             EngineError: not_found, for the parent or the model; invalid_request: there is no such step, or the graph
@@ -268,6 +274,7 @@ class Engine(Answering):
             model,
             "interactive",
             begin.history_left_out,
+            (row.tx if row.status == "committed" else begin.replaces) if replace else "",
         )
         return self._begin(asked)
 
@@ -363,8 +370,8 @@ class Engine(Answering):
         """Await a run; where nothing is recorded, its turn joins the session in memory."""
         result = await drive
         if session is not None and session in self._in_memory and result.status == "committed":
-            question = fold(self._log.kept(result.transaction)).question
-            self._keep_turn(session, question, result.text, result.transaction)
+            begin = next(each.body for each in self._log.kept(result.transaction) if isinstance(each.body, ev.Begin))
+            self._keep_turn(session, begin, result.text, result.transaction)
         return result
 
     def _plan(self, graph: GraphSpec) -> Plan:

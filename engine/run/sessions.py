@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.errors import EngineError, ErrorClass
+from engine.events import Begin
 from engine.message import replace_surrogates
 from engine.run.records import Records
 from engine.store import sessions as stored
@@ -240,14 +241,15 @@ class Sessions(Records):
             raise _not_found(session)
         return row
 
-    def _keep_turn(self, session: str, question: str, answer: str, tx: str) -> None:
+    def _keep_turn(self, session: str, begin: Begin, answer: str, tx: str) -> None:
         """A committed run that is not recorded joins its session in memory."""
         kept = self._in_memory[session]
         now = time.time_ns() // 1_000_000
-        kept.said += [
-            MessageRow("user", question, tx, None, now),
-            MessageRow("assistant", answer, tx, None, now),
-        ]
+        turn = [MessageRow("user", begin.question, tx, None, now), MessageRow("assistant", answer, tx, None, now)]
+        replaced = [index for index, each in enumerate(kept.said) if begin.replaces and each.tx == begin.replaces]
+        kept.said[replaced[0] if replaced else len(kept.said) :] = [
+            *turn, *(kept.said[replaced[-1] + 1 :] if replaced else ()),
+        ]  # fmt: skip
         kept.row = replace(kept.row, updated_ms=now)
 
 

@@ -39,7 +39,8 @@ WITH row AS MATERIALIZED (
 _PROJECT = """
 INSERT INTO inbox
     (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc, number, session, graph_id, graph_hash, question, backend,
-     exit, answer, usage, reason, error, breaker_key, breaker, graph, graph_version, graph_name, origin)
+     exit, answer, usage, reason, error, breaker_key, breaker, graph, graph_version, graph_name, origin,
+     replaces)
 SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.number') END,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.session') END,
@@ -57,7 +58,8 @@ SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
     CASE kind WHEN 'begin' THEN json_extract(body, '$.graph') END,
     CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.version'), '') END,
     CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.graph.name'), '') END,
-    origin
+    origin,
+    CASE kind WHEN 'begin' THEN coalesce(json_extract(body, '$.replaces'), '') END
 FROM row
 """
 """Events with what is projected from them. The breakers of a run that comes from elsewhere are not ours."""

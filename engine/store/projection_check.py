@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from engine.store.schema import ORIGIN_SINCE, REVISIONS_SINCE
+from engine.store.schema import ORIGIN_SINCE, REPLACES_SINCE, REVISIONS_SINCE
 
 _BEGIN = """
 SELECT number, session, graph_id, graph_hash, question, backend, started_ms, first_gseq FROM transactions WHERE tx = ?
@@ -91,10 +91,16 @@ class ProjectionCheck:
         sql = "SELECT session, role, content FROM messages WHERE tx = ? ORDER BY id"
         session = question[1]
         said = [(session, "user", question[0]), (session, "assistant", body["text"])]
-        if self._connection.execute(sql, (tx,)).fetchall() != said:
+        found = self._connection.execute(sql, (tx,)).fetchall()
+        if found != said and not (not found and self._replaced(tx, session)):
             self._report(
                 f"The session of the transaction that event {gseq} ends does not hold its question and answer."
             )
+
+    def _replaced(self, tx: str | None, session: str) -> bool:
+        """Whether a later run took the place of its turn."""
+        sql = "SELECT 1 FROM transactions WHERE replaces = ? AND session = ? AND status = 'committed'"
+        return self._schema >= REPLACES_SINCE and self._connection.execute(sql, (tx, session)).fetchone() is not None
 
 
 def _json(text: Any) -> Any:

@@ -241,6 +241,78 @@ CREATE VIRTUAL TABLE memories_words USING fts5 (content, tokenize = "unicode61 r
 not write a virtual table): rows that are not `indexed` are taken up before the next search, so that what a crash leaves
 half done is done again."""
 
+_V5 = """
+ALTER TABLE transactions ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
+
+DROP VIEW inbox;
+CREATE VIEW inbox AS
+    SELECT gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc,
+           NULL AS number, NULL AS session, NULL AS graph_id, NULL AS graph_hash, NULL AS question, NULL AS backend,
+           NULL AS exit, NULL AS answer, NULL AS usage, NULL AS reason, NULL AS error,
+           NULL AS breaker_key, NULL AS breaker, NULL AS graph, NULL AS graph_version, NULL AS graph_name,
+           NULL AS origin, NULL AS replaces
+    FROM events;
+
+CREATE TRIGGER inbox_event INSTEAD OF INSERT ON inbox BEGIN
+    INSERT INTO events (gseq, tx, seq, t_ms, wall_ms, kind, v, body, crc)
+    VALUES (new.gseq, new.tx, new.seq, new.t_ms, new.wall_ms, new.kind, new.v, new.body, new.crc);
+END;
+
+CREATE TRIGGER inbox_begin INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
+    INSERT INTO transactions
+        (number, tx, status, session, graph_id, graph_hash, question, backend, started_ms, first_gseq, origin,
+         replaces)
+    VALUES (
+        new.number, new.tx, 'executing', new.session, new.graph_id, new.graph_hash, new.question, new.backend,
+        new.wall_ms, new.gseq, coalesce(new.origin, ''), new.replaces
+    );
+END;
+
+CREATE TRIGGER inbox_revision INSTEAD OF INSERT ON inbox WHEN new.kind = 'begin' BEGIN
+    INSERT INTO graph_revisions (hash, graph_id, version, name, first_seen_ms, last_used_ms, runs, spec)
+    VALUES (new.graph_hash, new.graph_id, new.graph_version, new.graph_name, new.wall_ms, new.wall_ms, 1, new.graph)
+    ON CONFLICT (hash) DO UPDATE SET last_used_ms = max(last_used_ms, excluded.last_used_ms), runs = runs + 1;
+END;
+
+CREATE TRIGGER inbox_terminal INSTEAD OF INSERT ON inbox WHEN new.kind IN ('committed', 'rolled_back') BEGIN
+    UPDATE transactions SET
+        status = new.kind, exit = new.exit, answer = new.answer, usage = new.usage, reason = new.reason,
+        error = new.error, duration_ms = new.t_ms, events = new.seq, last_gseq = new.gseq
+    WHERE tx = new.tx;
+END;
+
+CREATE TRIGGER inbox_session INSTEAD OF INSERT ON inbox WHEN new.kind = 'committed' BEGIN
+    UPDATE messages SET tx = t.tx, content = t.question, created_ms = t.started_ms, indexed = 0
+        FROM transactions t
+        WHERE t.tx = new.tx AND t.replaces <> '' AND messages.session = t.session AND messages.tx = t.replaces
+            AND messages.role = 'user';
+    UPDATE messages SET tx = t.tx, content = new.answer, created_ms = new.wall_ms, indexed = 0
+        FROM transactions t
+        WHERE t.tx = new.tx AND t.replaces <> '' AND messages.session = t.session AND messages.tx = t.replaces
+            AND messages.role = 'assistant';
+    INSERT INTO messages (session, tx, role, content, created_ms)
+        SELECT s.id, t.tx, 'user', t.question, t.started_ms
+        FROM transactions t JOIN sessions s ON s.id = t.session
+        WHERE t.tx = new.tx
+            AND (t.replaces = '' OR NOT EXISTS (SELECT 1 FROM messages m WHERE m.session = s.id AND m.tx = t.tx));
+    INSERT INTO messages (session, tx, role, content, created_ms)
+        SELECT s.id, t.tx, 'assistant', new.answer, new.wall_ms
+        FROM transactions t JOIN sessions s ON s.id = t.session
+        WHERE t.tx = new.tx
+            AND (t.replaces = '' OR NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.session = s.id AND m.tx = t.tx AND m.role = 'assistant'
+            ));
+    UPDATE sessions SET updated_ms = new.wall_ms WHERE id = (SELECT session FROM transactions WHERE tx = new.tx);
+END;
+
+CREATE TRIGGER inbox_breaker INSTEAD OF INSERT ON inbox
+WHEN new.kind = 'breaker_changed' AND new.breaker_key IS NOT NULL BEGIN
+    INSERT INTO breakers (key, body) VALUES (new.breaker_key, new.breaker)
+        ON CONFLICT (key) DO UPDATE SET body = excluded.body;
+END;
+"""
+"""A turn that takes the place of another one has its rows in the session, so that it stands where that one stood."""
+
 ORIGIN_SINCE = 2
 """Schema version from which on transactions say where they come from."""
 
@@ -253,7 +325,10 @@ CORRECTIONS_SINCE = 3
 MEMORIES_SINCE = 4
 """Schema version from which on there are `memories`, and words of messages can be searched."""
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
+REPLACES_SINCE = 5
+"""Schema version from which on transactions say whose turn they take the place of."""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
 """Script number n (from 1) brings a database from `user_version` n - 1 to n. One that was released is never changed."""
 
 VERSION = len(MIGRATIONS)

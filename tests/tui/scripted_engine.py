@@ -303,6 +303,8 @@ class ScriptedEngine(ScriptedMemory):
         """Corrections that count, the newest first."""
         self.recalls: tuple[ev.Recalled, ...] = ()
         """What every run is told from long-term memory."""
+        self.replaced: list[str] = []
+        """Of each run, in order: the transaction whose turn its own takes the place of."""
         self.warmed: list[str] = []
         """Graphs whose models were to be loaded, in order."""
 
@@ -337,8 +339,10 @@ class ScriptedEngine(ScriptedMemory):
         inputs: Any = None,
         approver: Approver | None = None,
         priority: Priority = "graph",
+        replaces: str = "",
     ) -> ScriptedRun:
         del priority  # nothing queues here
+        self.replaced.append(replaces)
         self.approver = approver
         if len(question) > 500_000:
             raise EngineError(
@@ -362,6 +366,7 @@ class ScriptedEngine(ScriptedMemory):
         model: str | None = None,
         session: str | None = None,
         approver: Approver | None = None,
+        replace: bool = False,
     ) -> ScriptedRun:
         """Plays `self.script` again, as a run that begins with what it takes over."""
         row = await self.transaction(reference)
@@ -369,7 +374,9 @@ class ScriptedEngine(ScriptedMemory):
         fork = make_fork([event for event in self.log if event.tx == parent.transaction], parent.number, at)
         spec = graph or parent.graph
         check_fork(fork, spec)
-        run = self.start(spec, parent.question if question is None else question, session=session, approver=approver)
+        asked = parent.question if question is None else question
+        replaces = parent.transaction if replace else ""
+        run = self.start(spec, asked, session=session, approver=approver, replaces=replaces)
         run.fork, run.model = fork, model
         return run
 

@@ -312,6 +312,7 @@ async def test_asking_again_forks_the_latest_run_from_its_beginning(tmp_path: Pa
         assert engine.rows[1].question == "capital?"
         assert engine.rows[1].fork is not None
         assert engine.rows[1].session == engine.rows[0].session
+        assert engine.replaced == ["", engine.rows[0].transaction], "its turn takes the place of the earlier one"
 
 
 async def test_an_edited_question_is_sent_as_a_fork_and_the_draft_comes_back(tmp_path: Path) -> None:
@@ -326,6 +327,7 @@ async def test_an_edited_question_is_sent_as_a_fork_and_the_draft_comes_back(tmp
         await until(pilot, lambda: len(engine.rows) == 2 and not app.conversation.busy)
         assert engine.rows[1].question == "capital? of Peru"
         assert engine.rows[1].fork is not None
+        assert engine.replaced[1] == engine.rows[0].transaction
         assert app.prompt.text == "draft"
         assert "esc leaves" not in text_of(app)
 
