@@ -17,9 +17,12 @@ from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.backend_watch import BackendWatch
+from tinyllm_tui.bookmarks import Bookmarks
 from tinyllm_tui.commands import CockpitCommands
+from tinyllm_tui.comparing import Comparing
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
+from tinyllm_tui.exports import Exports
 from tinyllm_tui.graph_choice import GraphChoice
 from tinyllm_tui.graph_watch import Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
@@ -75,6 +78,7 @@ class CockpitApp(ThemedApp):
         session: id or name of the session to go on with; default: the one that was used last.
         fresh: begin a new session instead.
         keys: the keys that the person changed.
+        replay: a run to open first: the file of an exported one, or the number or id of one that is here.
     """
 
     TITLE = "tinyllm"
@@ -98,6 +102,7 @@ class CockpitApp(ThemedApp):
         session: str | None = None,
         fresh: bool = False,
         keys: Keymap = DEFAULT_KEYS,
+        replay: str = "",
     ) -> None:
         super().__init__()
         self.stylesheet = KeepingStylesheet(variables=self.get_css_variables())
@@ -117,6 +122,10 @@ class CockpitApp(ThemedApp):
         self.pulls = Pulls(self)
         self.offers = Offers(self)
         self.opener = Opener(self)
+        self.bookmarks = Bookmarks(None)
+        self.comparing = Comparing(self)
+        self.exports = Exports(self)
+        self._replay = replay
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self.load_graph = load_graph or _load_graph
@@ -237,6 +246,7 @@ class CockpitApp(ThemedApp):
             await asyncio.to_thread(_import_the_rest)
             async with self._open_engine() as engine:
                 self.engine = engine
+                self.bookmarks = Bookmarks(engine.data_dir)
                 self._pump = Pump(engine, self.draw)
                 adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
                 self._backend.tell(engine)
@@ -246,6 +256,8 @@ class CockpitApp(ThemedApp):
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
                 await self.graph_choice.read()
                 self._settled.set()
+                if self._replay:
+                    self.past.open_named(self._replay)
                 watching = self._backend.follow(engine, lambda: self.live.breakers.values(), self.draw)
                 self.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
                 await self._leaving.wait()
@@ -376,6 +388,10 @@ class CockpitApp(ThemedApp):
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.signs, self.keys))
+
+    def action_open_run(self) -> None:
+        """Replay an exported run from its file."""
+        self.past.ask_for_file()
 
     def action_command_palette(self) -> None:
         """Textual's palette, with words of our own above it."""

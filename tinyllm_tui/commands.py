@@ -36,8 +36,12 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("Help", "every key, by place", "app.help", "/help"),
     Command(
-        "Replay a past transaction", "list what was asked and step through it", "open('transactions')", "/replay", "[#]"
+        "Replay a past transaction", "list what was asked and step through it", "open('transactions')", "/replay",
+        "[#|file]",
     ),
+    Command("Replay an exported run", "from its file, without importing it", "app.open_run"),
+    Command("Compare two runs", "answers, routes and times beside each other", "compare", "/compare", "[# #]"),
+    Command("Export the run", "its timeline as a picture, a report, or all that was recorded", "export_run"),
     Command("New conversation", "the next question begins a session of its own", "new_session", "/new", "[name]"),
     Command(
         "Sessions", "earlier conversations: go on with one, rename it, delete it", "sessions", "/session",

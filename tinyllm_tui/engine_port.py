@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -110,6 +110,10 @@ class CockpitEngine(Protocol):
     async def view(self, tx: str, upto: int | None = None) -> View: ...
 
     async def events(self, tx: str) -> list[Event]: ...
+
+    def export(self, tx: str) -> AsyncIterator[bytes]:
+        """The lines of a finished transaction's file."""
+        ...
 
     async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]: ...
 

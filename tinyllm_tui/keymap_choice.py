@@ -33,6 +33,10 @@ PRESETS: dict[Preset, dict[str, str]] = {
         "replay.node_back": "left_curly_bracket,b",
         "replay.node_forward": "right_curly_bracket,w",
         "replay.go": "g,colon",
+        "replay.mark": "m",
+        "compare.back": "left_square_bracket,h",
+        "compare.forward": "right_square_bracket,l",
+        "compare.go": "g,colon",
     },
 }
 """What a preset changes of the table of keys: the id of a binding, and its keys."""
@@ -41,6 +45,7 @@ TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "cockpit", "panes", "everywhere"),
     ("app", "replay", "panes", "everywhere"),
     ("transactions", "everywhere"),
+    ("compare", "everywhere"),
     ("models", "everywhere"),
     ("node", "everywhere"),
     ("fork", "everywhere"),

@@ -14,7 +14,10 @@ class Opener:
 
     def __init__(self, app: CockpitApp) -> None:
         self._app = app
-        self._screens: dict[str, Callable[[], None]] = {"transactions": self._transactions, "models": self._models}
+        self._screens: dict[str, Callable[[], None]] = {
+            "transactions": self._transactions,
+            "models": self._models,
+        }
 
     def open(self, name: str) -> None:
         """Show a screen above what is there."""

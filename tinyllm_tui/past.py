@@ -6,8 +6,11 @@ on a line of the chat, the end of one that went on in the background too, and ea
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import EngineError
@@ -27,6 +30,7 @@ OPENS = "/earlier"
 """What a person writes to open such a run."""
 TOAST_S = 15
 """Seconds that a toast about a past run stays."""
+_REFERENCE = re.compile(r"#?\d{1,12}|[0-9a-f]{4,32}")
 _NAMED = 5
 """Runs of one kind that are named one by one."""
 
@@ -34,6 +38,11 @@ _NAMED = 5
 def _numbers(numbers: Sequence[int]) -> str:
     named = ", ".join(f"#{number}" for number in numbers[:_NAMED])
     return f"{named} and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else named
+
+
+def is_reference(name: str) -> bool:
+    """Whether a run of the database is meant, not a file: `42`, `#42`, or the beginning of an id."""
+    return _REFERENCE.fullmatch(name) is not None and not Path(name).is_file()
 
 
 class PastRuns:
@@ -50,6 +59,20 @@ class PastRuns:
         """Replay a run."""
         self._app.run_worker(self._open(tx), group="open", exclusive=True, exit_on_error=False)
 
+    def open_named(self, name: str) -> None:
+        """Replay the run of a number or id, or the one that a file holds; why that cannot be is said."""
+        self._app.run_worker(self._open_named(name), group="open", exclusive=True, exit_on_error=False)
+
+    def ask_for_file(self) -> None:
+        """Ask for the file of an exported run, and replay it."""
+        from tinyllm_tui.screens.open_run import OpenRunScreen
+
+        def answered(name: str | None) -> None:
+            if name:
+                self.open_named(name)
+
+        self._app.push_screen(OpenRunScreen(), answered)
+
     def open_parent_of(self, tx: str) -> None:
         """Replay the run of which `tx` is a fork, at the step where that began; says so where there is none."""
         self._app.run_worker(self._open_parent_of(tx), group="open", exclusive=True, exit_on_error=False)
@@ -64,6 +87,30 @@ class PastRuns:
             from tinyllm_tui.screens.transactions import TransactionsScreen
 
             self._app.push_screen(TransactionsScreen(self._app.opened, frozenset(self.found)))
+
+    async def _open_named(self, name: str) -> None:
+        try:
+            await self.show_named(name)
+        except EngineError as error:
+            self._refuse(error)
+
+    async def show_named(self, name: str) -> None:
+        """Replay the run of a number or id, or the one that a file holds.
+
+        Raises:
+            EngineError: there is none such, or the file is no exported run.
+        """
+        if is_reference(name):
+            engine = await self._app.opened()
+            row = await engine.transaction(name)
+            self._show(as_it_is(row, engine.left), await engine.events(row.tx), None)
+            return
+        from engine.store.read_run import read_run
+        from tinyllm_tui.screens.replay import ReplayScreen
+
+        file = Path(name)
+        row, events = await asyncio.to_thread(lambda: read_run(file.expanduser()))
+        self._app.push_screen(ReplayScreen(row, events, file=file.name))
 
     async def _open(self, tx: str, at: int | None = None) -> None:
         try:

@@ -53,6 +53,7 @@ class SlashCommands:
             "/memory": self._memory,
             "/remember": self._remember,
             "/replay": self._replay,
+            "/compare": self._compare,
             "/model": self._model,
             "/graph": self._graph,
             "/theme": self._theme,
@@ -223,8 +224,13 @@ class SlashCommands:
         self._say(f"Memory {row.id} is kept, for the questions from now on. /memory lists what is remembered.")
 
     async def _replay(self, rest: str) -> None:
-        app = self._screen.cockpit
-        app.past.open((await (await app.opened()).transaction(rest)).tx)
+        await self._screen.cockpit.past.show_named(rest)
+
+    async def _compare(self, rest: str) -> None:
+        one, _, other = rest.partition(" ")
+        if not other.strip():
+            raise _usage(f"/compare {one}", "/compare 41 42")
+        await self._screen.cockpit.comparing.show(one, other.strip())
 
     async def _model(self, rest: str) -> None:
         app = self._screen.cockpit

@@ -58,7 +58,7 @@ UNICODE = Glyphs(
     marks={
         "info": "·", "start": "▷", "ok": "✓", "error": "✗", "warn": "!", "checkpoint": "◆", "commit": "●",
         "rollback": "◀", "rewind": "↺", "prune": "▾", "breaker": "◐",
-        "resumed": "»", "fork": "┣", "undone": "↶", "imported": "↓", "recalled": "❖",
+        "resumed": "»", "fork": "┣", "undone": "↶", "imported": "↓", "recalled": "❖", "bookmark": "⚑", "differs": "≠",
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
@@ -70,7 +70,7 @@ ASCII = Glyphs(
     marks={
         "info": ".", "start": ">", "ok": "+", "error": "x", "warn": "!", "checkpoint": "*", "commit": "@",
         "rollback": "<", "rewind": "^", "prune": "v", "breaker": "%",
-        "resumed": "&", "fork": "Y", "undone": "u", "imported": "i", "recalled": "m",
+        "resumed": "&", "fork": "Y", "undone": "u", "imported": "i", "recalled": "m", "bookmark": "B", "differs": "!",
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",

@@ -13,14 +13,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
 from engine import events as ev
 from engine.errors import EngineError, ErrorClass
-from engine.graph.spec import hash_of
 from engine.store import queries
+from engine.store.checked_run import CheckedRun
 from engine.store.checksum import checksum
 from engine.store.database import INSERT_STAGED, Database
 from engine.store.log import GROUP
 from engine.store.rows import TransactionRow
-from engine.store.run_file import Header, Record, RunFileError, RunFileReader
-from engine.view import View, apply
+from engine.store.run_file import Header, RunFileReader
 
 _STAGE = "CREATE TEMP TABLE incoming (gseq INTEGER PRIMARY KEY, tx, seq, t_ms, wall_ms, kind, v, body, crc)"
 _ADD = f"""
@@ -83,16 +82,10 @@ async def _collect(database: Database, incoming: _Incoming, lines: AsyncIterator
 
 
 class _Incoming:
-    """The events of one file as rows of this store; what is wrong with them is found here."""
+    """The events of one file as rows of this store."""
 
     def __init__(self, header: Header, reader: RunFileReader, first: int) -> None:
-        self._header = header
-        self._reader = reader
-        self._next = first
-        self._seq = 0
-        self._begin: ev.Event | None = None
-        self._ended = False
-        self._view = View()
+        self._run = CheckedRun(header, reader, first)
 
     def take(self, line: bytes) -> Row | None:
         """The row for one line; None for those that make none: the first event, and the last line.
@@ -100,61 +93,18 @@ class _Incoming:
         Raises:
             RunFileError: see `import_lines`.
         """
-        record = self._reader.read(line)
-        if record is None:
-            return None
-        tx = self._header.transaction if record.seq else None
-        event = ev.Event(self._next, tx, record.seq, record.t_ms, record.wall_ms, self._body(record))
-        self._next += 1
-        self._check_order(event)
-        try:
-            apply(self._view, event)
-        except Exception as exc:  # whatever a hostile event brings about, nothing of it is kept
-            raise self._reader.wrong("is an event that cannot be shown") from exc
-        if event.seq == 1:
-            self._begin = event
-            return None
-        return _row(event)
+        event = self._run.take(line)
+        return None if event is None or event.seq == 1 else _row(event)
 
     def begin(self, number: int) -> Row:
         """The row of the first event, with the number that the transaction has here."""
-        assert self._begin is not None  # noqa: S101 - `finish` was called
-        assert isinstance(self._begin.body, ev.Begin)  # noqa: S101 - see `_check_order`
-        body = dataclasses.replace(self._begin.body, number=number, session=None)
-        return _row(dataclasses.replace(self._begin, body=body))
+        begin = self._run.begin
+        assert isinstance(begin.body, ev.Begin)  # noqa: S101 - a checked run begins with it
+        body = dataclasses.replace(begin.body, number=number, session=None)
+        return _row(dataclasses.replace(begin, body=body))
 
     def finish(self) -> None:
-        self._reader.finish()
-        if not self._ended:
-            raise RunFileError("The exported run has no end: its last event neither commits nor rolls back.")
-
-    def _body(self, record: Record) -> ev.Body:
-        try:
-            body = ev.decode(record.kind, record.v, record.body)
-            return ev.decode(body.KIND, body.V, ev.encode(body))  # what this program writes, it must read again
-        except (ValueError, RecursionError) as exc:
-            known = ev.BODIES.get(record.kind)
-            newer = known is None or record.v > known.V
-            why = str(exc) if newer else f"a {record.kind} does not have this form"
-            raise self._reader.wrong(f"holds an event that cannot be read: {why}") from exc
-
-    def _check_order(self, event: ev.Event) -> None:
-        body = event.body
-        bounds = isinstance(body, ev.Begin | ev.Committed | ev.RolledBack)
-        if self._ended:
-            raise self._reader.wrong("comes after the event that ends the run")
-        if event.tx is None:
-            if self._seq == 0 or bounds:
-                raise self._reader.wrong("is an event of the engine where one of the run belongs")
-            return
-        self._seq += 1
-        if event.seq != self._seq:
-            raise self._reader.wrong(f"is event {event.seq} of the run where event {self._seq} belongs")
-        if isinstance(body, ev.Begin) != (self._seq == 1):
-            raise self._reader.wrong("begins the run in its middle" if self._seq > 1 else "does not begin the run")
-        if isinstance(body, ev.Begin) and hash_of(body.graph) != body.graph_hash:
-            raise self._reader.wrong("holds a graph that does not fit its hash")
-        self._ended = isinstance(body, ev.TERMINAL)
+        self._run.finish()
 
 
 def _row(event: ev.Event) -> Row:

@@ -45,6 +45,8 @@ class RunFileError(EngineError):
 
     def __init__(self, what: str, remedy: str = "Export the run again, or ask for the file again.") -> None:
         super().__init__(ErrorClass.INVALID_REQUEST, "run_file_invalid", f"{what} Nothing was imported.", remedy=remedy)
+        self.what = what
+        """The same, without what came of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.fork import check_fork, make_fork
 from engine.run.model_library import chosen, roles_of
 from engine.run.result import Result
+from engine.store.export_run import export_kept
 from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, TransactionRow
 from engine.tools.policy import Approver
 from engine.view import View, fold
@@ -389,6 +390,10 @@ class ScriptedEngine(ScriptedMemory):
         if not mine:
             raise EngineError(ErrorClass.NOT_FOUND, "not_found", f"There is no transaction {tx}.")
         return [e for e in self.log if mine[0].gseq <= e.gseq <= mine[-1].gseq and e.tx in (tx, None)]
+
+    async def export(self, tx: str) -> AsyncIterator[bytes]:
+        for line in export_kept(tx, await self.events(tx)):
+            yield line
 
     async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]:
         return [await self._row(run) for run in reversed(self.rows)][:limit]

@@ -591,9 +591,9 @@ async def test_a_live_run_goes_on_behind_a_replay(tmp_path: Path) -> None:
         await until(pilot, lambda: app.live.view.status == "executing" and app.live.tx == "tx-2")
         row = (await engine.transactions())[1]
         await app.push_screen(ReplayScreen(row, await engine.events(row.tx)))
-        await until(pilot, lambda: "live run" in text_of(app))
+        await until(pilot, lambda: "live: answering" in text_of(app))
         engine.pace.hold.set()
-        await until(pilot, lambda: not app.conversation.busy and "live run" not in text_of(app))
+        await until(pilot, lambda: not app.conversation.busy and "live: answering" not in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "#2 · committed" in text_of(app))
 

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from engine import Engine
 
 
-def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = False) -> int:
+def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = False, replay: str = "") -> int:
     """Run the cockpit until the person leaves it; 1 where there is no terminal to draw it on.
 
     Args:
         ctx: of the command.
         session: to go on with; default: the one that was used last.
         new: begin a new one instead.
+        replay: a run to open first: a file, or a number.
     """
     served = os.environ.get("TEXTUAL_DRIVER", "") == SERVED_DRIVER
     missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
@@ -59,6 +60,7 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
         user_graphs=loaded.graphs_folder,
         session=session,
         fresh=new or not settings.restore,
+        replay=replay,
     )
     app.run()
     return app.return_code or 0

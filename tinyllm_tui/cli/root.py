@@ -18,6 +18,7 @@ from tinyllm_tui.cli.keys import keys
 from tinyllm_tui.cli.memory import memory
 from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
+from tinyllm_tui.cli.replay import replay
 from tinyllm_tui.cli.route import route
 from tinyllm_tui.cli.run import run
 from tinyllm_tui.cli.serve import serve
@@ -83,7 +84,7 @@ def cli(ctx: click.Context, session: str | None, new: bool) -> int | None:
     return open_cockpit(ctx, session, new=new)
 
 
-for _command in (run, chat, serve, init, doctor, tx, session, memory, db, graph, route, models, keys):
+for _command in (run, chat, serve, replay, init, doctor, tx, session, memory, db, graph, route, models, keys):
     cli.add_command(_command)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyllm_tui.cli import output
+from tinyllm_tui.cli.compare import compare
 from tinyllm_tui.cli.fork import fork
 from tinyllm_tui.cli.opening import with_engine
 from tinyllm_tui.cli.options import common_options
@@ -273,5 +274,5 @@ def _short_graph(row: TransactionRow) -> str:
     return output.one_line(row.graph_id.removeprefix("graph."), GRAPH_WIDTH)
 
 
-for _command in (fork, export_run, import_run, prune):
+for _command in (fork, compare, export_run, import_run, prune):
     tx.add_command(_command)

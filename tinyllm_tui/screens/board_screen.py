@@ -63,6 +63,18 @@ class BoardScreen(SafeScreen):
         """A screen beside the panes."""
         self.cockpit.opener.open(name)
 
+    def action_compare(self) -> None:
+        """Choose two runs to compare."""
+        self.cockpit.comparing.choose()
+
+    def action_export_run(self) -> None:
+        """Write the run that is shown to a file."""
+        tx = self.moment().view.tx
+        if tx:
+            self.cockpit.exports.offer(tx)
+        else:
+            self.notify("No run is shown yet.", severity="warning")
+
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
 
@@ -89,15 +101,17 @@ class BoardScreen(SafeScreen):
 
     def on_graph_pane_node_opened(self, event: GraphPane.NodeOpened) -> None:
         """What a node of the graph did."""
-        from tinyllm_tui.screens.node_details import NodeScreen
-
-        self.app.push_screen(NodeScreen(event.path, self.moment, self.cockpit.signs))
+        self.inspect(event.path)
 
     def on_timeline_pane_node_opened(self, event: TimelinePane.NodeOpened) -> None:
         """What a node of the timeline did."""
+        self.inspect(event.path)
+
+    def inspect(self, path: str) -> None:
+        """Show what a node did."""
         from tinyllm_tui.screens.node_details import NodeScreen
 
-        self.app.push_screen(NodeScreen(event.path, self.moment, self.cockpit.signs))
+        self.app.push_screen(NodeScreen(path, self.moment, self.cockpit.signs))
 
     def on_memory_pane_prune_opened(self, event: MemoryPane.PruneOpened) -> None:
         """What a pruning took out of a context."""

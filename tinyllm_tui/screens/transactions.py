@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -61,14 +62,23 @@ def _origin(row: TransactionRow, width: int, signs: Glyphs) -> str:
     return "".join(f"{each} {signs.dot} " for each in (imported, fork) if each)
 
 
-def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
-    """One transaction on one line: number, status, time, duration, graph, where it comes from, question."""
+def row_content(row: TransactionRow, width: int, signs: Glyphs, *, marked: bool = False, bookmarks: int = 0) -> Content:
+    """One transaction on one line: number, status, time, duration, graph, bookmarks, where it comes from, question.
+
+    Args:
+        row: the transaction.
+        width: columns.
+        signs: the characters to draw with.
+        marked: whether it is the one to compare with another.
+        bookmarks: how many places in it are marked.
+    """
     sign, style = _sign(row, signs)
     when = (
         datetime.fromtimestamp(row.started_ms / 1000).astimezone().strftime("%d %b %H:%M" if width >= 70 else "%H:%M")
     )
     parts: list[tuple[str, str]] = [
-        (f"#{row.number:<5}", "$primary"),
+        (f"#{row.number:<4}", "$primary"),
+        (signs.marks["differs"] if marked else " ", "$accent"),
         (f"{sign} ", style),
         (_outcome(row, width, signs), style),
         (f"{when} ", "$text-faint"),
@@ -79,7 +89,8 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs) -> Content:
         ),
     ]
     room = width - sum(len(text) for text, _ in parts)
-    origin = _origin(row, width if room >= _QUESTION + 25 else 0, signs)
+    origin = f"{signs.marks['bookmark']} {bookmarks} {signs.dot} " if bookmarks else ""
+    origin += _origin(row, width if room >= _QUESTION + 25 else 0, signs)
     parts.append((cut(origin, room, signs.ellipsis), "$accent"))
     parts.append((cut(one_line(row.question), room - len(origin), signs.ellipsis), "$foreground"))
     return Content.assemble(*(part for part in parts if part[0]))
@@ -100,15 +111,19 @@ class TransactionsScreen(SafeScreen):
     Args:
         opened: gives the engine; the list waits for it, and takes what is typed meanwhile.
         only: transactions that are listed; default: all.
+        marked: the transaction that is to be compared with another.
     """
 
     CSS_PATH = "transactions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("transactions", "everywhere", without=("transactions.open",)))
 
-    def __init__(self, opened: Callable[[], Awaitable[CockpitEngine]], only: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, opened: Callable[[], Awaitable[CockpitEngine]], only: frozenset[str] = frozenset(), marked: str = ""
+    ) -> None:
         super().__init__()
         self._opened = opened
         self._only = only
+        self._marked = marked
         self._title = "Runs of an earlier session" if only else "Past transactions"
         self._nothing = "Opening the database."
         """What stands in the place of a list without rows."""
@@ -132,11 +147,17 @@ class TransactionsScreen(SafeScreen):
     def on_resize(self) -> None:
         self.call_after_refresh(self._list)
 
+    def on_screen_resume(self) -> None:
+        """A replay may have set bookmarks, a fork added a run."""
+        self.call_after_refresh(self._list)
+
     async def _read(self) -> None:
         try:
             engine = await self._opened()
             rows = [as_it_is(row, engine.left) for row in await engine.transactions(limit=_LIMIT)]
             self._rows = [row for row in rows if not self._only or row.tx in self._only]
+            with contextlib.suppress(EngineError):  # a replay says what is wrong with them
+                await self.cockpit.bookmarks.read()
         except EngineError as error:
             self._nothing = f"{error.message} {error.remedy}".strip()
         else:
@@ -150,7 +171,7 @@ class TransactionsScreen(SafeScreen):
         width = max(self.size.width - 3, 20)
         highlighted = options.highlighted
         options.clear_options()
-        options.add_options(Option(row_content(row, width, self.cockpit.signs), id=row.tx) for row in found)
+        options.add_options(Option(self._line(row, width), id=row.tx) for row in found)
         if found:
             options.highlighted = min(highlighted or 0, len(found) - 1)
         self._say("" if found else "Nothing matches." if self._rows else self._nothing)
@@ -163,6 +184,10 @@ class TransactionsScreen(SafeScreen):
         empty = self.query_one("#transactions-empty", Static)
         empty.update(one_line(words, 600))
         empty.display = bool(words)
+
+    def _line(self, row: TransactionRow, width: int) -> Content:
+        bookmarks = len(self.cockpit.bookmarks.of(row.tx))
+        return row_content(row, width, self.cockpit.signs, marked=row.tx == self._marked, bookmarks=bookmarks)
 
     def on_input_changed(self, _event: Input.Changed) -> None:
         self._list()
@@ -193,6 +218,30 @@ class TransactionsScreen(SafeScreen):
         tx = self._selected
         if tx is not None:
             self.run_worker(self.cockpit.offers.fork_of(tx), group="open", exclusive=True, exit_on_error=False)
+
+    def action_mark(self) -> None:
+        """Mark the selected transaction, to compare it with another; or not any more."""
+        tx = self._selected
+        if tx is not None:
+            self._marked = "" if tx == self._marked else tx
+            self._list()
+
+    def action_compare(self) -> None:
+        """Compare the selected transaction with the marked one, or a fork with where it comes from."""
+        tx = self._selected
+        row = next((row for row in self._rows if row.tx == tx), None)
+        if row is None:
+            return
+        if self._marked and self._marked != row.tx:
+            self.cockpit.comparing.of(self._marked, row.tx)
+        elif not self.cockpit.comparing.with_parent(row):
+            self.notify("Mark another run with space, then press c.", severity="warning")
+
+    def action_export_run(self) -> None:
+        """Write the selected transaction to a file."""
+        tx = self._selected
+        if tx is not None:
+            self.cockpit.exports.offer(tx)
 
     def action_filter(self) -> None:
         self.query_one(Input).focus()

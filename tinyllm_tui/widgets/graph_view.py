@@ -121,7 +121,9 @@ class GraphPane(LineView):
 
     def _lay_out(self) -> None:
         """Choose a drawing, outside of the event loop; a later wish replaces an earlier one."""
-        if self._key is not None and self.size.width > 0:
+        if not self._level.graph.get("nodes"):
+            self._key = None  # a replay before its first event: it is laid out when there is a graph again
+        elif self._key is not None and self.size.width > 0:
             self.run_worker(self._make(self._level), group="layout", exclusive=True)
 
     async def _make(self, level: Level) -> None:
