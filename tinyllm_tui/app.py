@@ -221,6 +221,7 @@ class CockpitApp(ThemedApp):
         self.push_screen(self._cockpit)
         self.set_interval(FRAME, self._tick)
         self.call_after_refresh(self._begin)
+        self.run_worker(self.theme_choice.watch(), group="themes", exclusive=True, exit_on_error=False)
 
     def _tell_of_keys(self) -> None:
         """Say what of the person's keys cannot count."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,15 @@ class ThemeColors(BaseModel):
     panel: Colour
 
 
+_ANSI = {
+    "surface": "ansi_default",
+    "panel": "ansi_default",
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+}
+"""What Textual leaves out of themes that have the terminal's colours."""
+
+
 class ThemeFile(BaseModel):
     """One theme file."""
 
@@ -84,8 +94,8 @@ class ThemeFile(BaseModel):
 
     def theme(self) -> Theme:
         colors = self.colors.model_dump()
-        variables = {"surface": self.colors.surface, "panel": self.colors.panel} if self.ansi else {}
-        variables |= domain_variables(colors) | self.variables
+        variables = _ANSI if self.ansi else {}
+        variables = variables | domain_variables(colors) | self.variables
         return Theme(name=self.name, dark=self.dark, ansi=self.ansi, variables=variables, **colors)
 
 
@@ -128,15 +138,48 @@ def load_themes(folders: Iterable[Path]) -> tuple[list[Theme], list[Configuratio
     """All themes of `folders` (later ones win by name), and what was wrong with the others."""
     themes: dict[str, Theme] = {}
     problems: list[ConfigurationError] = []
-    for folder in folders:
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if folder.is_dir() else ():
+    for folder in map(ThemeFolder, folders):
+        problems += folder.read()
+        themes |= {theme.name: theme for theme in folder.themes}
+    return list(themes.values()), problems
+
+
+Stamps = Mapping[Path, tuple[int, int, int]]
+"""File -> when it was written, its size, and which file it is."""
+
+
+class ThemeFolder:
+    """The theme files of a folder, read as often as they change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._good: dict[Path, Theme] = {}
+
+    @property
+    def themes(self) -> list[Theme]:
+        """The last that could be read of every file that is there."""
+        return [self._good[path] for path in sorted(self._good)]
+
+    def stamps(self) -> Stamps:
+        """By what a change is seen; a file that is being replaced just now counts with the next look."""
+        found = {}
+        for path in [*self._folder.glob("*.yaml"), *self._folder.glob("*.yml")] if self._folder.is_dir() else ():
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return found
+
+    def read(self) -> list[ConfigurationError]:
+        """Read every file; what is wrong with those that cannot be read, of which the last good form stays."""
+        problems: list[ConfigurationError] = []
+        files = sorted(self.stamps())
+        for path in files:
             try:
-                theme = read_theme(path)
+                self._good[path] = read_theme(path)
             except ConfigurationError as error:
                 problems.append(error)
-            else:
-                themes[theme.name] = theme
-    return list(themes.values()), problems
+        self._good = {path: theme for path, theme in self._good.items() if path in files}
+        return problems
 
 
 def unknown(name: str, known: str) -> ConfigurationError:

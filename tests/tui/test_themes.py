@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigurationError
+from tests.tui.scripted_engine import ScriptedEngine
+from tests.tui.test_cockpit import spec
 from tinyllm_tui import themes
+from tinyllm_tui.app import CockpitApp
 
 SHIPPED, PROBLEMS = themes.load_themes([themes.shipped_folder()])
 
@@ -49,3 +52,27 @@ def test_a_mistake_is_named_with_the_file_and_the_place(old: str, new: str, told
 
 def test_no_folder_is_no_problem(tmp_path: Path) -> None:
     assert themes.load_themes([tmp_path / "none"]) == ([], [])
+
+
+async def test_a_file_that_changes_is_shown_at_once_and_a_broken_one_is_one_toast_and_stays(tmp_path: Path) -> None:
+    text = (themes.shipped_folder() / "tinyllm-dark.yaml").read_text().replace("name: tinyllm-dark", "name: mine")
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    app = CockpitApp(ScriptedEngine().open, "g", theme="mine", load_graph=spec, user_themes=tmp_path)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        drawn = app.chat.styles.scrollbar_color_active.hex.lower()
+        assert drawn == "#4fd1c5"
+        file.write_text(text.replace("#4fd1c5", "#ff00ff"))
+        await app.theme_choice.look()
+        await pilot.pause()
+        assert app.chat.styles.scrollbar_color_active.hex.lower() == "#ff00ff"
+        file.write_text(text.replace("accent:", "akzent:"))
+        await app.theme_choice.look()
+        await app.theme_choice.look()
+        await pilot.pause()
+        assert [toast.title for toast in app._notifications] == ["Theme"]
+        assert app.current_theme.accent == "#ff00ff"
+        file.unlink()
+        await app.theme_choice.look()
+        assert app.theme == themes.DEFAULT
+        assert "mine" not in app.theme_choice.names
