@@ -16,6 +16,7 @@ from engine.errors import EngineError, ErrorClass, classify
 from engine.view import View
 from tinyllm_tui import themes
 from tinyllm_tui.approvals import Approvals
+from tinyllm_tui.attention import Attention
 from tinyllm_tui.backend_watch import BackendWatch
 from tinyllm_tui.bookmarks import Bookmarks
 from tinyllm_tui.commands import CockpitCommands
@@ -23,6 +24,7 @@ from tinyllm_tui.comparing import Comparing
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
 from tinyllm_tui.exports import Exports
+from tinyllm_tui.face_config import NotifyConfig
 from tinyllm_tui.graph_choice import GraphChoice
 from tinyllm_tui.graph_watch import Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
@@ -46,6 +48,7 @@ from tinyllm_tui.words import glyphs
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
+    from tinyllm_tui.settings_desk import SettingsDesk
 
 _CLOSING_S = 15.0
 """Seconds that closing the engine may take when the app ends."""
@@ -79,6 +82,8 @@ class CockpitApp(ThemedApp):
         fresh: begin a new session instead.
         keys: the keys that the person changed.
         replay: a run to open first: the file of an exported one, or the number or id of one that is here.
+        desk: the settings of this start, and changing them; None: they cannot be changed.
+        first_run: whether the person is shown what was found, and one question to try.
     """
 
     TITLE = "tinyllm"
@@ -103,6 +108,8 @@ class CockpitApp(ThemedApp):
         fresh: bool = False,
         keys: Keymap = DEFAULT_KEYS,
         replay: str = "",
+        desk: SettingsDesk | None = None,
+        first_run: bool = False,
     ) -> None:
         super().__init__()
         self.stylesheet = KeepingStylesheet(variables=self.get_css_variables())
@@ -114,6 +121,11 @@ class CockpitApp(ThemedApp):
         self.signs = glyphs(ascii_only)
         self.keys = keys
         self.set_keymap(dict(keys.keys))
+        self.desk = desk
+        self._first_run = first_run
+        told = NotifyConfig(how="off") if desk is None else desk.loaded.settings.notify
+        titled = desk is not None and desk.loaded.settings.title
+        self.attention = Attention(self._to_terminal, self.signs, title=titled, notify=told)
         self.backend_state = BackendState()
         self._backend = BackendWatch(self.backend_state, self._notice)
         self.conversation = Conversation(self)
@@ -219,9 +231,30 @@ class CockpitApp(ThemedApp):
         self.theme_choice.read()
         self._tell_of_keys()
         self.push_screen(self._cockpit)
+        if self._first_run:
+            from tinyllm_tui.screens.first_run import FirstRunScreen
+
+            self.push_screen(FirstRunScreen())
         self.set_interval(FRAME, self._tick)
         self.call_after_refresh(self._begin)
         self.run_worker(self.theme_choice.watch(), group="themes", exclusive=True, exit_on_error=False)
+
+    def on_app_focus(self) -> None:
+        self.attention.focused = True
+
+    def on_app_blur(self) -> None:
+        self.attention.focused = False
+
+    def _to_terminal(self, sequence: str) -> None:
+        """Write what is no part of the screen."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+
+    def use_keys(self, keys: Keymap) -> None:
+        """Other keys from now on."""
+        self.keys = keys
+        self.set_keymap(dict(keys.keys))
+        self._tell_of_keys()
 
     def _tell_of_keys(self) -> None:
         """Say what of the person's keys cannot count."""
@@ -319,6 +352,7 @@ class CockpitApp(ThemedApp):
     def draw(self) -> None:
         """Draw what changed; a cockpit behind another screen is drawn when it comes back."""
         self._take_backend()
+        self.attention.see(self.live.view)
         self.backend_state.pull = self.pulls.mark
         if self.screen is self._cockpit or self.approvals.over(self._cockpit):
             self._cockpit.flush()

@@ -73,7 +73,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("Go to Breakers", "pane 3", "pane(3)"),
     Command("Go to Memory", "pane 4", "pane(4)"),
     Command("Go to Timeline", "pane 5", "pane(5)"),
-    Command("Next theme", "dark, light and your own", "app.next_theme", "/theme", "[name]"),
+    Command("Settings", "every setting, where its value is from, and changing it", "open('settings')", "/settings"),
+    Command("Themes", "each is shown as you go through the list", "open('themes')", "/theme", "[name]"),
+    Command("Next theme", "the one after this", "app.next_theme"),
     Command("Quit", "a run that goes on is rolled back", "app.quit", "/quit", also=("/exit",)),
 )  # fmt: skip
 

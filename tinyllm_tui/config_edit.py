@@ -19,8 +19,8 @@ from engine.graph.source import read_yaml
 
 Setting = tuple[str, ...]
 """Where a setting stands: `("model",)`, or `("roles", "code")` in a section."""
-Changes = Mapping[Setting, str | None]
-"""Setting -> its new value; None takes it out, so that its default counts."""
+Changes = Mapping[Setting, Any]
+"""Setting -> its new value, as JSON has it; None takes it out, so that its default counts."""
 
 
 def change_file(path: Path, changes: Changes, *, new: str = "") -> None:
@@ -71,7 +71,7 @@ def changed_text(text: str, changes: Changes, path: Path) -> str:
 # -- one setting -----------------------------------------------------------------------------------------------------
 
 
-def _changed(text: str, setting: Setting, value: str | None) -> str:
+def _changed(text: str, setting: Setting, value: Any) -> str:
     """The text with one setting changed.
 
     Raises:
@@ -88,14 +88,14 @@ def _changed(text: str, setting: Setting, value: str | None) -> str:
     return _in_other(text, *pair, inner[0], value)
 
 
-def _in_block(text: str, section: yaml.MappingNode, name: str, value: str | None) -> str:
+def _in_block(text: str, section: yaml.MappingNode, name: str, value: Any) -> str:
     first = section.value[0][0].start_mark
     start, end = section.start_mark.index, section.end_mark.index
     after = _commented(text, name, start, end, indented=True) or _line_end(text, section.value[-1][1].end_mark.index)
     return _with_pair(text, _pair(section, name), name, value, indent=" " * first.column, after=after)
 
 
-def _in_other(text: str, key: yaml.Node, section: yaml.Node, name: str, value: str | None) -> str:
+def _in_other(text: str, key: yaml.Node, section: yaml.Node, name: str, value: Any) -> str:
     """A setting of a section that is empty, or written in braces."""
     start, end = section.start_mark.index, section.end_mark.index
     if isinstance(section, yaml.MappingNode):
@@ -116,7 +116,7 @@ def _with_pair(
     text: str,
     pair: tuple[yaml.Node, yaml.Node] | None,
     name: str,
-    value: str | None,
+    value: Any,
     *,
     indent: str,
     after: int | None,
@@ -136,7 +136,7 @@ def _with_pair(
             return text
         line = f"{indent}{_line(name, value)}"
         return _at_end(text, line) if after is None else _inserted(text, after, line)
-    start, end = pair[0].start_mark.index, pair[1].end_mark.index
+    start, end = pair[0].start_mark.index, _value_end(text, pair)
     if value is not None:
         return f"{text[:start]}{_line(name, value)}{text[end:]}"
     line_end = _line_end(text, end)
@@ -145,7 +145,22 @@ def _with_pair(
     return text[: text.rfind("\n", 0, start) + 1] + text[line_end + 1 :]
 
 
-def _line(name: str, value: str | None) -> str:
+def _value_end(text: str, pair: tuple[yaml.Node, yaml.Node]) -> int:
+    """Where a value ends; one on lines of its own ends with the last of its parts.
+
+    Raises:
+        ValueError: there are comments in it, which would be lost.
+    """
+    last = pair[1]
+    while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
+        last = last.value[-1][1] if isinstance(last, yaml.MappingNode) else last.value[-1]
+    end = int(last.end_mark.index)
+    if last is not pair[1] and "#" in text[pair[0].end_mark.index : end]:
+        raise ValueError("a comment would be lost")
+    return end
+
+
+def _line(name: str, value: Any) -> str:
     return f"{name}: {json.dumps(value, ensure_ascii=False)}"
 
 

@@ -20,3 +20,20 @@ class KeysConfig(BaseModel):
         default_factory=dict,
         description="keys of single bindings by id (`tinyllm-tui keys` lists them), such as {chat.copy: 'ctrl+y'}",
     )
+
+
+Signal = Literal["off", "bell", "osc9", "osc777"]
+"""How a terminal is told that something is over."""
+
+
+class NotifyConfig(BaseModel):
+    """Saying that a long run is over, while the terminal is not looked at."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    how: Signal = Field(
+        default="bell",
+        description="bell: the terminal's own; osc9 and osc777: a notification of the desktop, in terminals that make "
+        "one of it; off: nothing",
+    )
+    after_s: float = Field(default=10.0, ge=0, description="seconds; nothing is said of runs that took less")

@@ -31,6 +31,9 @@ Scope = Literal[
     "models",
     "sessions",
     "memories",
+    "settings",
+    "themes",
+    "first_run",
     "choice",
 ]
 
@@ -94,6 +97,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         ),
         Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found"),
         Key("app.models", "m", "open('models')", "models: choose which one answers, fetch and remove them"),
+        Key("app.settings", "comma", "open('settings')", "settings: every one, and changing it", shown=","),
         Key("app.sessions", "s", "sessions", "sessions: go on with an earlier conversation"),
         Key("app.memories", "M", "memories", "memories: what is remembered for good"),
         Key("chat.edit", "e", "edit_question", "edit the latest question and send it again"),
@@ -265,6 +269,20 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("memories.leave", "escape", "leave", "leave a field, or the list", "back", shown="esc"),
         Key("prompt.keep", "enter", "submit", "in the field: keep the text", "keep", shown="enter"),
     ),
+    "settings": (
+        Key("settings.change", "enter", "change", "change the setting: turn it, choose, or write (also: a click)"),
+        Key("settings.reset", "d,delete", "reset", "take it out of the file, so that its default counts", "default"),
+        Key("settings.search", "slash", "search", "find settings by name and description", "find", shown="/"),
+        Key("settings.leave", "escape", "leave", "leave a field, or the settings", "back", shown="esc"),
+    ),
+    "themes": (
+        Key("themes.save", "s", "save", "show it at every start (enter: until you quit)", "every start"),
+        Key("themes.leave", "escape", "leave", "back to the theme from before", "back", shown="esc"),
+    ),
+    "first_run": (
+        Key("first_run.ask", "enter", "ask", "ask the question (also: a click)", "ask it", shown="enter"),
+        Key("first_run.leave", "escape,i", "leave", "type your own", "your own", shown="esc"),
+    ),
     "choice": (
         Key("choice.leave", "escape", "leave", "leave without an answer", "leave", shown="esc"),
     ),
@@ -301,6 +319,9 @@ TITLES: dict[Scope, str] = {
     "models": "Models",
     "sessions": "Sessions",
     "memories": "Memories",
+    "settings": "Settings",
+    "themes": "Themes",
+    "first_run": "The first start",
     "choice": "Small dialogs",
 }
 

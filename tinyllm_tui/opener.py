@@ -17,6 +17,8 @@ class Opener:
         self._screens: dict[str, Callable[[], None]] = {
             "transactions": self._transactions,
             "models": self._models,
+            "settings": self._settings,
+            "themes": self._themes,
         }
 
     def open(self, name: str) -> None:
@@ -34,3 +36,19 @@ class Opener:
         from tinyllm_tui.screens.models import ModelsScreen
 
         self._app.push_screen(ModelsScreen())
+
+    def _settings(self) -> None:
+        """Every setting."""
+        from tinyllm_tui.screens.settings import SettingsScreen
+
+        desk = self._app.desk
+        if desk is None:
+            self._app.notify("The settings of this start are not known.", severity="warning")
+            return
+        self._app.push_screen(SettingsScreen(desk))
+
+    def _themes(self) -> None:
+        """The themes, each shown as it is selected."""
+        from tinyllm_tui.screens.themes import ThemesScreen
+
+        self._app.push_screen(ThemesScreen(self._app.theme_choice.names, self._app.desk))

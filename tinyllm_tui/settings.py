@@ -25,7 +25,7 @@ from engine.config import EngineConfig
 from engine.errors import ConfigurationError
 from engine.graph.problems import GraphError
 from engine.graph.source import MAX_BYTES, Document, read_yaml
-from tinyllm_tui.face_config import KeysConfig
+from tinyllm_tui.face_config import KeysConfig, NotifyConfig
 
 APP = "tinyllm-tui"
 PREFIX = "TINYLLM_"
@@ -48,6 +48,10 @@ class Settings(EngineConfig, BaseSettings):
     theme: str = Field(default="tinyllm-dark", description="theme of the cockpit")
     ascii: bool = Field(default=False, description="draw with ASCII characters only")
     restore: bool = Field(default=True, description="the cockpit goes on with the session that was used last")
+    title: bool = Field(default=True, description="the title of the terminal says what is being answered")
+    notify: NotifyConfig = Field(
+        default_factory=NotifyConfig, description="saying that a long run is over, while the terminal is not looked at"
+    )
     keys: KeysConfig = Field(default_factory=KeysConfig, description="which keys do what in the cockpit")
 
     @field_validator("data_dir", mode="after")
@@ -93,6 +97,13 @@ class Loaded:
     """The configuration file that counts, whether it is there or not."""
     notes: tuple[str, ...] = ()
     """Sentences for the person: variables that are no setting."""
+    layers: tuple[_Layer, ...] = ()
+    """The sources, the first counts most."""
+
+    def source_of(self, place: tuple[str, ...]) -> str:
+        """Where the value of a setting is from: `default`, or the name of the option, variable or file."""
+        layer = next((layer for layer in self.layers if layer.holds(place)), None)
+        return "default" if layer is None else layer.name_of(place)
 
     @property
     def graphs_folder(self) -> Path:
@@ -122,6 +133,14 @@ class _Layer:
                 return False
             value = value[key]
         return True
+
+    def name_of(self, place: tuple[str, ...]) -> str:
+        """The option, variable or file that gives a value."""
+        if self.kind == "flag":
+            return "--" + place[0].replace("_", "-")
+        if self.kind == "file":
+            return "" if self.file is None else self.file.name
+        return place[0].upper() if self.kind == "fallback" else _variable(place)
 
     def call(self, place: tuple[str, ...]) -> tuple[str, str]:
         """(what the person knows the value as, what to do about it)."""
@@ -173,7 +192,7 @@ def load(flags: Mapping[str, Any] | None = None, *, config_file: Path | None = N
         settings = Settings(**merged)
     except ValidationError as error:
         raise _explain(error, layers) from error
-    return Loaded(settings, path, tuple(_unknown_variables()))
+    return Loaded(settings, path, tuple(_unknown_variables()), layers)
 
 
 def color_allowed() -> bool:
@@ -216,7 +235,7 @@ def _from_environment() -> dict[str, Any]:
     try:
         return _without_empty_sections(EnvSettingsSource(Settings)())
     except SettingsError as error:
-        for name in ("roles", "embedded", "breaker", "retry", "context", "memory", "keys"):
+        for name in ("roles", "embedded", "breaker", "retry", "context", "memory", "keys", "notify"):
             value = os.environ.get(PREFIX + name.upper())
             if value is not None and f'"{name}"' in str(error):
                 raise ConfigurationError(

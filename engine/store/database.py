@@ -18,12 +18,11 @@ import aiosqlite
 from engine.errors import EngineError, ErrorClass
 from engine.store.backup import back_up
 from engine.store.creation import create, migration_script
+from engine.store.files import FILE_NAME as FILE_NAME
 from engine.store.files import PARTS, force_names_to_disk, force_to_disk, make_private, move_aside
 from engine.store.ownership import Ownership
 from engine.store.schema import APPLICATION_ID, PRAGMAS, VERSION
 from engine.store.sqlite_errors import SQLITE_ERRORS, is_damage, words
-
-FILE_NAME = "tinyllm.db"
 
 _ARRIVED = """
 WITH row AS MATERIALIZED (

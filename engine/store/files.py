@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+FILE_NAME = "tinyllm.db"
+"""Of the database, in the data folder."""
+
 
 def make_private(path: Path, *, empty: bool = False) -> None:
     """Make a file that only its owner can read or write; create it where it is missing.

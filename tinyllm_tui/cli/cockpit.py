@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinyllm_tui.cli.options import graph_reference, load
+from tinyllm_tui.cli.options import config_file, graph_reference, load, setting_flags
 from tinyllm_tui.cli.output import draws_unicode, is_terminal, note
 from tinyllm_tui.serve import SERVED_DRIVER
 
 if TYPE_CHECKING:
     from engine import Engine
+    from tinyllm_tui.settings import Loaded
 
 
 def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = False, replay: str = "") -> int:
@@ -48,7 +49,9 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
         return engine.open(data_dir=settings.data_folder, config=settings.engine_config(), approver=app.approvals)
 
     from tinyllm_tui.app import CockpitApp
+    from tinyllm_tui.attention import kept_title
     from tinyllm_tui.keymap_choice import keymap
+    from tinyllm_tui.settings_desk import SettingsDesk
 
     app = CockpitApp(
         open_engine,
@@ -61,6 +64,16 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
         session=session,
         fresh=new or not settings.restore,
         replay=replay,
+        desk=SettingsDesk(loaded, setting_flags(ctx), config_file(ctx)),
+        first_run=not replay and is_first_start(loaded),
     )
-    app.run()
+    with kept_title(sys.stdout):
+        app.run()
     return app.return_code or 0
+
+
+def is_first_start(loaded: Loaded) -> bool:
+    """Whether there is neither a configuration file nor a database yet."""
+    from engine.store.files import FILE_NAME
+
+    return not loaded.config_file.exists() and not (loaded.settings.data_folder / FILE_NAME).exists()

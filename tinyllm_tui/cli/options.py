@@ -112,11 +112,16 @@ def load(ctx: click.Context, *, quiet: bool = False) -> Loaded:
     from tinyllm_tui.cli.output import note
     from tinyllm_tui.settings import load as load_settings
 
-    flags = dict(ctx.find_root().ensure_object(dict))
-    loaded = load_settings({k: v for k, v in flags.items() if k != _FILE}, config_file=flags.get(_FILE))
+    loaded = load_settings(setting_flags(ctx), config_file=config_file(ctx))
     for text in () if quiet else loaded.notes:
         note(f"Note: {text}")
     return loaded
+
+
+def setting_flags(ctx: click.Context) -> dict[str, Any]:
+    """The settings that were given as options."""
+    given: dict[str, Any] = ctx.find_root().ensure_object(dict)
+    return {name: value for name, value in given.items() if name != _FILE}
 
 
 def config_file(ctx: click.Context) -> Path | None:

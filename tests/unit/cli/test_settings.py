@@ -46,7 +46,7 @@ def test_parts_of_one_group_may_come_from_different_sources(home: Path, monkeypa
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in setting_names() if f"{name}." not in "embedded. breaker. retry. context. memory. keys."],
+    [name for name in setting_names() if f"{name}." not in "embedded. breaker. retry. context. memory. keys. notify."],
 )
 def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
@@ -64,6 +64,8 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "context.summaries": "false",
         "memory.enabled": "false",
         "memory.recall": "7",
+        "title": "false",
+        "notify.how": "osc9",
         "keys.preset": "vim",
         "keys.map": '{"chat.copy": "ctrl+y"}',
     }

@@ -1,0 +1,92 @@
+"""The first start: what answers here, and one question to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.events import Click
+from textual.widgets import Footer, Static
+
+from engine.errors import EngineError
+from engine.models.catalogue import can_chat
+from engine.models.protocol import ModelInfo
+from tinyllm_tui.keymap import bindings
+from tinyllm_tui.model_words import is_toy
+from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.hit_test import SafeScreen
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
+
+QUESTION = "What is the capital of France?"
+_NAMED = 4
+"""Models that are named."""
+_LOOKING = "Looking for what can answer here ..."
+
+
+def found_words(kind: str, models: Sequence[ModelInfo]) -> str:
+    """Which backend was found, with which models, and what to expect of them."""
+    names = [one_line(model.name, 40) for model in models if can_chat(model)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    listed = ", ".join(names[:_NAMED]) + more
+    if kind == "embedded":
+        words = f"No model server is needed: the built-in {listed} answers, on this machine alone."
+        if is_toy(list(models)):
+            words += " It is tiny: it answers simple questions, and shows how everything works. m fetches a better one."
+        return words
+    where = "Ollama" if kind == "ollama" else "The model server"
+    return f"{where} was found, with {listed}. It answers, each model where it does best."
+
+
+class Try(Static):
+    """The question; a click asks it."""
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.screen.call_next(self.screen.run_action, "ask")
+
+
+class FirstRunScreen(SafeScreen):
+    """Enter asks the question, Esc leads to the prompt."""
+
+    CSS_PATH = "first_run.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012 - as in Textual's base class
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("first_run", "everywhere"))
+
+    @property
+    def cockpit(self) -> CockpitApp:
+        return cast("CockpitApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        self._found = Static(_LOOKING, id="first-found", markup=False)
+        with VerticalScroll(id="first"):
+            yield Static("Ask, and watch the answer being made.", id="first-title", markup=False)
+            yield self._found
+            yield Try(Content(f"{self.cockpit.signs.prompt} {QUESTION}"), id="first-question")
+            yield Static("enter asks it, esc lets you type your own", id="first-hint", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
+
+    async def _look(self) -> None:
+        try:
+            engine = await self.cockpit.opened()
+            kind = (await engine.backend()).kind
+            words = found_words(kind, await engine.models())
+        except EngineError as error:
+            words = f"{error.message} {error.remedy}".strip()
+        self._found.update(Content(one_line(words, 600)))
+
+    def action_ask(self) -> None:
+        """Ask the question in the cockpit."""
+        self.app.pop_screen()
+        self.cockpit.conversation.ask(QUESTION, QUESTION)
+
+    def action_leave(self) -> None:
+        self.app.pop_screen()
