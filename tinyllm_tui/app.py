@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
+from textual.filter import Monochrome, NoColor
 from textual.scrollbar import ScrollBar
 
 from engine.errors import EngineError, ErrorClass, classify
@@ -19,7 +20,7 @@ from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.attention import Attention
 from tinyllm_tui.backend_watch import BackendWatch
 from tinyllm_tui.bookmarks import Bookmarks
-from tinyllm_tui.commands import CockpitCommands
+from tinyllm_tui.commands import CockpitCommands, scopes_of
 from tinyllm_tui.comparing import Comparing
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
@@ -116,6 +117,9 @@ class CockpitApp(ThemedApp):
         restore_alt_digits()
         if ascii_only:
             ScrollBar.renderer = PlainScrollBar
+        if self.no_color:  # Textual would draw in shades of grey, which are colours too
+            self._filters = [each for each in self._filters if not isinstance(each, Monochrome)]
+            self._filters.append(NoColor())
         self.ascii_only = ascii_only
         self.set_class(ascii_only, "-ascii")
         self.signs = glyphs(ascii_only)
@@ -151,6 +155,7 @@ class CockpitApp(ThemedApp):
         self._failure: EngineError | None = None
         self._opening = False
         self._told_problem = ""
+        self._busy = False
         self._settled = asyncio.Event()
         self._leaving = asyncio.Event()
         self._engine_closed = asyncio.Event()
@@ -345,7 +350,10 @@ class CockpitApp(ThemedApp):
             live = self._pump.live
             cooling = any(b.state == "open" for b in live.breakers.values())
             told, self._told_problem = self._told_problem, self._store_problem
-            self._pump.tick(moving=self.conversation.busy or self.pulls.busy or cooling or told != self._told_problem)
+            ended = self._busy and not self.conversation.busy  # which changes what is possible
+            self._busy = self.conversation.busy
+            moving = self._busy or ended or self.pulls.busy or cooling or told != self._told_problem
+            self._pump.tick(moving=moving)
         elif self.conversation.busy:
             self.draw()
 
@@ -422,7 +430,7 @@ class CockpitApp(ThemedApp):
         from tinyllm_tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.signs, self.keys))
+            self.push_screen(HelpScreen(self.signs, self.keys, scopes_of(self.screen)))
 
     def action_open_run(self) -> None:
         """Replay an exported run from its file."""
@@ -434,6 +442,13 @@ class CockpitApp(ThemedApp):
 
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder="Search every command", id="--command-palette"))
+
+    def action_jump(self) -> None:
+        """Go to something in sight by a letter."""
+        from tinyllm_tui.screens.jump import JumpScreen, jump
+
+        if not isinstance(self.screen, JumpScreen):
+            jump(self.screen)
 
     def cancel_run(self) -> bool:
         """Cancel what is being answered, and say so; false when nothing is."""

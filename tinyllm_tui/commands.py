@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
+from textual.actions import parse
+from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tinyllm_tui.keymap import KEYS, TITLES, Scope
+from tinyllm_tui.screens.hit_test import SafeScreen
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
+    from tinyllm_tui.keymap_choice import Keymap
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +98,88 @@ def slash_command(word: str) -> Command | None:
     return next((command for command in COMMANDS if word in command.names), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the palette."""
+
+    title: str
+    words: str
+    action: str
+    node: DOMNode
+    """What the action is run on: the screen, or one of its widgets."""
+
+    async def run(self) -> None:
+        """Do it; where it can do nothing now, say so."""
+        screen = self.node if isinstance(self.node, Screen) else self.node.screen if self.node.is_attached else None
+        if isinstance(screen, SafeScreen) and isinstance(self.node, Widget) and self.node is not screen:
+            screen.reach(self.node)
+        if not await self.node.app.run_action(self.action, default_namespace=self.node):
+            self.node.app.notify("There is nothing to do that with now.", severity="warning")
+
+
+def entries(screen: Screen[Any], keymap: Keymap) -> list[Entry]:
+    """Everything that can be done on `screen`: its commands, then every key of it and of its panes."""
+    keys = {key.id: (scope, key) for scope, keys in KEYS.items() for key in keys}
+    written = {key.action: keymap.written(key) for _scope, key in keys.values()}
+    found: dict[tuple[str, object], Entry] = {}
+    for command in COMMANDS:
+        if _knows(screen, command.action):
+            words = " ".join(each for each in (command.words, _in_brackets(written.get(command.action))) if each)
+            found[command.action, None] = Entry(command.title, words, command.action, screen)
+    for node in (screen, *screen.query(Widget), screen.app):
+        where = None if node in (screen, screen.app) else node
+        for name in dict.fromkeys(each for each in _bound(node) if each in keys):
+            scope, key = keys[name]
+            if key.id != "app.palette" and (key.action, where) not in found:
+                title = f"{key.words[0].upper()}{key.words[1:]}"
+                words = f"{TITLES[scope]} {_in_brackets(keymap.written(key))}"
+                found[key.action, where] = Entry(title, words, key.action, node)
+    return list(found.values())
+
+
+def _bound(node: DOMNode) -> list[str]:
+    """Ids of the bindings of a screen or widget."""
+    own = (each for cls in type(node).__mro__ for each in vars(cls).get("BINDINGS", ()))
+    return [each.id for each in own if isinstance(each, Binding) and each.id]
+
+
+def scopes_of(screen: Screen[Any]) -> list[Scope]:
+    """The scopes whose keys count where the focus is, the innermost first."""
+    home = {key.id: scope for scope, keys in KEYS.items() for key in keys}
+    nodes = (screen, screen.app) if screen.focused is None else screen.focused.ancestors_with_self
+    return list(dict.fromkeys(home[name] for node in nodes for name in _bound(node) if name in home))
+
+
+def _in_brackets(written: str | None) -> str:
+    return f"({written})" if written else ""
+
+
+def _knows(screen: Screen[Any], action: str) -> bool:
+    """Whether there is such an action there."""
+    namespace, name, _ = parse(action)
+    return hasattr(screen.app if namespace == "app" else screen, f"action_{name}")
+
+
 class CockpitCommands(Provider):
     """Our commands in Textual's palette."""
 
-    def _all(self) -> Iterator[Command]:
-        yield from COMMANDS
+    def _all(self) -> Iterator[Entry]:
+        yield from entries(self.screen, cast("CockpitApp", self.app).keys)
         for name in sorted(self.app.available_themes):
             if name.startswith("tinyllm") or name not in _textual_themes():
-                yield Command(f"Theme: {name}", "", f"app.use_theme({name!r})")
+                yield Entry(f"Theme: {name}", "", f"app.use_theme({name!r})", self.screen)
 
     async def discover(self) -> Hits:
-        for command in self._all():
-            yield DiscoveryHit(command.title, partial(self.screen.run_action, command.action), help=command.words)
+        for entry in self._all():
+            yield DiscoveryHit(Content(entry.title), entry.run, text=entry.title, help=entry.words)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for command in self._all():
-            score = matcher.match(command.title)
+        for entry in self._all():
+            score = matcher.match(f"{entry.title} {entry.words}")
             if score > 0:
-                yield Hit(
-                    score,
-                    matcher.highlight(command.title),
-                    partial(self.screen.run_action, command.action),
-                    help=command.words,
-                )
+                title = matcher.highlight(entry.title)
+                yield Hit(score, title, entry.run, text=entry.title, help=entry.words)
 
 
 def _textual_themes() -> frozenset[str]:

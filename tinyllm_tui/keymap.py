@@ -27,6 +27,7 @@ Scope = Literal[
     "breakers",
     "timeline",
     "memory",
+    "sidebar",
     "pruned",
     "models",
     "sessions",
@@ -35,6 +36,8 @@ Scope = Literal[
     "themes",
     "first_run",
     "choice",
+    "help",
+    "list",
 ]
 
 
@@ -78,6 +81,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "everywhere": (
         Key("app.help", "f1", "app.help", "show this help", "help", shown="F1"),
         Key("app.palette", "ctrl+p", "app.command_palette", "search every command", shown="^p"),
+        Key("app.jump", "ctrl+o", "app.jump", "jump: a letter over everything that one can go to", "jump", shown="^o"),
         Key("app.quit", "ctrl+q", "app.quit", "quit", "quit", priority=True, shown="^q"),
         Key("app.theme", "f9", "app.next_theme", "next theme"),
     ),
@@ -90,18 +94,19 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("prompt.later", "ctrl+down", "later", "a later question (also: down on the last line)", shown="^down"),
     ),
     "cockpit": (
-        Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "cancel", shown="esc"),
+        Key("run.cancel", "escape", "leave", "cancel the run, or unzoom, or leave the prompt", "leave", shown="esc"),
         Key(
             "app.replay", "ctrl+r", "open('transactions')", "past transactions: open one to replay it", "replay",
             shown="^r",
         ),
-        Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found"),
-        Key("app.models", "m", "open('models')", "models: choose which one answers, fetch and remove them"),
-        Key("app.settings", "comma", "open('settings')", "settings: every one, and changing it", shown=","),
-        Key("app.sessions", "s", "sessions", "sessions: go on with an earlier conversation"),
-        Key("app.memories", "M", "memories", "memories: what is remembered for good"),
-        Key("chat.edit", "e", "edit_question", "edit the latest question and send it again"),
-        Key("chat.again", "g", "again", "ask the latest question once more"),
+        Key("app.found", "o", "open_found", "open the runs of an earlier session that this start found", "earlier"),
+        Key("app.models", "m", "open('models')", "models: choose which one answers, fetch and remove them", "models"),
+        Key("app.settings", "comma", "open('settings')", "settings: every one, and changing it", "settings", shown=","),
+        Key("app.sessions", "s", "sessions", "sessions: go on with an earlier conversation", "sessions"),
+        Key("app.sidebar", "ctrl+b", "sidebar", "show the sessions beside the panes, or hide them", shown="^b"),
+        Key("app.memories", "M", "memories", "memories: what is remembered for good", "memories"),
+        Key("chat.edit", "e", "edit_question", "edit the latest question and send it again", "edit"),
+        Key("chat.again", "g", "again", "ask the latest question once more", "again"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
     ),
     "panes": (
@@ -112,13 +117,17 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
             )
             for n, name in enumerate(_PANES, 1)
         ),
+        Key("pane.inspector", "alt+6,6", "pane(6)", "go to the inspector (6 outside of the prompt)", shown="alt+6"),
+        Key("inspector.toggle", "f8", "inspector", "show the inspector, or hide it", "inspector", shown="F8"),
         Key("pane.next", "tab", "next_pane(1)", "next pane"),
         Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane"),
+        Key("pane.up", "up", "scroll(-1)", "scroll up, where the pane has no rows to select"),
+        Key("pane.down", "down", "scroll(1)", "scroll down"),
         Key("pane.zoom", "f10,z", "zoom", "this pane alone, or all again (plain z too)", "zoom", shown="F10"),
-        Key("chat.copy", "y", "copy_answer", "copy the latest answer"),
-        Key("chat.fork", "f", "fork", "fork the latest answer: ask it again, changed"),
-        Key("chat.parent", "p", "parent", "replay the run of which this is a fork"),
-        Key("chat.route", "r", "correct_route", "say which route was right for the question"),
+        Key("chat.copy", "y", "copy_answer", "copy the latest answer", "copy"),
+        Key("chat.fork", "f", "fork", "fork the latest answer: ask it again, changed", "fork"),
+        Key("chat.parent", "p", "parent", "replay the run of which this is a fork", "parent"),
+        Key("chat.route", "r", "correct_route", "say which route was right for the question", "right route"),
         # two entries, so that the footer shows Enter once where it opens a node
         Key("chat.prompt", "enter", "prompt", "from a pane back to the prompt", "prompt", shown="enter"),
         Key("chat.prompt_too", "i", "prompt", "from any pane back to the prompt (a selected node is inspected)"),
@@ -162,6 +171,11 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "memory": (
         Key("memory.open", "enter", "open_pruned", "what was pruned (also: a click)", "what went", shown="enter"),
     ),
+    "sidebar": (
+        Key("sidebar.open", "enter", "select", "go on with the session (also: a click)", "go on", shown="enter"),
+        Key("sidebar.new", "n", "new", "begin a new conversation", "new"),
+        Key("sidebar.leave", "escape", "leave_sidebar", "back to the prompt", "prompt", shown="esc"),
+    ),
     "pruned": (
         Key("pruned.earlier", "left_square_bracket,left", "turn(-1)", "the pruning before", "earlier", shown="["),
         Key("pruned.later", "right_square_bracket,right", "turn(1)", "the pruning after it", "later", shown="]"),
@@ -174,6 +188,8 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("node.route", "r", "correct_route", "a router: say which route was right", "right route"),
     ),
     "inspector": (
+        Key("inspector.up", "up", "scroll_up", "scroll up"),
+        Key("inspector.down", "down", "scroll_down", "scroll down"),
         Key("inspector.copy", "y", "copy_node", "copy what is known of the node, uncut", "copy"),
     ),
     "approval": (
@@ -286,6 +302,20 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "choice": (
         Key("choice.leave", "escape", "leave", "leave without an answer", "leave", shown="esc"),
     ),
+    "help": (
+        Key("help.filter", "slash", "filter", "find keys by what they do", "filter", shown="/"),
+        Key("help.up", "up", "scroll(-1)", "scroll up"),
+        Key("help.down", "down", "scroll(1)", "scroll down"),
+        Key("help.close", "escape,f1,q", "leave", "leave the filter, or the help", "close", shown="esc"),
+    ),
+    "list": (
+        Key("list.up", "up", "cursor_up", "the row above"),
+        Key("list.down", "down", "cursor_down", "the row below"),
+        Key("list.first", "home", "first", "the first row"),
+        Key("list.last", "end", "last", "the last row"),
+        Key("list.page_up", "pageup", "page_up", "a page up"),
+        Key("list.page_down", "pagedown", "page_down", "a page down"),
+    ),
     "route": (
         Key("route.mark", "space", "mark", "mark the route, where several can be right", "mark", shown="space"),
         Key("route.undo", "u", "undo", "take a correction back, from the next question on", "take back"),
@@ -307,6 +337,7 @@ TITLES: dict[Scope, str] = {
     "breakers": "In the breakers",
     "timeline": "In the timeline",
     "memory": "In the memory",
+    "sidebar": "In the sessions beside the panes",
     "pruned": "What was pruned",
     "node": "Details of a node",
     "inspector": "In the inspector",
@@ -323,6 +354,8 @@ TITLES: dict[Scope, str] = {
     "themes": "Themes",
     "first_run": "The first start",
     "choice": "Small dialogs",
+    "help": "In this help",
+    "list": "In lists",
 }
 
 
@@ -340,10 +373,11 @@ class _AltDigit(Enum):
     THREE = "alt+3"
     FOUR = "alt+4"
     FIVE = "alt+5"
+    SIX = "alt+6"
 
 
 def restore_alt_digits() -> None:
-    """Make alt+1 ... alt+5 keys again.
+    """Make alt+1 ... alt+6 keys again.
 
     Textual 8.2 turns what terminals send for them (ESC, digit) into the characters that a Mac's option key types.
     """

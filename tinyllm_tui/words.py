@@ -219,6 +219,12 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1) + ellipsis
 
 
+def filled(text: str, width: int, ellipsis: str = "…") -> str:
+    """`text` in exactly `width` columns: cut, or with spaces behind it."""
+    shown = cut(text, width, ellipsis)
+    return shown + " " * (width - cell_len(shown))
+
+
 def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 

@@ -275,7 +275,7 @@ async def test_a_tool_is_shown_with_its_exact_arguments_and_effect(tmp_path: Pat
     async with rig.app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: rig.app.backend_state.status != "starting")
         answer = asyncio.create_task(rig.app.approvals.ask(CALL))
-        await until(pilot, lambda: rig.dialog is not None and "Enter does nothing" in rig.text)
+        await until(pilot, lambda: "Enter does nothing" in rig.text and '"force": true' in rig.text)
         for words in (
             "tidy: may the tool files_delete run?",
             "CANNOT BE UNDONE",

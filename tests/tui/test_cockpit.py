@@ -438,9 +438,9 @@ async def test_resizing_to_40x12_and_back_mounts_nothing_again(tmp_path: Path) -
 
 async def test_help_lists_every_key_and_closes(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
-    async with app.run_test(size=(100, 240)) as pilot:
+    async with app.run_test(size=(100, 420)) as pilot:
         await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "/quit" in text_of(app))
         for words in ("send the question", "replay it", "one event forward", "/quit"):
             assert words in text_of(app)
         await pilot.press("escape")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.tui.scripted_engine import ScriptedEngine
-from tests.tui.test_cockpit import app_of
+from tests.tui.test_cockpit import app_of, screen_text, until
 from tests.tui.test_fork import adds
 from tinyllm_tui.keymap import KEYS
 from tinyllm_tui.keymap_choice import PRESETS, keymap
-from tinyllm_tui.screens.help import HelpScreen, help_content
+from tinyllm_tui.screens.help import HelpScreen, help_lines
+from tinyllm_tui.words import plain
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -56,9 +58,22 @@ def test_a_mistake_is_said_with_its_remedy(own: dict[str, str], said: str) -> No
 
 def test_the_help_shows_the_keys_that_count() -> None:
     chosen = keymap("default", {"chat.copy": "ctrl+y", "replay.go": ":"})
-    lines = help_content(keymap=chosen).plain.splitlines()
+    lines = [plain(line) for line in help_lines(100, keymap=chosen)]
     assert any(line.split()[0] == "^y" and "copy the latest answer" in line for line in lines if line.strip())
     assert any(line.split()[0] == ":" and "go to an event" in line for line in lines if line.strip())
+
+
+@pytest.mark.parametrize("width", [30, 36, 84])
+def test_the_help_begins_with_what_counts_here_and_its_filter_looks_at_keys_words_and_places(width: int) -> None:
+    lines = [plain(line) for line in help_lines(width, here=("timeline", "cockpit"))]
+    titles = [line for line in lines if line and not line.startswith(" ")]
+    assert titles[:2] == ["In the timeline, here", "Cockpit, here"]
+    assert len(titles) == len(KEYS) + 2  # words of the prompt, and signs
+    assert all(cell_len(line) <= width for line in lines)
+    found = [plain(line).strip() for line in help_lines(width, words="TIMELINE zoom")]
+    assert found[0] == "In the timeline"
+    assert all(line.startswith(("+", "-", "0", "zoom", "In")) or "zoom" in " ".join(found) for line in found)
+    assert plain(help_lines(width, words="no such thing")[0]) == "No key does that."
 
 
 async def test_a_changed_key_works_and_the_old_one_does_not(tmp_path: Path) -> None:
@@ -70,6 +85,13 @@ async def test_a_changed_key_works_and_the_old_one_does_not(tmp_path: Path) -> N
         await pilot.press("f2")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
+        await until(pilot, lambda: "In the prompt, here" in screen_text(app))
+        await pilot.press("slash", *"mark right", "enter")
+        await until(pilot, lambda: "right route" not in screen_text(app) and "Saying which" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "In the prompt, here" in screen_text(app))
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
 
 
 async def test_what_is_wrong_with_keys_is_said_at_the_start(tmp_path: Path) -> None:

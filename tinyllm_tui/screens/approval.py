@@ -12,11 +12,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key, ScreenResume
 from textual.screen import ModalScreen
-from textual.widgets import Footer, TextArea
+from textual.widgets import TextArea
 
 from engine.tools.policy import Approval, ApprovalRequest, Scope
 from tinyllm_tui.approval_text import arguments_of, effect_of, question_of, text_of, title_of
 from tinyllm_tui.keymap import KEYS, bindings
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, wrapped
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
+from textual.widget import Widget
 
+from tinyllm_tui.jump_targets import Target, focusable
 from tinyllm_tui.screens.hit_test import SafeScreen
-from tinyllm_tui.widgets.board import Board, Frame, Moment, Tabs
+from tinyllm_tui.widgets.board import INSPECTOR, Board, Frame, Moment, Tabs
 from tinyllm_tui.widgets.graph_view import GraphPane
 from tinyllm_tui.widgets.memory import MemoryPane
+from tinyllm_tui.widgets.routed import last_decision
 from tinyllm_tui.widgets.selection import NodeSelected
 from tinyllm_tui.widgets.timeline import TimelinePane
 
@@ -17,16 +23,24 @@ if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
 
 
+_WIDE, _TALL = 160, 30
+"""Columns and rows from which on there is room beside the panes, as below."""
+
+
 class BoardScreen(SafeScreen):
     """A screen with a board. Widths: narrow below 100 columns, wide from 160; short below 30 rows."""
 
     CSS_PATH = "board_screen.tcss"
     # not annotated as class variables, because Textual's base class does not declare them so
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (_WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#prompt"
 
     board: Board
+    _inspector: bool | None = None
+    """Whether the person wants the inspector; None: where there is room for it."""
+    _sidebar: bool | None = None
+    """The same of the sessions."""
 
     def moment(self) -> Moment:
         """What the board shows now."""
@@ -37,7 +51,80 @@ class BoardScreen(SafeScreen):
         """The app, by its own type."""
         return cast("CockpitApp", self.app)
 
+    def footer_words(self, action: str, words: str) -> str:
+        """What the footer says of an action; empty where it would do nothing now."""
+        if action == "zoom":
+            return "all panes" if self.has_class("-zoomed") else words
+        if action == "copy_answer":
+            latest = self.board.chat.latest
+            return words if latest is not None and latest.answer_text else ""
+        if action == "correct_route":
+            return words if last_decision(self.moment().view) is not None else ""
+        return words
+
+    def reach(self, widget: Widget) -> None:
+        """As everywhere; a pane that is not in sight is shown."""
+        frame = next((node for node in widget.ancestors if isinstance(node, Frame)), None)
+        if frame is None:
+            super().reach(widget)
+        else:
+            self.action_pane(frame.number)
+
+    def jump_targets(self) -> Iterable[Target]:
+        """Panes by their numbers, the prompt, and what is above and beside them."""
+        known: list[Widget] = [frame for frame in self.board.query(Frame) if frame.is_on_screen]
+        for frame in known:
+            if isinstance(frame, Frame):
+                yield Target(frame.region, partial(self.action_pane, frame.number), str(frame.number))
+        yield from self.query_one(Tabs).jump_targets(self.action_pane)
+        prompt = self.board.prompt
+        if prompt is not None and prompt.is_on_screen:
+            known.append(prompt)
+            yield Target(prompt.region, self.action_prompt, "p")
+        for target in focusable(self):
+            if not any(each.region.contains_region(target.region) for each in known):
+                yield target
+
+    def on_resize(self, _event: Resize) -> None:
+        self.arrange_sides(self.size)
+
+    def arrange_sides(self, size: Size) -> None:
+        """Show or hide what stands beside the panes: as the person wants it, else where there is room."""
+        wide, tall = size.width >= _WIDE, size.height >= _TALL
+        self.set_class(wide and tall if self._inspector is None else self._inspector, "-inspector")
+        self.set_class(wide if self._sidebar is None else self._sidebar, "-sidebar")
+
+    def action_inspector(self) -> None:
+        """Show the inspector or hide it; where one pane fits it is a screen of its own."""
+        if self.has_class("-narrow"):
+            self.inspect(self.board.inspected(self.moment()))
+            return
+        self._inspector = not self.has_class("-inspector")
+        self.arrange_sides(self.size)
+        if not self._inspector and self.board.current == INSPECTOR:
+            self.action_pane(2)
+        self.call_after_refresh(self.draw_again)
+
+    def draw_again(self) -> None:
+        """Bring the panes up to now: one of them was hidden."""
+        self.board.show(self.moment(), conversation=False)
+
+    def inspect(self, path: str) -> None:
+        """Show what a node did."""
+        from tinyllm_tui.screens.node_details import NodeScreen
+
+        if path:
+            self.app.push_screen(NodeScreen(path, self.moment, self.cockpit.signs))
+        else:
+            self.notify("No node is selected, and none has run yet.", severity="warning")
+
     def action_pane(self, number: int) -> None:
+        if number == INSPECTOR:
+            if self.has_class("-narrow"):
+                self.action_inspector()
+                return
+            if not self.has_class("-inspector"):
+                self.action_inspector()
         self.board.choose(number)
         self.query_one(Tabs).choose(number)
         # a pane that was hidden until now takes the focus only once it is displayed
@@ -46,6 +133,8 @@ class BoardScreen(SafeScreen):
     def action_next_pane(self, step: int) -> None:
         """The next stop: the prompt, then the panes by number."""
         stops = [0, 1, 2, 3, 4, 5] if self.board.prompt is not None else [1, 2, 3, 4, 5]
+        if self.has_class("-inspector") and not self.has_class("-narrow"):
+            stops.append(INSPECTOR)
         here = 0 if self.board.prompt is not None and self.board.prompt.has_focus else self.board.current
         following = stops[(stops.index(here) + step) % len(stops)]
         if following == 0:
@@ -75,8 +164,14 @@ class BoardScreen(SafeScreen):
         else:
             self.notify("No run is shown yet.", severity="warning")
 
+    def action_scroll(self, step: int) -> None:
+        """Scroll the pane that has the focus, with the keys of a preset too."""
+        if self.focused is not None:
+            self.focused.scroll_relative(y=step, animate=False)
+
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
+        self.refresh_bindings()
 
     def action_copy_answer(self) -> None:
         latest = self.board.chat.latest
@@ -93,11 +188,16 @@ class BoardScreen(SafeScreen):
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
         self.action_pane(event.number)
 
+    def on_frame_titled(self, event: Frame.Titled) -> None:
+        self.action_pane(event.number)
+        if event.zoom:
+            self.action_zoom()
+
     def on_node_selected(self, event: NodeSelected) -> None:
         """Graph and timeline show the same selection."""
-        for pane in (self.board.graph, self.board.timeline):
-            if pane is not event.by:
-                pane.select_node(event.path)
+        self.board.select_node(event.path, event.by)
+        if self.has_class("-inspector"):
+            self.draw_again()
 
     def on_graph_pane_node_opened(self, event: GraphPane.NodeOpened) -> None:
         """What a node of the graph did."""
@@ -106,12 +206,6 @@ class BoardScreen(SafeScreen):
     def on_timeline_pane_node_opened(self, event: TimelinePane.NodeOpened) -> None:
         """What a node of the timeline did."""
         self.inspect(event.path)
-
-    def inspect(self, path: str) -> None:
-        """Show what a node did."""
-        from tinyllm_tui.screens.node_details import NodeScreen
-
-        self.app.push_screen(NodeScreen(path, self.moment, self.cockpit.signs))
 
     def on_memory_pane_prune_opened(self, event: MemoryPane.PruneOpened) -> None:
         """What a pruning took out of a context."""

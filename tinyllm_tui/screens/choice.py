@@ -10,10 +10,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.widgets.footer import Footer
 
 
 class ChoiceScreen(ModalScreen[str | None]):

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import ScreenResume
-from textual.widgets import Footer
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize, ScreenResume
 
 from engine.errors import EngineError
 from tinyllm_tui.keymap import bindings
@@ -17,6 +17,8 @@ from tinyllm_tui.widgets.board import Board, Moment, Tabs
 from tinyllm_tui.widgets.breakers import BreakersPane
 from tinyllm_tui.widgets.chat.pane import Remark
 from tinyllm_tui.widgets.chat.prompt import Prompt
+from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.sessions_pane import SessionsPane
 from tinyllm_tui.widgets.status import Banner, StatusLine
 
 
@@ -30,23 +32,65 @@ class CockpitScreen(ConversationScreen):
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=True)
         self._status_line = StatusLine(id="status")
         self._banner = Banner(id="banner")
+        self._possible: object = None
+        """What the footer depends on, as it was when that was drawn."""
         yield self._status_line
         yield self._banner
-        yield Tabs()
-        yield self.board
+        yield Tabs(app.signs)
+        with Horizontal(id="body"):
+            with Vertical(id="sidebar", classes="frame") as frame:
+                frame.border_title = "Sessions"
+                yield SessionsPane(app.signs, id="sessions")
+            yield self.board
         yield Footer()
 
     def on_mount(self) -> None:
         self.action_prompt()
         self.flush()
 
-    def on_resize(self) -> None:
+    def on_resize(self, _event: Resize) -> None:
         self.call_after_refresh(self.flush)
 
     def moment(self) -> Moment:
         app = self.cockpit
         live = app.live
         return Moment(live.view, live.breakers, app.number, app.wall_ms(), app.upcoming, live.stands)
+
+    def footer_words(self, action: str, words: str) -> str:
+        """As on every board; Esc is named after what it does now, and questions are asked again where there is one."""
+        app = self.cockpit
+        if action == "leave":
+            return self._leave_words()
+        if action == "fork":
+            return words if app.live.view.finished and app.number is not None else ""
+        if action == "parent":
+            return words if app.live.view.parent is not None else ""
+        if action in ("again", "edit_question"):
+            return words if app.conversation.asked and not app.conversation.busy else ""
+        if action == "open_found":
+            return words if app.past.found else ""
+        return super().footer_words(action, words)
+
+    def _leave_words(self) -> str:
+        if self.cockpit.conversation.busy:
+            return "cancel"
+        if self.cockpit.conversation.editing:
+            return "leave the edit"
+        if self.has_class("-zoomed"):
+            return "all panes"
+        prompt = self.board.prompt
+        return "panes" if prompt is not None and prompt.has_focus else ""
+
+    def _see_what_is_possible(self) -> None:
+        """Draw the footer anew where something became possible, or is not any more."""
+        talk, view, found = self.cockpit.conversation, self.cockpit.live.view, self.cockpit.past.found
+        now = (
+            talk.busy, talk.editing, bool(talk.asked), talk.session, bool(found), view.tx, view.status,
+        )  # fmt: skip
+        if now != self._possible:
+            self._possible = now
+            self.query_one(Footer).look()
+            self.list_sessions()
 
     def flush(self) -> None:
         """Draw everything that changed."""
@@ -69,9 +113,14 @@ class CockpitScreen(ConversationScreen):
             self.board.show(moment, conversation=False)
             app.conversation.show(moment)
             self.name_session()
+            self._see_what_is_possible()
 
     def on_screen_resume(self, _event: ScreenResume) -> None:
         self.call_after_refresh(self.flush)
+        self.list_sessions()
+
+    async def on_status_line_clicked(self, event: StatusLine.Clicked) -> None:
+        await self.run_action(event.action)
 
     def on_prompt_begun(self, event: Prompt.Begun) -> None:
         event.stop()
@@ -99,7 +148,7 @@ class CockpitScreen(ConversationScreen):
         if self.cockpit.cancel_run() or self.leave_edit():
             return
         if self.has_class("-zoomed"):
-            self.remove_class("-zoomed")
+            self.action_zoom()
         elif prompt is not None and prompt.has_focus:
             self.set_focus(self.board.chat)
 

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.events import DescendantFocus
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.events import Event
 from engine.store.rows import TransactionRow
@@ -28,6 +28,7 @@ from tinyllm_tui.screens.replay_banner import NORMAL, SPEEDS, speed_words
 from tinyllm_tui.screens.shared_playhead import SharedPlayhead
 from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.compare_lines import answer_lines, fact_lines
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.graph_view import GraphPane
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.scrub_bar import ScrubBar, Stop

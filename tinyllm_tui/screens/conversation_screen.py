@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from engine.errors import classify
+from engine.errors import EngineError, classify
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.board_screen import BoardScreen
 from tinyllm_tui.slash import SlashCommands
 from tinyllm_tui.slash_text import without_escape
 from tinyllm_tui.widgets.board import Frame
 from tinyllm_tui.widgets.chat.prompt import Prompt
+from tinyllm_tui.widgets.sessions_pane import SessionsPane
 
 if TYPE_CHECKING:
     from tinyllm_tui.widgets.chat.exchange import AnswerFooter
@@ -146,6 +148,50 @@ class ConversationScreen(BoardScreen):
         from tinyllm_tui.screens.sessions import SessionsScreen
 
         self.app.push_screen(SessionsScreen())
+
+    def action_sidebar(self) -> None:
+        """Show the sessions beside the panes and go there, or hide them."""
+        self._sidebar = not self.has_class("-sidebar")
+        self.arrange_sides(self.size)
+        if self._sidebar:
+            self.list_sessions()
+            self.call_after_refresh(self.set_focus, self.query_one(SessionsPane))
+        elif self.query_one(SessionsPane).has_focus:
+            self.action_prompt()
+
+    def list_sessions(self) -> None:
+        """Read the sessions that stand beside the panes, where these are shown."""
+        if self.has_class("-sidebar"):
+            self.run_worker(self._list_sessions(), group="sessions", exclusive=True, exit_on_error=False)
+
+    async def _list_sessions(self) -> None:
+        with contextlib.suppress(EngineError):  # the list of sessions says what is wrong; this one only stays as it is
+            rows = await (await self.cockpit.opened()).sessions()
+            session = self.cockpit.conversation.session
+            current = "" if session is None else session.id
+            self.query_one(SessionsPane).show([row for row in rows if row.messages or row.id == current], current)
+
+    def on_sessions_pane_chosen(self, event: SessionsPane.Chosen) -> None:
+        self._work(self._go_on_with(event.session))
+
+    async def _go_on_with(self, session: str) -> None:
+        current = self.cockpit.conversation.session
+        if (current is not None and current.id == session) or await self.cockpit.conversation.resume(session):
+            self._leave_sidebar()
+
+    def on_sessions_pane_new(self) -> None:
+        self._leave_sidebar()
+        self.begin_anew("")
+
+    def on_sessions_pane_left(self) -> None:
+        self._leave_sidebar()
+
+    def _leave_sidebar(self) -> None:
+        """To the prompt; where the sessions took the place of the panes these are back."""
+        if self.has_class("-narrow"):
+            self._sidebar = None
+            self.arrange_sides(self.size)
+        self.action_prompt()
 
     def action_export(self) -> None:
         self._work(self.export_to("md", ""))

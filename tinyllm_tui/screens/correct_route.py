@@ -10,14 +10,16 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError, classify
 from engine.graph.routers import Router
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.routed import Routed
+from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import Glyphs, cut
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ class CorrectRouteScreen(ModalScreen[None]):
         decision, dot = self._routed.decision, self._signs.dot
         several = self._router.most > 1
         self._choices = RouteChoices(self._router, decision.labels or (decision.route,), self._signs)
-        self._list = OptionList(id="route-taught", markup=False, compact=True)
+        self._list = Rows(id="route-taught")
         with VerticalScroll(id="route", can_focus=False) as frame:
             frame.border_title = Content(" The right route ")
             mark = f"space marks, up to {self._router.most} {dot} " if several else ""

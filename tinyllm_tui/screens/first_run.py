@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.events import Click
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from engine.errors import EngineError
 from engine.models.catalogue import can_chat
@@ -19,6 +19,7 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.model_words import is_toy
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.hit_test import SafeScreen
+from tinyllm_tui.widgets.footer import Footer
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp

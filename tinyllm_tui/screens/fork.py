@@ -13,7 +13,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, Label, OptionList, Static, TextArea
+from textual.widgets import Input, Label, OptionList, Static, TextArea
 
 from engine import events as ev
 from engine.errors import EngineError, ErrorClass, classify
@@ -22,6 +22,7 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.screens.fork_graphs import GraphChoices, graph_choices, named_graph
 from tinyllm_tui.widgets.chat.prompt import PASTE_LIMIT, Prompt
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.words import Glyphs, cut
 
 if TYPE_CHECKING:

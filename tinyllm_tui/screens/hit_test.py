@@ -18,6 +18,10 @@ def _gone(widget: Widget) -> bool:
 class SafeScreen(Screen[None]):
     """Base of all our screens."""
 
+    def reach(self, widget: Widget) -> None:
+        """Give the focus to a widget, wherever it is."""
+        widget.focus()
+
     def get_widget_at(self, x: int, y: int) -> tuple[Widget, Region]:
         widget, region = super().get_widget_at(x, y)
         if _gone(widget):

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
@@ -22,6 +22,8 @@ from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.widgets.chat.history import local_time
 from tinyllm_tui.widgets.chat.prompt import Prompt
+from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import Glyphs, cut
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class MemoriesScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="memories-title", markup=False)
         self._search = Input(self._words, id="memories-search", placeholder="/ finds words", compact=True)
-        self._list = OptionList(id="memories-list", markup=False, compact=True)
+        self._list = Rows(id="memories-list")
         self._empty = Static("", id="memories-empty", markup=False)
         self._text = Static("", id="memories-text", markup=False)
         self._facts = Static("", id="memories-facts", markup=False)

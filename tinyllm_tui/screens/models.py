@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
@@ -21,6 +21,8 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.screens.model_rows import columns, heading, row_content
+from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import cut
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class ModelsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="models-title", markup=False)
         self._head = Static("", id="models-head", markup=False)
-        self._list = OptionList(id="models-list", markup=False, compact=True)
+        self._list = Rows(id="models-list")
         self._empty = Static("", id="models-empty", markup=False)
         self._detail = Static("", id="models-detail", markup=False)
         self._hint = Static("", id="models-hint", markup=False)

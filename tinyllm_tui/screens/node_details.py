@@ -10,11 +10,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer
 
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.board import Moment
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.graph_view import drawn
 from tinyllm_tui.widgets.inspector import NodeInspector
 from tinyllm_tui.widgets.routed import last_decision

@@ -9,9 +9,10 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.widgets.footer import Footer
 
 
 class OpenRunScreen(ModalScreen[str | None]):

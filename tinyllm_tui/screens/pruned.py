@@ -9,14 +9,16 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.view import PruneView, View, pruned_text
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.memory import prunes_of
 from tinyllm_tui.widgets.pruned_lines import message_lines, prune_head, rows_of
+from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import Glyphs
 
 _PERIOD_S = 0.5
@@ -49,7 +51,7 @@ class PrunedScreen(ModalScreen[None]):
             frame.border_title = Content(" What was pruned ")
             yield Static("", id="pruned-head", markup=False)
             with Container(id="pruned-body"):
-                yield OptionList(id="pruned-list", markup=False, compact=True)
+                yield Rows(id="pruned-list")
                 yield LineView(id="pruned-text")
         yield Footer()
 

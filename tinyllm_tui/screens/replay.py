@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.events import Resize
 from textual.timer import Timer
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.errors import EngineError
 from engine.events import Event
@@ -26,6 +27,7 @@ from tinyllm_tui.screens.replay_banner import NORMAL, SPEEDS, replay_line, speed
 from tinyllm_tui.screens.stops import end_stop
 from tinyllm_tui.state_diff import state_diff
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.scrub_bar import ScrubBar, Stop
 from tinyllm_tui.widgets.state_diff_lines import diff_lines
@@ -80,7 +82,7 @@ class ReplayScreen(BoardScreen):
         yield ReplayBar(id="replay-bar")
         yield ScrubBar(id="scrub-bar")
         yield Input(id="go-to", placeholder="event (31), share (50%) or time (2.4s)", compact=True)
-        yield Tabs()
+        yield Tabs(app.signs)
         yield self.board
         yield LineView(id="state-diff")
         yield Footer()
@@ -93,8 +95,19 @@ class ReplayScreen(BoardScreen):
         self.call_after_refresh(self.draw)
         self.run_worker(self._read_bookmarks(), group="bookmarks", exit_on_error=False)
 
-    def on_resize(self) -> None:
+    def on_resize(self, _event: Resize) -> None:
         self.call_after_refresh(self.draw)
+
+    def footer_words(self, action: str, words: str) -> str:
+        """As on every board; Esc and Space are named after what they do now."""
+        if action == "leave":
+            field = self.query_one("#go-to", Input)
+            return "back" if field.has_class("-shown") else "all panes" if self.has_class("-zoomed") else words
+        if action == "play":
+            return "stop" if self._timer is not None else words
+        if action == "parent":
+            return words if self._row.parent is not None else ""
+        return super().footer_words(action, words)
 
     def moment(self) -> Moment:
         view = self.playhead.view
@@ -199,6 +212,7 @@ class ReplayScreen(BoardScreen):
             self.playhead.seek(0)
         self._played_at = time.monotonic()
         self._timer = self.set_interval(FRAME, self._play)
+        self.refresh_bindings()
         self.draw()
 
     def _play(self) -> None:
@@ -213,6 +227,7 @@ class ReplayScreen(BoardScreen):
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
+            self.refresh_bindings()
 
     def action_speed(self, by: int) -> None:
         """Play faster (1) or slower (-1)."""
@@ -350,7 +365,7 @@ class ReplayScreen(BoardScreen):
         if self.query_one("#go-to", Input).has_class("-shown"):
             self._hide_field()
         elif self.has_class("-zoomed"):
-            self.remove_class("-zoomed")
+            self.action_zoom()
         else:
             self._stop()
             self.app.pop_screen()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
@@ -18,8 +17,9 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.hit_test import SafeScreen
-from tinyllm_tui.widgets.chat.history import local_time
-from tinyllm_tui.words import Glyphs, cut
+from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.rows import Rows
+from tinyllm_tui.widgets.sessions_pane import session_row
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 _SEARCHED = 2
 """Characters from which on what was said is searched too."""
 _HITS = 50
-
-
-def session_row(row: SessionRow, hit: SessionHit | None, width: int, signs: Glyphs, *, current: bool) -> Content:
-    """One session on one line: whether it is this one, its name, what was found in it, and its facts."""
-    facts = (
-        f"{row.messages:>5} {'message ' if row.messages == 1 else 'messages'}" if width >= 60 else f"{row.messages:>5}"
-    )
-    if width >= 90:
-        facts += "  memory off" if not row.memory else "            "
-    if width >= 46:
-        facts += f"  {local_time(row.updated_ms)}"
-    sign = signs.play if current else " "
-    room = max(width - cell_len(facts) - 3, 8)
-    words = one_line(row.name, 200) + (f"  {signs.dot} {one_line(hit.snippet, 200)}" if hit is not None else "")
-    name = cut(words, room, signs.ellipsis)
-    return Content.assemble((f"{sign} ", "$accent"), name + " " * (room - cell_len(name)), (f" {facts}", "$text-dim"))
 
 
 class SessionsScreen(SafeScreen):
@@ -67,7 +51,7 @@ class SessionsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="sessions-title", markup=False)
         self._filter = Input(id="sessions-filter", placeholder="/ finds names, and words that were said", compact=True)
-        self._list = OptionList(id="sessions-list", markup=False, compact=True)
+        self._list = Rows(id="sessions-list")
         self._empty = Static("", id="sessions-empty", markup=False)
         self._name_field = Input(id="sessions-name", placeholder="the new name", compact=True)
         yield from (self._title, self._filter, self._list, self._empty, self._name_field)

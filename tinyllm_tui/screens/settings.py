@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
@@ -19,6 +19,7 @@ from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.settings_desk import SettingRow, SettingsDesk, parsed, problem, shown
 from tinyllm_tui.settings_live import AT_ONCE
+from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.words import cut
 
 if TYPE_CHECKING:

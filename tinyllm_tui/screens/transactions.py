@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
@@ -20,7 +21,9 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.row_words import INTERRUPTED, as_it_is, origin_words, outcome_words, parent_words, status_words
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.hit_test import SafeScreen
-from tinyllm_tui.words import Glyphs, cut, duration
+from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.rows import Rows
+from tinyllm_tui.words import Glyphs, cut, duration, filled
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
@@ -37,7 +40,7 @@ def _outcome(row: TransactionRow, width: int, signs: Glyphs) -> str:
     if width < 60:
         return ""
     words, room = (status_words(row), 11) if width < 70 else (outcome_words(row), 19 if width < 100 else 24)
-    return f"{cut(words, room, signs.ellipsis):<{room + 1}}"
+    return filled(words, room, signs.ellipsis) + " "
 
 
 def _sign(row: TransactionRow, signs: Glyphs) -> tuple[str, str]:
@@ -84,15 +87,15 @@ def row_content(row: TransactionRow, width: int, signs: Glyphs, *, marked: bool 
         (f"{when} ", "$text-faint"),
         (f"{duration(row.duration_ms):>7}  ", "$text-faint"),
         (
-            f"{cut(row.graph_id.removeprefix('graph.'), 14, signs.ellipsis):<15}" if width >= 100 else "",
+            filled(row.graph_id.removeprefix("graph."), 14, signs.ellipsis) + " " if width >= 100 else "",
             "$text-faint",
         ),
     ]
-    room = width - sum(len(text) for text, _ in parts)
+    room = width - sum(cell_len(text) for text, _ in parts)
     origin = f"{signs.marks['bookmark']} {bookmarks} {signs.dot} " if bookmarks else ""
     origin += _origin(row, width if room >= _QUESTION + 25 else 0, signs)
     parts.append((cut(origin, room, signs.ellipsis), "$accent"))
-    parts.append((cut(one_line(row.question), room - len(origin), signs.ellipsis), "$foreground"))
+    parts.append((cut(one_line(row.question), room - cell_len(origin), signs.ellipsis), "$foreground"))
     return Content.assemble(*(part for part in parts if part[0]))
 
 
@@ -136,7 +139,7 @@ class TransactionsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         yield Static(f" {self._title}", id="transactions-title")
         yield Input(id="transactions-filter", placeholder="/ filters by any word", compact=True)
-        yield OptionList(id="transactions-list", markup=False, compact=True)
+        yield Rows(id="transactions-list")
         yield Static("", id="transactions-empty", markup=False)
         yield Footer()
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 
 from engine.events import BreakerSnapshot
 from engine.view import View
+from tinyllm_tui.jump_targets import Target
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.breakers import BreakersPane, breakers_summary
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.graph_view import GraphPane, drawn
+from tinyllm_tui.widgets.inspector import NodeInspector
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.memory import MemoryPane, memory_summary
+from tinyllm_tui.widgets.node_lines import spec_of
 from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import Glyphs, Line, Span
 
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 NAMES = ("chat", "graph", "breakers", "memory", "timeline")
 """Panes in the order of their numbers."""
+INSPECTOR = 6
+"""Number of the inspector, which is beside the panes where there is room and shown on demand."""
 _SHORT = ("Chat", "Graph", "Brk", "Mem", "Time")
 
 
@@ -61,11 +69,25 @@ class Moment:
 class Frame(Vertical):
     """A quiet border with a title, around one pane."""
 
+    class Titled(Message):
+        """The title was clicked; `zoom`: twice."""
+
+        def __init__(self, number: int, *, zoom: bool) -> None:
+            super().__init__()
+            self.number = number
+            self.zoom = zoom
+
     def __init__(self, number: int, *children: Widget, classes: str = "") -> None:
-        name = NAMES[number - 1]
+        name = (*NAMES, "inspector")[number - 1]
         super().__init__(*children, id=f"frame-{name}", classes=f"frame {classes}")
         self.number = number
         self.border_title = Content(f"{number} {name.capitalize()}")
+
+    def on_click(self, event: Click) -> None:
+        """A click on the title goes to the pane; a second one zooms it."""
+        if event.widget is self and event.y == 0:
+            event.stop()
+            self.post_message(self.Titled(self.number, zoom=event.chain == 2))
 
     def summarise(self, words: str) -> None:
         """Say `words` in the lower border."""
@@ -82,8 +104,9 @@ class Tabs(LineView, can_focus=False):
             super().__init__()
             self.number = number
 
-    def __init__(self) -> None:
+    def __init__(self, signs: Glyphs) -> None:
         super().__init__(id="tabs")
+        self._signs = signs
         self._current = 1
         self._ends: list[int] = []
 
@@ -101,12 +124,21 @@ class Tabs(LineView, can_focus=False):
         x = 0
         for number, name in enumerate(NAMES, 1):
             label = _SHORT[number - 1] if short else name.capitalize()
-            text = f" {number} {label}" if short else f"  {number} {label} "
+            mark = self._signs.prompt if number == self._current else " "
+            text = f"{mark}{number} {label}" if short else f" {mark}{number} {label} "
             spans.append((text, "title" if number == self._current else "dim"))
-            x += len(text)
+            x += cell_len(text)
             self._ends.append(x)
         line: Line = tuple(spans)
         self.set_lines([line])
+
+    def jump_targets(self, go: Callable[[int], None]) -> Iterator[Target]:
+        """The panes that are not in sight, where their names stand."""
+        for number, end in enumerate(self._ends, 1):
+            if self.display and number != self._current:
+                start = self._ends[number - 2] if number > 1 else 0
+                region = Region(self.region.x + start, self.region.y, end - start, 1)
+                yield Target(region, partial(go, number), str(number))
 
     def on_click(self, event: Click) -> None:
         number = next((n for n, end in enumerate(self._ends, 1) if event.x < end), None)
@@ -126,15 +158,20 @@ class Board(Container):
         self.breakers = BreakersPane(id="breakers", by_hand=prompt)
         self.memory = MemoryPane(id="memory")
         self.timeline = TimelinePane(id="timeline")
+        self.inspector = NodeInspector(id="inspector", signs=signs)
+        self._node = ""
+        """What was selected last, in whichever pane."""
         self.prompt = Prompt(id="prompt", placeholder="Ask a question") if prompt else None
-        self._panes: tuple[Widget, ...] = (self.chat, self.graph, self.breakers, self.memory, self.timeline)
+        self._panes: tuple[Widget, ...] = (
+            self.chat, self.graph, self.breakers, self.memory, self.timeline, self.inspector,
+        )  # fmt: skip
         self._frames = [
-            Frame(n, pane, classes="-minor" if NAMES[n - 1] in ("breakers", "memory") else "-major")
+            Frame(n, pane, classes="-minor" if pane in (self.breakers, self.memory) else "-major")
             for n, pane in enumerate(self._panes, 1)
         ]
 
     def compose(self) -> ComposeResult:
-        chat, graph, breakers, memory, timeline = self._frames
+        chat, graph, breakers, memory, timeline, inspector = self._frames
         with Vertical(id="column-chat", classes="column"):
             yield chat
             if self.prompt is not None:
@@ -146,6 +183,7 @@ class Board(Container):
         with Vertical(id="column-right", classes="column"):
             yield memory
             yield timeline
+            yield inspector
 
     def on_mount(self) -> None:
         self.choose(1)
@@ -161,7 +199,30 @@ class Board(Container):
         for column in self.query(".column"):
             frames = column.query(Frame)
             column.set_class(any(f.number == number for f in frames), "-current")
+            column.set_class(number not in (f.number for f in frames) or number == INSPECTOR, "-shared")
             column.set_class(any(f.number == number and f.has_class("-minor") for f in frames), "-minor-current")
+
+    def select_node(self, path: str, by: Widget | None) -> None:
+        """Take up what was selected in a pane, in all others."""
+        self._node = path
+        for pane in (self.graph, self.timeline):
+            if pane is not by:
+                pane.select_node(path)
+
+    def inspected(self, moment: Moment) -> str:
+        """Path of the node that the inspector shows: the selected one, else the one that began last or answered."""
+        view = drawn(moment.view, moment.upcoming)
+        if self._node and (self._node in view.nodes or spec_of(view.graph, self._node)):
+            return self._node
+        return view.answered_by if view.finished and view.answered_by else self.graph.latest
+
+    def _inspect(self, moment: Moment, frame: Frame) -> None:
+        path, view = self.inspected(moment), drawn(moment.view, moment.upcoming)
+        breakers = moment.breakers if view is moment.view else view.breakers
+        self.inspector.show(view, path, moment.elapsed_ms, breakers)
+        title = _beside(path)
+        if str(frame.border_title or "") != title.plain:
+            frame.border_title = title
 
     def show(self, moment: Moment, *, conversation: bool) -> None:
         """Bring the panes up to `moment`; `conversation`: the chat too (a replay's)."""
@@ -172,11 +233,18 @@ class Board(Container):
         self.timeline.show(view, self.signs, moment.elapsed_ms, moment.whole)
         if conversation:
             self.chat.show(view, moment.number, moment.elapsed_ms)
-        _, graph, breakers, memory, timeline = self._frames
+        _, graph, breakers, memory, timeline, inspector = self._frames
+        if inspector.display:
+            self._inspect(moment, inspector)
         graph.summarise(_graph_summary(view))
         breakers.summarise(breakers_summary(moment.breakers))
         memory.summarise(memory_summary(view.memory))
         timeline.summarise(f"{len(view.timeline)} entries" if view.timeline else "")
+
+
+def _beside(path: str) -> Content:
+    """Title of the inspector's frame."""
+    return Content(f"{INSPECTOR} Inspector {one_line(path, 60)}".rstrip())
 
 
 def _graph_id(moment: Moment) -> str:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region
@@ -92,8 +93,8 @@ def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *
     tone = BREAKER_TONES[breaker.state]
     words = state_words(breaker, now_ms)
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
-    words = cut(words, width - len(key) - 3, signs.ellipsis)
-    pad = " " * max(width - len(key) - len(words) - 2, 1)
+    words = cut(words, width - cell_len(key) - 3, signs.ellipsis)
+    pad = " " * max(width - cell_len(key) - cell_len(words) - 2, 1)
     mark = signs.prompt if selected else signs.breakers[breaker.state]
     head: Tone = "title" if selected else "strong"
     block: list[Line] = [((f"{mark} ", head if selected else tone), (key, head), (pad, "text"), (words, tone))]

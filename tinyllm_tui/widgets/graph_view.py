@@ -82,6 +82,11 @@ class GraphPane(LineView):
         return f"{self._level.prefix}{self._selected}" if self._selected else ""
 
     @property
+    def latest(self) -> str:
+        """Path of the drawn node that began last; empty before the first."""
+        return f"{self._level.prefix}{self._begun}" if self._begun else ""
+
+    @property
     def drawing(self) -> Drawing | None:
         """The layout that is shown."""
         return self._drawing

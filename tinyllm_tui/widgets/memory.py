@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.events import Click
 from textual.message import Message
@@ -68,9 +69,9 @@ def _block(memory: MemoryView, width: int, signs: Glyphs) -> list[Line]:
     percent = f"{share * 100:.0f}%"
     path, _, model = memory.selection.partition(" ")
     name = cut(one_line(path), max(width - len(figures) - 2, 6), signs.ellipsis)
-    rest = max(width - len(name) - len(figures) - 3, 0)
+    rest = max(width - cell_len(name) - len(figures) - 3, 0)
     shown_model = cut(one_line(model), rest, signs.ellipsis) if rest >= 6 else ""
-    pad = " " * max(width - len(name) - len(shown_model) - 1 - len(figures), 1)
+    pad = " " * max(width - cell_len(name) - cell_len(shown_model) - 1 - len(figures), 1)
     lines: list[Line] = [((name, "strong"), (" ", "text"), (shown_model, "faint"), (pad, "text"), (figures, "dim"))]
     lines.append((*_gauge(memory, used, max(width - 5, 10), signs), (f"{percent:>5}", tone)))
     return lines + _legend(memory, width, signs)
@@ -120,7 +121,7 @@ def _flowing(parts: list[tuple[Span, ...]], width: int) -> list[Line]:
     lines: list[list[Span]] = [[]]
     used = 0
     for part in parts:
-        size = sum(len(text) for text, _ in part)
+        size = sum(cell_len(text) for text, _ in part)
         if used and used + 2 + size > width:
             lines.append([])
             used = 0

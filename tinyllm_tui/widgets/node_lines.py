@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.cells import cell_len
+
 from engine.events import BreakerSnapshot, GateDecided
 from engine.view import AttemptView, NodeView, OpView, View, VisitView
 from tinyllm_tui.sanitize import one_line
@@ -104,7 +106,7 @@ def _config(spec: Mapping[str, Any], width: int, signs: Glyphs) -> Iterator[Line
         for name, value in given.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             label = f"  {one_line(name, 40)} "
-            yield ((label, "faint"), (cut(one_line(text), max(width - len(label), 8), signs.ellipsis), "text"))
+            yield ((label, "faint"), (cut(one_line(text), max(width - cell_len(label), 8), signs.ellipsis), "text"))
 
 
 def _headline(name: str, node: NodeView, now_ms: float, width: int, signs: Glyphs) -> Line:

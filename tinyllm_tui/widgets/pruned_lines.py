@@ -9,7 +9,7 @@ from rich.cells import cell_len, get_character_cell_size
 from engine.events import PrunedMessage
 from engine.view import PruneView, View, pruned_text
 from tinyllm_tui.sanitize import one_line, sanitize
-from tinyllm_tui.words import UNICODE, Glyphs, Line, count, cut, duration, wrapped
+from tinyllm_tui.words import UNICODE, Glyphs, Line, count, cut, duration, filled, wrapped
 
 _WHY = {
     "earlier": "earlier in the conversation: that goes first, the oldest first",
@@ -55,7 +55,7 @@ def _row(view: View, prune: PruneView, message: PrunedMessage, width: int, signs
     """Kind, tokens, rank where there is room, beginning of the text."""
     kind = one_line(message.kind, 20) if message.kind != "history" else one_line(message.role, 20)
     rank = "cut" if message.left_out else _SHORT.get(message.rank, "")
-    head = f"{kind:<9} {count(message.tokens):>4}  " + (f"{rank:<11} " if width >= 50 else "")
+    head = f"{filled(kind, 9, signs.ellipsis)} {count(message.tokens):>4}  " + (f"{rank:<11} " if width >= 50 else "")
     found = pruned_text(view, prune, message)
     return cut(head + one_line(found.text[:400] or found.problem), width, signs.ellipsis)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+from textual.events import Click
+from textual.message import Message
 from textual.widgets import Static
 
 from engine.view import View
@@ -58,7 +61,7 @@ def status_line(
     right = _transaction(
         view, number, now_ms, signs, "committed" if recorded else "answered", _fork(view, width, signs)
     )
-    right_width = sum(len(text) for text, _ in right)
+    right_width = sum(cell_len(text) for text, _ in right)
     sign = {"ready": signs.breakers["closed"], "offline": signs.bad}.get(backend.status, signs.breakers["half_open"])
     words = backend.status if backend.status != "ready" or not backend.name else backend.name
     spans: list[Span] = [(f" {signs.marks['checkpoint']} ", "accent"), ("tinyllm", "title")]
@@ -66,23 +69,23 @@ def status_line(
     unrecorded = "" if recorded else f" {signs.bad} {NOT_RECORDED}"
     if unrecorded:
         spans.append((unrecorded, "warn"))
-        room -= len(unrecorded)
+        room -= cell_len(unrecorded)
     if broken:
         long, short = (f" {signs.bad} {each}" for each in _BROKEN)
-        warning = long if room - len(long) >= 30 else short
+        warning = long if room - cell_len(long) >= 30 else short
         spans.append((warning, "warn"))
-        room -= len(warning)
+        room -= cell_len(warning)
     if backend.pull:
         fetching = f" {signs.marks['imported']} {backend.pull}"
         spans.append((fetching, "accent"))
-        room -= len(fetching)
+        room -= cell_len(fetching)
     title = f"  {signs.bar} {one_line(graph, 40)}"
     notes = [f" {signs.dot} {note}" for note in (backend.note, backend.short_note) if note]
     model = f" {signs.dot} {one_line(backend.model, 60)}" if backend.model else ""
     # where it is narrow: first the warning shrinks to a word, then the graph's name goes, then the model's is cut
-    rest = room - 4 - len(words)
-    notes = [note for note in notes if len(model) + len(note) + len(title) <= rest] or notes[-1:]
-    model = cut(model, max(rest - sum(len(note) for note in notes[:1]), 8), signs.ellipsis)
+    rest = room - 4 - cell_len(words)
+    notes = [note for note in notes if cell_len(model) + cell_len(note) + cell_len(title) <= rest] or notes[-1:]
+    model = cut(model, max(rest - sum(cell_len(note) for note in notes[:1]), 8), signs.ellipsis)
     parts: tuple[Span, ...] = (
         (f"  {sign} ", _BACKEND.get(backend.status, "dim")),
         (words, "text" if backend.status == "ready" else _BACKEND.get(backend.status, "dim")),
@@ -91,9 +94,9 @@ def status_line(
         (title, "dim"),
     )
     for text, tone in parts:
-        if text and len(text) <= room:
+        if text and cell_len(text) <= room:
             spans.append((text, tone))
-            room -= len(text)
+            room -= cell_len(text)
     spans.append((" " * (max(room, 0) + 1), "text"))
     return (*spans, *right)
 
@@ -125,8 +128,35 @@ def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, e
     return [(f"{signs.nodes['failed']} {name}", "error"), (f"rolled back {duration(view.t_ms)} ", "text")]
 
 
+def action_at(line: Line, column: int) -> str:
+    """What a click on the line does: its run, its graph, or what answers; empty where nothing stands."""
+    gap = max((n for n, (text, _) in enumerate(line) if not text.strip()), default=len(line))
+    end = 0
+    for n, (text, tone) in enumerate(line):
+        end += cell_len(text)
+        if column < end and n != gap:
+            if n > gap:
+                return "open('transactions')"
+            return "write('/graph ')" if n == gap - 1 and tone == "dim" else "open('models')"
+        if column < end:
+            break
+    return ""
+
+
 class StatusLine(LineView, can_focus=False):
-    """One line, drawn from (backend, view, now)."""
+    """One line, drawn from (backend, view, now). A click on a part opens what it is about."""
+
+    class Clicked(Message):
+        """`action` is run on the screen."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
+    def on_click(self, event: Click) -> None:
+        action = action_at(self.line_at(0), event.x) if self.count() else ""
+        if action:
+            self.post_message(self.Clicked(action))
 
     def show(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import ClassVar, Literal
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
@@ -201,7 +202,7 @@ class TimelineLines(LineView):
         index = self._filter.index(position)
         before = self._timeline[self._filter.index(position - 1)] if position else None
         width = self.scrollable_content_region.width
-        lane = min(max((len(path) for path in self._view.nodes), default=6), 14, max(width // 5, 6))
+        lane = min(max((cell_len(path) for path in self._view.nodes), default=6), 14, max(width // 5, 6))
         return timeline_line(self._timeline[index], before, width, lane, self._signs, selected=index == self._entry)
 
     def _head_line(self, y: int, head: Head) -> Line:
