@@ -30,11 +30,11 @@ from tinyllm_tui.graph_choice import GraphChoice
 from tinyllm_tui.graph_watch import Revision
 from tinyllm_tui.keymap import bindings, restore_alt_digits
 from tinyllm_tui.keymap_choice import DEFAULT_KEYS, Keymap
+from tinyllm_tui.live import FRAME, Live
 from tinyllm_tui.offers import Offers
 from tinyllm_tui.opener import Opener
 from tinyllm_tui.past import PastRuns
 from tinyllm_tui.pulls import Pulls
-from tinyllm_tui.pump import FRAME, Live, Pump
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.stylesheet import KeepingStylesheet
@@ -49,6 +49,7 @@ from tinyllm_tui.words import glyphs
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
+    from tinyllm_tui.pump import Pump
     from tinyllm_tui.settings_desk import SettingsDesk
 
 _CLOSING_S = 15.0
@@ -65,6 +66,7 @@ def _import_the_rest() -> None:
     """Import what is large and not needed for the first paint: Markdown and its parser, the engine's runs and store."""
     import_module("tinyllm_tui.widgets.chat.exchange")
     import_module("engine.run.engine")
+    import_module("tinyllm_tui.pump")
 
 
 class CockpitApp(ThemedApp):
@@ -283,6 +285,8 @@ class CockpitApp(ThemedApp):
     async def _live_with_engine(self) -> None:
         try:
             await asyncio.to_thread(_import_the_rest)
+            from tinyllm_tui.pump import Pump
+
             async with self._open_engine() as engine:
                 self.engine = engine
                 self.bookmarks = Bookmarks(engine.data_dir)

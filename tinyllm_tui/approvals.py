@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.tools.policy import Approval, ApprovalRequest
-
 if TYPE_CHECKING:
     from textual.app import App
     from textual.screen import Screen
 
+    from engine.tools.policy import Approval, ApprovalRequest
     from tinyllm_tui.screens.approval import ApprovalScreen
     from tinyllm_tui.words import Glyphs
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
-from engine.events import BackendChanged, BreakerSnapshot
 from tinyllm_tui.engine_port import CockpitEngine
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import model_note
 
 if TYPE_CHECKING:
+    from engine.events import BackendChanged, BreakerSnapshot
     from engine.graph.spec import GraphSpec
 
 LOOK_EVERY_S = 2.0

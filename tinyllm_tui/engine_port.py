@@ -7,20 +7,27 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from engine.bus import EventBus
-from engine.config import Priority
-from engine.events import BreakerSnapshot, Event
-from engine.run.result import Result
-from engine.store.rows import CorrectionRow, MemoryRow, MessageRow, RevisionRow, SessionHit, SessionRow, TransactionRow
-from engine.tools.policy import Approver
-from engine.view import View
-
 if TYPE_CHECKING:
+    from engine.bus import EventBus
+    from engine.config import Priority
     from engine.errors import EngineError
+    from engine.events import BreakerSnapshot, Event
     from engine.graph.spec import GraphSpec
     from engine.models.catalogue import Resolution
     from engine.models.protocol import ModelBackend, ModelInfo, PullProgress
+    from engine.run.result import Result
     from engine.store.memories import MemoryKind
+    from engine.store.rows import (
+        CorrectionRow,
+        MemoryRow,
+        MessageRow,
+        RevisionRow,
+        SessionHit,
+        SessionRow,
+        TransactionRow,
+    )
+    from engine.tools.policy import Approver
+    from engine.view import View
 
 
 class CockpitRun(Protocol):

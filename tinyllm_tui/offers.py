@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
-from engine.events import Event
 from engine.view import View
 from tinyllm_tui.sanitize import one_line
 
 if TYPE_CHECKING:
+    from engine.events import Event
     from tinyllm_tui.app import CockpitApp
 
 

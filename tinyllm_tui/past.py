@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import EngineError
-from engine.events import Event
-from engine.store.rows import TransactionRow
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
 from tinyllm_tui.row_words import as_it_is, outcome_words
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.words import Tone
 
 if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.store.rows import TransactionRow
     from tinyllm_tui.app import CockpitApp
 
 Severity = Literal["information", "warning", "error"]

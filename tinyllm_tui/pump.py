@@ -8,16 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from engine import events as ev
 from engine.bus import Lagged, Subscription
 from engine.errors import EngineError
 from engine.view import View, apply
 from tinyllm_tui.engine_port import CockpitEngine
+from tinyllm_tui.live import Live
 
-FRAME = 0.1
-"""Seconds between two drawings while events arrive."""
 _BREATH = 0.02
 """Seconds between two drains: a burst is taken in a few bites, and a failure is still shown at once."""
 _BITE = 256
@@ -34,21 +32,8 @@ _URGENT = (
 )
 
 
-@dataclass(slots=True)
-class Live:
-    """What the live panes show."""
-
-    view: View = field(default_factory=View)
-    tx: str = ""
-    breakers: dict[str, ev.BreakerSnapshot] = field(default_factory=dict)
-    """Of the whole engine, so that they are true between runs too."""
-    backend: ev.BackendChanged | None = None
-    stands: bool = False
-    """The run was interrupted, and does not go on yet: its time stands still."""
-
-
 class Pump:
-    """One per app. `flush` is called on the event loop, at most every `FRAME` seconds but for failures.
+    """One per app. `flush` is called on the event loop, at most every `live.FRAME` seconds but for failures.
 
     Args:
         engine: whose bus is drained.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len, set_cell_size
 
-from engine.events import GateDecided
 from engine.view import AttemptView, NodeState, NodeView, View
+
+if TYPE_CHECKING:
+    from engine.events import GateDecided
 
 Tone = Literal[
     "text", "dim", "faint", "strong", "title", "accent", "primary", "info", "ok", "warn", "error", "running",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from engine.errors import ErrorInfo
 from engine.events.envelope import Body, ExitStatus, Sync
+from engine.events.usage import Usage
 from engine.events.values import (
     Activation,
     BreakerSnapshot,
@@ -16,7 +17,6 @@ from engine.events.values import (
     RunSnapshot,
     Summariser,
     Taught,
-    Usage,
 )
 
 

@@ -28,16 +28,6 @@ class BreakerSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Token counts as reported by the backend (estimated where `exact` is false)."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    model_calls: int = 0
-    exact: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Token:
     """Marks what runs in one branch of a scope; tokens are nested as scopes are, the innermost last."""
 

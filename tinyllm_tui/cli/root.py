@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from tinyllm_tui.cli import output
-from tinyllm_tui.cli.chat import chat
-from tinyllm_tui.cli.db import db
-from tinyllm_tui.cli.doctor import doctor
-from tinyllm_tui.cli.graph import graph
-from tinyllm_tui.cli.init import init
-from tinyllm_tui.cli.keys import keys
-from tinyllm_tui.cli.memory import memory
-from tinyllm_tui.cli.models import models
 from tinyllm_tui.cli.options import COCKPIT_OPTIONS, common_options, setting_options
-from tinyllm_tui.cli.replay import replay
-from tinyllm_tui.cli.route import route
-from tinyllm_tui.cli.run import run
-from tinyllm_tui.cli.serve import serve
-from tinyllm_tui.cli.session import session
-from tinyllm_tui.cli.tx import tx
 
 PROGRAM = "tinyllm-tui"
+_COMMANDS = (
+    "run",
+    "chat",
+    "serve",
+    "replay",
+    "init",
+    "doctor",
+    "tx",
+    "session",
+    "memory",
+    "db",
+    "graph",
+    "route",
+    "models",
+    "keys",
+)
+"""Each is in a module of its name."""
 FAILED, WRONG_USAGE, CANCELLED, BROKEN_PIPE = 1, 2, 130, 141
 """Exit statuses. The last two are 128 + the signal, as shells count."""
 
@@ -39,7 +43,16 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 
 class Root(click.Group):
-    """The group of all commands; where the reader of a pipe goes away, the rest is silence."""
+    """All commands, each imported when it is wanted; where the reader of a pipe goes away, the rest is silence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS and cmd_name not in self.commands:
+            command: click.Command = getattr(import_module(f"tinyllm_tui.cli.{cmd_name}"), cmd_name)
+            self.add_command(command)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -82,10 +95,6 @@ def cli(ctx: click.Context, session: str | None, new: bool) -> int | None:
     from tinyllm_tui.cli.cockpit import open_cockpit
 
     return open_cockpit(ctx, session, new=new)
-
-
-for _command in (run, chat, serve, replay, init, doctor, tx, session, memory, db, graph, route, models, keys):
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -18,7 +18,7 @@ from engine.store.rows import TransactionRow
 from engine.view import fold
 from tinyllm_tui.bookmarks import Place, place_of, position_of
 from tinyllm_tui.keymap import bindings
-from tinyllm_tui.pump import FRAME
+from tinyllm_tui.live import FRAME
 from tinyllm_tui.row_words import origin_words
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.board_screen import BoardScreen

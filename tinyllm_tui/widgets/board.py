@@ -16,7 +16,6 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 
-from engine.events import BreakerSnapshot
 from engine.view import View
 from tinyllm_tui.jump_targets import Target
 from tinyllm_tui.sanitize import one_line
@@ -32,6 +31,7 @@ from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import Glyphs, Line, Span
 
 if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot
     from tinyllm_tui.graph_watch import Revision
 
 NAMES = ("chat", "graph", "breakers", "memory", "timeline")

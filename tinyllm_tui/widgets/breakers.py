@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.cells import cell_len
 from textual.binding import BindingType
@@ -12,12 +12,14 @@ from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 
-from engine.events import BreakerSnapshot
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.node_breakers import BREAKER_TONES
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut, duration, wrapped
+
+if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot
 
 Mode = Literal["open", "closed", "disabled", "auto"]
 """What a person can set a breaker to; `auto` ends what was set by hand."""

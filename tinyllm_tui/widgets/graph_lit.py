@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.events import BreakerSnapshot
 from engine.view import NodeView, View
 from tinyllm_tui.graph_layout import GraphShape
 from tinyllm_tui.node_paths import leaf, outer_node
@@ -14,6 +13,7 @@ from tinyllm_tui.widgets.node_breakers import BREAKER_TONES, worst_breaker
 from tinyllm_tui.words import NODE_TONES, Glyphs, Span, Tone, duration, node_detail
 
 if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot
     from tinyllm_tui.graph_watch import Revision
 
 

@@ -13,7 +13,6 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from engine.events import BreakerSnapshot
 from engine.view import View
 from tinyllm_tui.graph_canvas import Direction, Run, Slot
 from tinyllm_tui.graph_fit import choose
@@ -27,6 +26,7 @@ from tinyllm_tui.widgets.selection import NodeSelected
 from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut
 
 if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot
     from tinyllm_tui.graph_watch import Revision
 
 _CALM: frozenset[Tone] = frozenset({"node_idle", "node_skipped"})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from engine.events import BreakerSnapshot, BreakerStateName
-from engine.view import View
 from tinyllm_tui.words import Tone
+
+if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot, BreakerStateName
+    from engine.view import View
 
 BREAKER_TONES: dict[BreakerStateName, Tone] = {
     "closed": "breaker_closed",

@@ -38,14 +38,10 @@ def test_wrong_settings_are_said_before_anything_is_served(call: Call, home: Pat
     assert call("serve", "--new", "--session", "zoo").status == 2
 
 
-def test_options_are_handed_on_to_the_cockpits_of_pages() -> None:
+def test_options_are_handed_on_to_the_cockpits_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    original = cli.commands["serve"].callback
-    cli.commands["serve"].callback = click.pass_context(lambda ctx, **_: seen.append(given(ctx)))
-    try:
-        cli.main(
-            ["--graph", "quick", "--config", "c.yaml", "serve", "--ascii", "--data-dir", "/d"], standalone_mode=False
-        )
-    finally:
-        cli.commands["serve"].callback = original
+    command = cli.get_command(click.Context(cli), "serve")
+    assert command is not None
+    monkeypatch.setattr(command, "callback", click.pass_context(lambda ctx, **_: seen.append(given(ctx))))
+    cli.main(["--graph", "quick", "--config", "c.yaml", "serve", "--ascii", "--data-dir", "/d"], standalone_mode=False)
     assert sorted(seen[0]) == sorted(["--graph", "quick", "--config", "c.yaml", "--ascii", "--data-dir", "/d"])
