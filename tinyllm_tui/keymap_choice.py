@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 from textual.keys import Keys, _character_to_key, key_to_character
@@ -161,6 +162,8 @@ def _problem(name: str, wish: str, known: Mapping[str, Key]) -> str:
 
 def _conflicts(keys: Mapping[str, str], known: Mapping[str, Key]) -> Iterator[str]:
     """Keys that two bindings of one place have now, and had not in the table."""
+    if not keys:
+        return
     told: set[tuple[str, str]] = set()
     alone: list[tuple[Scope, ...]] = [(scope,) for scope in KEYS if not any(scope in group for group in TOGETHER)]
     for group in [*TOGETHER, *alone]:
@@ -183,7 +186,8 @@ def _shared(one: str, other: str) -> list[str]:
     return [key for key in _normalised(one) if key in there]
 
 
-def _normalised(keys: str) -> Iterable[str]:
+@cache
+def _normalised(keys: str) -> Sequence[str]:
     return [_normal(part) for part in _parts(keys)]
 
 

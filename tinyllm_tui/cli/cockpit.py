@@ -38,7 +38,15 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
     # left over from another program, they would hide the terminal's size and its changes
     for name in () if served else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
-    loaded = load(ctx)
+    # until the first paint nearly all that is made stays: looking for garbage in it would be a tenth of the work
+    gc.disable()
+    try:
+        return _run(load(ctx), session, new=new)
+    finally:
+        gc.enable()
+
+
+def _run(loaded: Loaded, session: str | None, *, new: bool) -> int:
     settings = loaded.settings
 
     def open_engine() -> AbstractAsyncContextManager[Engine]:
@@ -46,6 +54,7 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
 
         # what was imported stays for good: a full collection that looked through it would stop the screen for 0.1 s
         gc.freeze()
+        gc.enable()
         return engine.open(data_dir=settings.data_folder, config=settings.engine_config(), approver=app.approvals)
 
     from tinyllm_tui.app import CockpitApp

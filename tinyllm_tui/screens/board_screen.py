@@ -42,6 +42,16 @@ class BoardScreen(SafeScreen):
     _sidebar: bool | None = None
     """The same of the sessions."""
 
+    def take_size(self) -> None:
+        """Take on the classes of the terminal's size, before anything is mounted.
+
+        Textual does so with the first resize, but after it has arranged, styled and drawn a first frame without them.
+        """
+        size = self.app.size
+        wide = max(each for each in self.HORIZONTAL_BREAKPOINTS if each[0] <= size.width)
+        high = max(each for each in self.VERTICAL_BREAKPOINTS if each[0] <= size.height)
+        self.add_class(wide[1], high[1])
+
     def moment(self) -> Moment:
         """What the board shows now."""
         raise NotImplementedError

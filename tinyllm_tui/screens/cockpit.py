@@ -28,6 +28,7 @@ class CockpitScreen(ConversationScreen):
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit", "panes", "everywhere"))
 
     def compose(self) -> ComposeResult:
+        self.take_size()
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=True)
         self._status_line = StatusLine(id="status")

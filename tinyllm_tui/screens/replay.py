@@ -76,6 +76,7 @@ class ReplayScreen(BoardScreen):
         self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
+        self.take_size()
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=False)
         self.board.chat.origin = origin_words(self._row)
