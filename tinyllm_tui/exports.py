@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from engine.events import Event
-from engine.view import fold
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.words import size
 
@@ -87,6 +86,8 @@ async def _drawn(form: str, events: Sequence[Event]) -> AsyncIterator[bytes]:
         from tinyllm_tui.reports.timeline_svg import timeline_svg as make
     else:
         from tinyllm_tui.reports.markdown import run_markdown as make
+    from engine.view import fold
+
     text = await asyncio.to_thread(lambda: make(fold(events)))
     for line in text.splitlines(keepends=True):
         yield line.encode()

@@ -140,8 +140,11 @@ class Stage(Terminal):
 
 @contextmanager
 def own_folders() -> Iterator[dict[str, str]]:
-    """Environment with data, configuration and home folders of its own."""
+    """Environment with data, configuration and home folders of its own, as after a first start."""
     with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder) / "config" / "tinyllm-tui"
+        configuration.mkdir(parents=True)
+        (configuration / "config.yaml").touch()
         yield {
             "HOME": folder,
             "XDG_CONFIG_HOME": str(Path(folder) / "config"),

@@ -40,10 +40,14 @@ class Served:
 
 @asynccontextmanager
 async def serving(folder: Path, *arguments: str) -> AsyncIterator[Served]:
-    """A server on a free port."""
+    """A server on a free port; what a first start shows is behind it."""
+    home = Home(folder)
+    configuration = Path(home.environment["XDG_CONFIG_HOME"]) / "tinyllm-tui"
+    configuration.mkdir(parents=True)
+    (configuration / "config.yaml").touch()
     process = await asyncio.create_subprocess_exec(
         *PROGRAM, *arguments, "serve", "--port", "0",
-        env=Home(folder).environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env=home.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -41,12 +41,12 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
     # until the first paint nearly all that is made stays: looking for garbage in it would be a tenth of the work
     gc.disable()
     try:
-        return _run(load(ctx), session, new=new)
+        return _run(ctx, load(ctx), session, new=new, replay=replay)
     finally:
         gc.enable()
 
 
-def _run(loaded: Loaded, session: str | None, *, new: bool) -> int:
+def _run(ctx: click.Context, loaded: Loaded, session: str | None, *, new: bool, replay: str) -> int:
     settings = loaded.settings
 
     def open_engine() -> AbstractAsyncContextManager[Engine]:

@@ -21,7 +21,7 @@ from engine.store.rows import TransactionRow
 from engine.view import View, fold
 from tinyllm_tui.comparison import compared, differing
 from tinyllm_tui.keymap import bindings
-from tinyllm_tui.pump import FRAME
+from tinyllm_tui.live import FRAME
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.screens.replay_banner import NORMAL, SPEEDS, speed_words
