@@ -156,9 +156,12 @@ def prunes_of(memory: Mapping[str, MemoryView]) -> list[PruneView]:
 
 
 def memory_summary(memory: Mapping[str, MemoryView]) -> str:
-    """What stands in the pane's border: the fullest selection."""
+    """What stands in the pane's border: the fullest selection, and how many messages were pruned."""
     shares = [(m.reported or m.tokens) / m.window for m in memory.values() if m.window]
-    return f"fullest {max(shares) * 100:.0f}%" if shares else ""
+    if not shares:
+        return ""
+    pruned = sum(len(prune.removed) + prune.unlisted for prune in prunes_of(memory))
+    return f"fullest {max(shares) * 100:.0f}%" + (f", {pruned} pruned" if pruned else "")
 
 
 class MemoryPane(LineView):
