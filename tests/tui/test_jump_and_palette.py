@@ -98,7 +98,9 @@ async def test_every_key_of_the_cockpit_is_in_the_palette_and_a_letter_leads_eve
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app._cockpit)
 
-        await pilot.press("ctrl+r")
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.screen, JumpScreen))
+        await pilot.press("t")  # the transaction on the status line
         await until(pilot, lambda: isinstance(app.screen, TransactionsScreen) and "#1" in screen_text(app))
         await pilot.press("ctrl+o")
         await until(pilot, lambda: isinstance(app.screen, JumpScreen))

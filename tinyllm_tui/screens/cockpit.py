@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize, ScreenResume
 
 from engine.errors import EngineError
+from tinyllm_tui.jump_targets import Target
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.conversation_screen import ConversationScreen
@@ -119,6 +122,11 @@ class CockpitScreen(ConversationScreen):
     def on_screen_resume(self, _event: ScreenResume) -> None:
         self.call_after_refresh(self.flush)
         self.list_sessions()
+
+    def jump_targets(self) -> Iterator[Target]:
+        """As on every board, and the parts of the status line."""
+        yield from super().jump_targets()
+        yield from self._status_line.jump_targets(partial(self.call_next, self.run_action))
 
     async def on_status_line_clicked(self, event: StatusLine.Clicked) -> None:
         await self.run_action(event.action)

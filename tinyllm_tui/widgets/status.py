@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from rich.cells import cell_len
 from textual.events import Click
+from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Static
 
 from engine.view import View
+from tinyllm_tui.jump_targets import Target
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, Span, Tone, cut, duration
@@ -128,6 +132,10 @@ def _transaction(view: View, number: int | None, now_ms: float, signs: Glyphs, e
     return [(f"{signs.nodes['failed']} {name}", "error"), (f"rolled back {duration(view.t_ms)} ", "text")]
 
 
+_JUMPS = {"open('models')": "m", "write('/graph ')": "g", "open('transactions')": "t"}
+"""What a click on the line can do, and the letter of jump mode for it."""
+
+
 def action_at(line: Line, column: int) -> str:
     """What a click on the line does: its run, its graph, or what answers; empty where nothing stands."""
     gap = max((n for n, (text, _) in enumerate(line) if not text.strip()), default=len(line))
@@ -152,6 +160,15 @@ class StatusLine(LineView, can_focus=False):
         def __init__(self, action: str) -> None:
             super().__init__()
             self.action = action
+
+    def jump_targets(self, run: Callable[[str], object]) -> Iterator[Target]:
+        """Its parts, each where it begins; `run` is given what a click would do."""
+        begun = dict[str, int]()
+        for column in range(self.size.width if self.count() else 0):
+            begun.setdefault(action_at(self.line_at(0), column), column)
+        for action, key in _JUMPS.items():
+            if action in begun:
+                yield Target(Region(self.region.x + begun[action], self.region.y, 1, 1), partial(run, action), key)
 
     def on_click(self, event: Click) -> None:
         action = action_at(self.line_at(0), event.x) if self.count() else ""
