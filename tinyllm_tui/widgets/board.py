@@ -26,7 +26,6 @@ from tinyllm_tui.widgets.graph_view import GraphPane, drawn
 from tinyllm_tui.widgets.inspector import NodeInspector
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.memory import MemoryPane, memory_summary
-from tinyllm_tui.widgets.node_lines import spec_of
 from tinyllm_tui.widgets.timeline import TimelinePane
 from tinyllm_tui.words import Glyphs, Line, Span
 
@@ -212,7 +211,7 @@ class Board(Container):
     def inspected(self, moment: Moment) -> str:
         """Path of the node that the inspector shows: the selected one, else the one that began last or answered."""
         view = drawn(moment.view, moment.upcoming)
-        if self._node and (self._node in view.nodes or spec_of(view.graph, self._node)):
+        if self._node and _has(view, self._node):
             return self._node
         return view.answered_by if view.finished and view.answered_by else self.graph.latest
 
@@ -260,3 +259,10 @@ def _graph_summary(view: View) -> str:
     if view.checkpoints:
         parts.append(f"{view.checkpoints} checkpoint{'s' if view.checkpoints != 1 else ''}")
     return ", ".join(parts)
+
+
+def _has(view: View, node: str) -> bool:
+    """Whether a node ran, or could."""
+    from tinyllm_tui.widgets.node_lines import spec_of
+
+    return node in view.nodes or bool(spec_of(view.graph, node))

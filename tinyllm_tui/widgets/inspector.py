@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from engine.events import BreakerSnapshot
 from engine.view import View
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.widgets.node_lines import node_lines, node_text
 from tinyllm_tui.words import UNICODE, Glyphs, Line
+
+if TYPE_CHECKING:
+    from engine.events import BreakerSnapshot
 
 
 class NodeInspector(LineView):
@@ -61,6 +62,8 @@ class NodeInspector(LineView):
         def lines(width: int) -> list[Line]:
             if not path:
                 return [(("Select a node in the graph or the timeline.", "faint"),)]
+            from tinyllm_tui.widgets.node_lines import node_lines
+
             return node_lines(view, path, now, width or 80, signs, breakers)
 
         self.make_lines(lines)
@@ -69,5 +72,7 @@ class NodeInspector(LineView):
         """Put everything that is known of the node into the clipboard, uncut."""
         if self._view is None or not self._path:
             return
+        from tinyllm_tui.widgets.node_lines import node_text
+
         self.app.copy_to_clipboard(node_text(self._view, self._path, self._now_ms, self._signs))
         self.notify("The node's details are in the clipboard.", markup=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine.events import RouteDecided
 from engine.view import View, VisitView
+
+if TYPE_CHECKING:
+    from engine.events import RouteDecided
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.binding import BindingType
@@ -12,12 +12,14 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from engine.store.rows import SessionHit, SessionRow
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.chat.history import local_time
 from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import Glyphs, cut
+
+if TYPE_CHECKING:
+    from engine.store.rows import SessionHit, SessionRow
 
 _NEW = "new"
 """Id of the row that begins a conversation; those of sessions are hexadecimal."""
