@@ -31,6 +31,12 @@ def told(app: CockpitApp) -> str:
     return " ".join(str(toast.message) for toast in app._notifications)
 
 
+def grounds(app: CockpitApp, row: int) -> set[str]:
+    """The colours behind a row of the screen, as it is drawn."""
+    strip = app.screen._compositor.render_strips()[row]
+    return {segment.style.bgcolor.name for segment in strip if segment.style and segment.style.bgcolor}
+
+
 async def test_a_setting_is_found_refused_corrected_written_and_reset(tmp_path: Path) -> None:
     app = app_with(tmp_path)
     file = tmp_path / "config.yaml"
@@ -80,7 +86,7 @@ async def test_themes_are_shown_as_they_are_selected_and_kept_where_wanted(tmp_p
         app.opener.open("themes")
         await until(pilot, lambda: isinstance(app.screen, ThemesScreen))
         await pilot.press("down")
-        await until(pilot, lambda: app.theme == "tinyllm-light")
+        await until(pilot, lambda: app.theme == "tinyllm-light" and grounds(app, 3) <= {"#fdfcf9", "#f6f5f1"})
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, CockpitScreen))
         assert app.theme == "tinyllm-dark"

@@ -58,6 +58,13 @@ class ThemesScreen(ModalScreen[None]):
         event.stop()
         if event.option_id in self.app.available_themes:
             self.app.theme = str(event.option_id)
+            self.call_after_refresh(self._draw_below)
+
+    def _draw_below(self) -> None:
+        """Textual styles the screens below anew and leaves them as they were drawn."""
+        for screen in self.app.screen_stack[:-1]:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
