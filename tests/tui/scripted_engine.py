@@ -392,7 +392,8 @@ class ScriptedEngine(ScriptedMemory):
         return [e for e in self.log if mine[0].gseq <= e.gseq <= mine[-1].gseq and e.tx in (tx, None)]
 
     async def export(self, tx: str) -> AsyncIterator[bytes]:
-        for line in export_kept(tx, await self.events(tx)):
+        name = f"{int(tx.removeprefix('tx-')):032x}"  # files name transactions as the real engine does
+        for line in export_kept(name, await self.events(tx)):
             yield line
 
     async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]:
