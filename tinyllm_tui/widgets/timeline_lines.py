@@ -172,6 +172,7 @@ class TimelineLines(LineView):
     def on_resize(self) -> None:
         self._arrange()
         super().on_resize()
+        self.refresh()  # what was drawn at the new size had the rows of the old one
 
     def count(self) -> int:
         if not self._timeline:
