@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +15,7 @@ from textual.scrollbar import ScrollBar
 from engine.errors import EngineError, ErrorClass, classify
 from engine.view import View
 from tinyllm_tui import themes
+from tinyllm_tui.after_first_paint import import_the_rest, prepare_code
 from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.attention import Attention
 from tinyllm_tui.backend_watch import BackendWatch
@@ -60,13 +60,6 @@ def _load_graph(name: str) -> GraphSpec:
     import engine
 
     return engine.load_graph(name)
-
-
-def _import_the_rest() -> None:
-    """Import what is large and not needed for the first paint: Markdown and its parser, the engine's runs and store."""
-    import_module("tinyllm_tui.widgets.chat.exchange")
-    import_module("engine.run.engine")
-    import_module("tinyllm_tui.pump")
 
 
 class CockpitApp(ThemedApp):
@@ -284,7 +277,7 @@ class CockpitApp(ThemedApp):
 
     async def _live_with_engine(self) -> None:
         try:
-            await asyncio.to_thread(_import_the_rest)
+            await asyncio.to_thread(import_the_rest)
             from tinyllm_tui.pump import Pump
 
             async with self._open_engine() as engine:
@@ -303,6 +296,7 @@ class CockpitApp(ThemedApp):
                     self.past.open_named(self._replay)
                 watching = self._backend.follow(engine, lambda: self.live.breakers.values(), self.draw)
                 self.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
+                await asyncio.to_thread(prepare_code)
                 await self._leaving.wait()
         except Exception as error:  # noqa: BLE001 - whatever opening raises, the app stays and says it
             self._failure = classify(error)
