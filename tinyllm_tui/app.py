@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -35,6 +35,7 @@ from tinyllm_tui.offers import Offers
 from tinyllm_tui.opener import Opener
 from tinyllm_tui.past import PastRuns
 from tinyllm_tui.pulls import Pulls
+from tinyllm_tui.run_watch import RunWatch
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.stylesheet import KeepingStylesheet
@@ -48,7 +49,11 @@ from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
     from engine.graph.spec import GraphSpec
+    from tinyllm_tui.alerts import Alerts
+    from tinyllm_tui.face_config import AlertRule
     from tinyllm_tui.pump import Pump
     from tinyllm_tui.settings_desk import SettingsDesk
 
@@ -80,6 +85,7 @@ class CockpitApp(ThemedApp):
         replay: a run to open first: the file of an exported one, or the number or id of one that is here.
         desk: the settings of this start, and changing them; None: they cannot be changed.
         first_run: whether the person is shown what was found, and one question to try.
+        alerts: bounds of which the person wants to be told.
     """
 
     TITLE = "tinyllm"
@@ -106,6 +112,7 @@ class CockpitApp(ThemedApp):
         replay: str = "",
         desk: SettingsDesk | None = None,
         first_run: bool = False,
+        alerts: Sequence[AlertRule] = (),
     ) -> None:
         super().__init__()
         self.stylesheet = KeepingStylesheet(variables=self.get_css_variables())
@@ -137,6 +144,7 @@ class CockpitApp(ThemedApp):
         self.comparing = Comparing(self)
         self.exports = Exports(self)
         self._replay = replay
+        self.run_watch = RunWatch(self, alerts)
         self.engine: CockpitEngine | None = None
         self._open_engine = open_engine
         self.load_graph = load_graph or _load_graph
@@ -290,6 +298,7 @@ class CockpitApp(ThemedApp):
                     await self._restore(engine)
                 self.past.tell(engine, adopted)
                 self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
+                self.run_worker(self.run_watch.follow(engine), group="run watch", exclusive=True, exit_on_error=False)
                 await self.graph_choice.read()
                 self._settled.set()
                 if self._replay:
@@ -325,6 +334,24 @@ class CockpitApp(ThemedApp):
         if self.engine is not None:
             self.run_worker(self._meet_backend(self.engine), group="backend", exclusive=True, exit_on_error=False)
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Say something in a toast; the logs keep it."""
+        self.run_watch.said(message, title, severity)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    @property
+    def alerts(self) -> Alerts:
+        """The alerts, and which of them are raised."""
+        return self.run_watch.alerts
+
     def withdraw(self, title: str) -> None:
         """Take back what was said under `title`."""
         for earlier in [each for each in self._notifications if each.title == title]:
@@ -357,9 +384,12 @@ class CockpitApp(ThemedApp):
 
     def draw(self) -> None:
         """Draw what changed; a cockpit behind another screen is drawn when it comes back."""
+        if not self.screen_stack:
+            return  # on its way out: a breaker that cools down, or a run that ends, wants to be drawn still
         self._take_backend()
         self.attention.see(self.live.view)
         self.backend_state.pull = self.pulls.mark
+        self.backend_state.alerts = self.run_watch.mark
         if self.screen is self._cockpit or self.approvals.over(self._cockpit):
             self._cockpit.flush()
 

@@ -42,7 +42,11 @@ def arguments_of(request: ApprovalRequest) -> str:
     """A tool's exact arguments as JSON; characters that would not be seen as they are, are written as escapes."""
     if not request.tool:
         return ""
-    text = json.dumps(dict(request.arguments), ensure_ascii=False, indent=2)
+    return exactly(json.dumps(dict(request.arguments), ensure_ascii=False, indent=2))
+
+
+def exactly(text: str) -> str:
+    """JSON text of which every character can be seen: those that could not are written as escapes."""
     return "".join(each if each == "\n" or each.isprintable() else _escaped(each) for each in text)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.models.catalogue import Resolution
     from engine.models.protocol import ModelBackend, ModelInfo, PullProgress
     from engine.run.result import Result
+    from engine.store.approvals import ApprovalRow
     from engine.store.memories import MemoryKind
     from engine.store.rows import (
         CorrectionRow,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         SessionRow,
         TransactionRow,
     )
+    from engine.store.samples import Samples
+    from engine.tools.facts import ToolFacts
     from engine.tools.policy import Approver
     from engine.view import View
 
@@ -122,7 +125,17 @@ class CockpitEngine(Protocol):
         """The lines of a finished transaction's file."""
         ...
 
-    async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]: ...
+    async def transactions(
+        self, limit: int = 100, session: str | None = None, *, before: int | None = None
+    ) -> list[TransactionRow]: ...
+
+    async def samples(self, last: int = 100, graph: str | None = None) -> Samples: ...
+
+    async def approvals(self, limit: int = 50) -> list[ApprovalRow]: ...
+
+    async def engine_events(self, limit: int = 500) -> list[Event]: ...
+
+    async def tools(self) -> list[ToolFacts]: ...
 
     async def transaction(self, ref: str) -> TransactionRow: ...
 

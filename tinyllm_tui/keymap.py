@@ -18,6 +18,10 @@ Scope = Literal[
     "replay",
     "compare",
     "transactions",
+    "health",
+    "tools",
+    "logs",
+    "rows",
     "approval",
     "graph",
     "node",
@@ -105,6 +109,9 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("app.sessions", "s", "sessions", "sessions: go on with an earlier conversation", "sessions"),
         Key("app.sidebar", "ctrl+b", "sidebar", "show the sessions beside the panes, or hide them", shown="^b"),
         Key("app.memories", "M", "memories", "memories: what is remembered for good", "memories"),
+        Key("app.health", "H", "open('health')", "health: rates and times of the latest runs, and alerts", "health"),
+        Key("app.tools", "T", "open('tools')", "tools: what they may do, and what was asked lately", "tools"),
+        Key("app.logs", "L", "open('logs')", "logs: what the engine and the program said", "logs"),
         Key("chat.edit", "e", "edit_question", "edit the latest question and send it again", "edit"),
         Key("chat.again", "g", "again", "ask the latest question once more", "again"),
         Key("chat.new", "ctrl+n", "new_session", "new conversation", shown="^n"),
@@ -201,7 +208,8 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("approval.cancel", "ctrl+c", "app.interrupt", "cancel the run", "cancel the run", shown="^c"),
     ),
     "transactions": (
-        Key("transactions.filter", "slash", "filter", "filter the list", "filter", shown="/"),
+        Key("transactions.filter", "slash", "filter", "filter the list (right arrow takes what is suggested)", "filter",
+            shown="/"),
         Key("transactions.open", "enter", "open", "replay the transaction", "replay", shown="enter"),
         Key("transactions.fork", "f", "fork", "fork it: ask it again, changed", "fork"),
         Key("transactions.mark", "space", "mark", "mark it, to compare it with another", "mark", shown="space"),
@@ -209,7 +217,38 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
         Key("transactions.export", "e", "export_run", "write it to a file", "export"),
         Key("transactions.file", "o", "app.open_run", "replay an exported run from its file", "open file"),
         Key("transactions.parent", "p", "parent", "replay the run of which it is a fork", "parent"),
+        Key("transactions.sort", "s", "sort", "newest first, or slowest first", "sort"),
+        *(
+            Key(f"transactions.toggle_{n}", str(n), f"switch({n - 1})", f"only {words}, or not")
+            for n, words in enumerate(
+                ("committed ones", "those with a fallback's answer", "rolled back ones", "forks", "imported ones",
+                 "those of today"), 1
+            )
+        ),
         Key("transactions.leave", "escape", "leave", "leave the filter, or the list", "back", shown="esc"),
+    ),
+    "health": (
+        Key("health.open", "enter", "open", "the slowest and failed runs of a node or model; of those: the replay",
+            "runs", shown="enter"),
+        Key("health.last", "n", "last", "figures of the last 20, 100, 500 or 2,000 runs", "how many"),
+        Key("health.graph", "w", "graph", "of the runs of one graph, or of all", "graph"),
+        Key("health.model", "m", "model", "of the runs that called one model, or of all", "model"),
+        Key("health.look", "l", "look", "look again", "look again"),
+        Key("health.leave", "escape", "leave", "back from the runs, or leave the screen", "back", shown="esc"),
+    ),
+    "tools": (
+        Key("tools.open", "enter", "open", "of a request: replay its transaction", "replay", shown="enter"),
+        Key("tools.leave", "escape", "leave", "leave the tools", "back", shown="esc"),
+    ),
+    "logs": (
+        Key("logs.filter", "slash", "filter", "filter by words, and by engine, app or alert", "filter", shown="/"),
+        Key("logs.follow", "f", "follow", "go to the newest line, and follow", "follow"),
+        Key("logs.copy", "y", "copy_line", "copy the whole line", "copy"),
+        Key("logs.open", "enter", "open", "replay the run of the line", "replay", shown="enter"),
+        Key("logs.leave", "escape", "leave", "leave the filter, or the logs", "back", shown="esc"),
+    ),
+    "rows": (
+        Key("rows.open", "enter", "open", "open the row (also: a second click)", "open", shown="enter"),
     ),
     "replay": (
         Key("replay.play", "space", "play", "play in recorded time, or stop", "play", shown="space"),
@@ -343,6 +382,10 @@ TITLES: dict[Scope, str] = {
     "inspector": "In the inspector",
     "approval": "When you are asked whether something may happen",
     "transactions": "Past transactions",
+    "health": "Health",
+    "tools": "Tools and approvals",
+    "logs": "Logs",
+    "rows": "In long lists",
     "replay": "Replay",
     "compare": "Two runs beside each other",
     "fork": "Forking a run",

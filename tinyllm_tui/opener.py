@@ -19,6 +19,9 @@ class Opener:
             "models": self._models,
             "settings": self._settings,
             "themes": self._themes,
+            "health": self._health,
+            "tools": self._tools,
+            "logs": self._logs,
         }
 
     def open(self, name: str) -> None:
@@ -52,3 +55,21 @@ class Opener:
         from tinyllm_tui.screens.themes import ThemesScreen
 
         self._app.push_screen(ThemesScreen(self._app.theme_choice.names, self._app.desk))
+
+    def _health(self) -> None:
+        """Rates and times of the latest runs."""
+        from tinyllm_tui.screens.health import HealthScreen
+
+        self._app.push_screen(HealthScreen())
+
+    def _tools(self) -> None:
+        """What tools may do, and what was asked lately."""
+        from tinyllm_tui.screens.tools import ToolsScreen
+
+        self._app.push_screen(ToolsScreen())
+
+    def _logs(self) -> None:
+        """What the engine and the program said."""
+        from tinyllm_tui.screens.logs import LogsScreen
+
+        self._app.push_screen(LogsScreen())

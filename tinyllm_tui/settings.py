@@ -25,7 +25,7 @@ from engine.config import EngineConfig
 from engine.errors import ConfigurationError
 from engine.graph.problems import GraphError
 from engine.graph.source import MAX_BYTES, Document, read_yaml
-from tinyllm_tui.face_config import KeysConfig, NotifyConfig
+from tinyllm_tui.face_config import AlertRule, KeysConfig, NotifyConfig
 
 APP = "tinyllm-tui"
 PREFIX = "TINYLLM_"
@@ -53,6 +53,20 @@ class Settings(EngineConfig, BaseSettings):
         default_factory=NotifyConfig, description="saying that a long run is over, while the terminal is not looked at"
     )
     keys: KeysConfig = Field(default_factory=KeysConfig, description="which keys do what in the cockpit")
+    alerts: list[AlertRule] = Field(
+        default_factory=list,
+        description="bounds of which the cockpit tells when the latest runs cross them, such as [{name: slow, metric: "
+        "p95_ms, above: 8000, graph: quick, last: 20}]; docs/health.md has every metric",
+    )
+
+    @field_validator("alerts", mode="after")
+    @classmethod
+    def _differ(cls, value: list[AlertRule]) -> list[AlertRule]:
+        names = [rule.name for rule in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two alerts are called {twice!r}")
+        return value
 
     @field_validator("data_dir", mode="after")
     @classmethod
@@ -129,9 +143,12 @@ class _Layer:
     def holds(self, place: tuple[str, ...]) -> bool:
         value: Any = self.values
         for key in place:
-            if not isinstance(value, Mapping) or key not in value:
+            if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+                value = value[int(key)]
+            elif isinstance(value, Mapping) and key in value:
+                value = value[key]
+            else:
                 return False
-            value = value[key]
         return True
 
     def name_of(self, place: tuple[str, ...]) -> str:
@@ -148,7 +165,7 @@ class _Layer:
             flag = "--" + place[0].replace("_", "-")
             return f"The option {flag}", f"Correct {flag}; `tinyllm-tui --help` says what it takes."
         if self.kind == "file" and self.document is not None:
-            line = self.document.place_of(place).line
+            line = self.document.place_of(tuple(int(key) if key.isdecimal() else key for key in place)).line
             return f"{'.'.join(place)} in {self.file}, line {line},", "Correct the line, or remove it."
         name = place[0].upper() if self.kind == "fallback" else _variable(place)
         return f"The environment variable {name}", f"Correct it, or `unset {name}`."
@@ -369,15 +386,21 @@ _SECTION_ERRORS = frozenset({"model_type", "model_attributes_type", "dict_type"}
 
 def _explain(error: ValidationError, layers: tuple[_Layer, ...]) -> ConfigurationError:
     """One sentence for the first mistake, where it is, and the remedy."""
-    first, *others = error.errors(include_url=False)
+    # a name that is written wrong is also missing: what stands there is told first
+    first, *others = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     place = tuple(str(part) for part in first["loc"])
+    missing = place[-1] if first["type"] == "missing" else ""
+    place = place[:-1] if missing else place
     layer = next((layer for layer in layers if layer.holds(place)), layers[-1])
     called, remedy = layer.call(place) if place and layer.holds(place) else ("A setting", "Correct it.")
     if first["type"] == "extra_forbidden":
-        close = _nearest(".".join(place), setting_names())
+        in_list = any(key.isdecimal() for key in place)
+        close = "" if in_list else _nearest(".".join(place), setting_names())
         if close and layer.kind == "env":
             close = _variable_name(close)
         message = f"{called} is not a setting{f'; did you mean {close}?' if close else '.'}"
+    elif missing:
+        message = f"{called} has no `{missing}`, which it needs."
     else:
         value = "(not shown)" if place and place[-1] in SECRETS else _shown(first.get("input"))
         message = f"{called} is {value}: {_demand(first['type'], str(first['msg']), place)}."
@@ -392,6 +415,7 @@ def _demand(kind: str, words: str, place: tuple[str, ...]) -> str:
         names = [name for name in setting_names() if name.startswith(f"{place[0]}.")]
         example = names[0].removeprefix(f"{place[0]}.") if names else "name"
         return f"it is a section, with settings of its own such as `{example}`"
+    words = words.removeprefix("Value error, ")
     return f"{words[:1].lower()}{words[1:]}"
 
 

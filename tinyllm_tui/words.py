@@ -53,6 +53,8 @@ class Glyphs:
     play: str
     stop: str
     back: str
+    spark: str
+    """Heights of a sparkline, the lowest first."""
 
 
 UNICODE = Glyphs(
@@ -64,7 +66,7 @@ UNICODE = Glyphs(
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
-    result="→", play="▶", stop="◼", back="◀",
+    result="→", play="▶", stop="◼", back="◀", spark="▁▂▃▄▅▆▇█",
 )  # fmt: skip
 
 ASCII = Glyphs(
@@ -76,7 +78,7 @@ ASCII = Glyphs(
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
-    result="->", play=">", stop="#", back="<",
+    result="->", play=">", stop="#", back="<", spark="_.-=+*#@",
 )  # fmt: skip
 
 NODE_TONES: dict[NodeState, Tone] = {

@@ -40,6 +40,7 @@ from engine.store.database import Database, StoreError
 from engine.store.log import EventLog
 from engine.store.retention import Limits
 from engine.store.rows import TransactionRow
+from engine.tools.facts import ToolFacts, tool_facts
 from engine.tools.policy import Approver
 from engine.tools.protocol import Tool, ToolContext
 from engine.tools.registry import ToolRegistry
@@ -150,6 +151,11 @@ class Engine(Answering):
     def names(self) -> Names:
         """What graphs may refer to, for `engine.load_graph`: with the tools that this engine was given."""
         return Names(tools=self._tools.own())
+
+    async def tools(self) -> list[ToolFacts]:
+        """Every tool that graphs may name, with what it may do."""
+        policy = ToolContext(None, None, self._tools).policy
+        return await asyncio.to_thread(tool_facts, self._tools, policy, workspace=self._workspace is not None)
 
     @property
     def store_problem(self) -> str:

@@ -12,10 +12,12 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.store.database import Database
 from engine.store.schema import ORIGIN_SINCE
+
+if TYPE_CHECKING:
+    from engine.store.database import Database
 
 AT_ONCE = 200
 """Runs whose events are read with one query."""

@@ -25,9 +25,13 @@ from engine.models.protocol import ModelInfo, PullProgress
 from engine.run.fork import check_fork, make_fork
 from engine.run.model_library import chosen, roles_of
 from engine.run.result import Result
+from engine.store.approvals import ApprovalRow
 from engine.store.export_run import export_kept
 from engine.store.rows import CorrectionRow, ParentRow, RevisionRow, TransactionRow
-from engine.tools.policy import Approver
+from engine.store.samples import Samples
+from engine.tools.facts import ToolFacts, tool_facts
+from engine.tools.policy import ApprovalPolicy, Approver
+from engine.tools.registry import ToolRegistry
 from engine.view import View, fold
 from tests.tui.scripted_memory import ScriptedMemory
 
@@ -302,6 +306,10 @@ class ScriptedEngine(ScriptedMemory):
         self.approver: Approver | None = None
         self.taught: list[CorrectionRow] = []
         """Corrections that count, the newest first."""
+        self.sampled = Samples()
+        """What the health screen is told."""
+        self.asked: list[ApprovalRow] = []
+        """Requests for approval, the newest first."""
         self.recalls: tuple[ev.Recalled, ...] = ()
         """What every run is told from long-term memory."""
         self.replaced: list[str] = []
@@ -396,8 +404,23 @@ class ScriptedEngine(ScriptedMemory):
         for line in export_kept(name, await self.events(tx)):
             yield line
 
-    async def transactions(self, limit: int = 100, session: str | None = None) -> list[TransactionRow]:
-        return [await self._row(run) for run in reversed(self.rows)][:limit]
+    async def transactions(
+        self, limit: int = 100, session: str | None = None, *, before: int | None = None
+    ) -> list[TransactionRow]:
+        rows = [await self._row(run) for run in reversed(self.rows) if before is None or run.number < before]
+        return rows[:limit]
+
+    async def samples(self, last: int = 100, graph: str | None = None) -> Samples:
+        return self.sampled
+
+    async def approvals(self, limit: int = 50) -> list[ApprovalRow]:
+        return self.asked[:limit]
+
+    async def tools(self) -> list[ToolFacts]:
+        return tool_facts(ToolRegistry(), ApprovalPolicy(), workspace=False)
+
+    async def engine_events(self, limit: int = 500) -> list[ev.Event]:
+        return [event for event in self.log if event.tx is None][-limit:]
 
     async def transaction(self, ref: str) -> TransactionRow:
         return next(row for row in await self.transactions() if ref.lstrip("#") in (str(row.number), row.tx))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEn
 from tinyllm_tui.graph_layout import shape_of
 from tinyllm_tui.keymap import KEYS
 from tinyllm_tui.node_paths import innermost, short_path
-from tinyllm_tui.screens.transactions import matches, row_content
+from tinyllm_tui.transaction_filter import read_filter
+from tinyllm_tui.transaction_line import transaction_line
 from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary, shown_breakers
 from tinyllm_tui.widgets.chat.exchange import footer_lines
 from tinyllm_tui.widgets.graph_view import lit
@@ -38,7 +40,7 @@ def test_the_countdown_of_an_open_breaker_is_a_function_of_now() -> None:
     breakers = [open_breaker()]
     assert "OPEN 1m00s left" in plain(breaker_lines(breakers, 1_000, 60)[0])
     assert "OPEN 11.0s left" in plain(breaker_lines(breakers, 50_000, 60)[0])
-    assert "next call is a trial" in plain(breaker_lines(breakers, 61_000, 60)[0])
+    assert "trial next" in plain(breaker_lines(breakers, 61_000, 60)[0])
 
 
 def test_a_breaker_shows_its_last_calls_and_error_without_escape_sequences() -> None:
@@ -241,13 +243,21 @@ def row(**changes: Any) -> TransactionRow:
     return TransactionRow(**{**values, **changes})
 
 
+def line_of(row: TransactionRow, width: int, signs: Glyphs) -> str:
+    return plain(transaction_line(row, width, signs))
+
+
+def matches(row: TransactionRow, words: str) -> bool:
+    return read_filter(words, datetime.now().astimezone()).takes(row)
+
+
 @pytest.mark.parametrize("signs", [UNICODE, ASCII])
 def test_a_partial_answer_is_marked_in_the_list_at_every_width_and_found_by_its_words(signs: Glyphs) -> None:
     whole, partial = row(), row(exit="fallback")
     for width in (40, 70, 120):
-        assert f"{signs.marks['warn']} " in row_content(partial, width, signs).plain
-        assert f"{signs.marks['warn']} " not in row_content(whole, width, signs).plain
-    assert "committed, fallback" in row_content(partial, 70, signs).plain
+        assert f"{signs.marks['warn']} " in line_of(partial, width, signs)
+        assert f"{signs.marks['warn']} " not in line_of(whole, width, signs)
+    assert "committed, fallback" in line_of(partial, 70, signs)
     assert [matches(partial, words) for words in ("committed", "fallback", "success")] == [True, True, False]
     assert not matches(whole, "fallback")
 
@@ -256,13 +266,13 @@ def test_a_partial_answer_is_marked_in_the_list_at_every_width_and_found_by_its_
 def test_where_a_run_comes_from_is_said_with_a_sign_at_every_width_and_no_row_is_too_long(signs: Glyphs) -> None:
     fork = row(parent=ParentRow("p", 12, 31, kept=True), origin="imported", question="Why is it so? " * 20)
     for width in (37, 77, 117, 160):
-        plain = row_content(fork, width, signs).plain
+        plain = line_of(fork, width, signs)
         assert f"{signs.marks['fork']} " in plain
         assert signs.marks["imported"] in plain
         assert "#12" in plain
         assert len(plain) <= width
-    assert "imported" in row_content(fork, 160, signs).plain
-    assert "fork of #12 at step 31" in row_content(fork, 160, signs).plain
+    assert "imported" in line_of(fork, 160, signs)
+    assert "fork of #12 at step 31" in line_of(fork, 160, signs)
     assert matches(fork, "imported fork #12")
 
 

@@ -23,6 +23,7 @@ _COMMANDS = (
     "tx",
     "session",
     "memory",
+    "health",
     "db",
     "graph",
     "route",

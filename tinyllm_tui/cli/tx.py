@@ -19,13 +19,18 @@ from tinyllm_tui.cli.transfer import export_run, import_run
 from tinyllm_tui.row_words import INTERRUPTED, as_it_is, origin_words, outcome_words, parent_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from engine import Engine
     from engine.events import Event
     from engine.store.rows import TransactionRow
     from engine.view import View
+    from tinyllm_tui.transaction_filter import TransactionFilter
 
 PIPED_WIDTH = 120
 """Cells of a line of a table where stdout is no terminal: a question, or a body, may be megabytes."""
+PAGE = 500
+"""Transactions that are read at once, where a filter is to take some of them."""
 GRAPH_WIDTH = 14
 _NOT_KNOWN = "-"
 
@@ -39,6 +44,12 @@ def tx() -> None:
 
 
 @tx.command("list")
+@click.argument("words", nargs=-1, metavar="[FILTER]...")
+@click.option("--status", metavar="STATUS", help="committed, rolled_back, fallback, executing, interrupted or damaged.")
+@click.option("--graph", "of_graph", metavar="NAME", help="Only those of graphs with this in their name.")
+@click.option("--since", metavar="TIME", help="Only those that began at TIME or later: 2d, 3h, today, 2026-11-30.")
+@click.option("--before", metavar="TIME", help="Only those that began before TIME.")
+@click.option("--is", "mark", metavar="MARK", help="fork, imported, bookmarked, or here (ran in this store).")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most this many, newest first."
 )
@@ -46,15 +57,21 @@ def tx() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 @click.pass_context
-def list_transactions(ctx: click.Context, limit: int, session: str | None, as_json: bool) -> int:
-    """The latest transactions."""
+def list_transactions(
+    ctx: click.Context, /, limit: int, session: str | None, as_json: bool, words: tuple[str, ...], **options: str | None
+) -> int:
+    """The latest transactions.
+
+    FILTER is what the cockpit's list takes: words of question and answer, and the options as name:value, such as
+    `tx list status:rolled_back since:2d france`.
+    """
 
     async def work(eng: Engine) -> int:
         from tinyllm_tui.cli.run import find_session
 
-        found = await eng.transactions(limit=limit, session=await find_session(eng, session))
-        _note_damage(found)
-        rows = [as_it_is(row, eng.left) for row in found]
+        wanted = _wanted(words, options)
+        rows = await _filtered(eng, wanted, limit, await find_session(eng, session))
+        _note_damage(rows)
         now = datetime.now().astimezone()
         if as_json:
             output.print_json([row_json(row) for row in rows])
@@ -66,11 +83,49 @@ def list_transactions(ctx: click.Context, limit: int, session: str | None, as_js
             ]
             headings = ("TX", "STARTED", "STATUS", "TOOK", "GRAPH", "QUESTION")
             output.print_table(headings, cells, right=frozenset({0, 3}), piped_width=PIPED_WIDTH)
-        else:
+        elif wanted is None:
             output.note("There are no transactions yet.")
+        else:
+            output.note("No transaction fits.")
         return 0
 
     return with_engine(ctx, work)
+
+
+def _wanted(words: Sequence[str], options: Mapping[str, str | None]) -> TransactionFilter | None:
+    """The filter of a call; None where it has none.
+
+    Raises:
+        EngineError: a part of it means nothing.
+    """
+    from tinyllm_tui.transaction_filter import check, read_filter
+
+    names = {"of_graph": "graph", "mark": "is"}
+    parts = [f'{names.get(name, name)}:"{value}"' for name, value in options.items() if value is not None]
+    text = " ".join((*words, *parts))
+    return check(read_filter(text, datetime.now().astimezone())) if text.strip() else None
+
+
+async def _filtered(
+    eng: Engine, wanted: TransactionFilter | None, limit: int, session: str | None
+) -> list[TransactionRow]:
+    """The newest transactions that a filter takes, read a page at a time."""
+    from tinyllm_tui.bookmarks import Bookmarks
+
+    found: list[TransactionRow] = []
+    bookmarks = Bookmarks(eng.data_dir)
+    if wanted is not None and "bookmarked" in wanted.marks:
+        await bookmarks.read()
+    before: int | None = None
+    size = limit if wanted is None else PAGE
+    while len(found) < limit:
+        page = await eng.transactions(limit=size, session=session, before=before)
+        rows = [as_it_is(row, eng.left) for row in page]
+        found += [row for row in rows if wanted is None or wanted.takes(row, bookmarked=bool(bookmarks.of(row.tx)))]
+        if len(page) < size:
+            break
+        before = page[-1].number
+    return found[:limit]
 
 
 @tx.command()

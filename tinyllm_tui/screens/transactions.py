@@ -1,4 +1,4 @@
-"""The list of past transactions."""
+"""The list of past transactions, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -7,105 +7,51 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
 
 from engine.errors import EngineError
 from engine.store.rows import TransactionRow
 from tinyllm_tui.engine_port import CockpitEngine
 from tinyllm_tui.keymap import bindings
-from tinyllm_tui.row_words import INTERRUPTED, as_it_is, origin_words, outcome_words, parent_words, status_words
+from tinyllm_tui.row_words import as_it_is
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.hit_test import SafeScreen
+from tinyllm_tui.transaction_filter import NAMES, TransactionFilter, completions, read_filter
+from tinyllm_tui.transaction_line import transaction_line
 from tinyllm_tui.widgets.footer import Footer
-from tinyllm_tui.widgets.rows import Rows
-from tinyllm_tui.words import Glyphs, cut, duration, filled
+from tinyllm_tui.widgets.row_list import RowList
+from tinyllm_tui.widgets.toggles import Toggles
+from tinyllm_tui.words import Line, cut
 
 if TYPE_CHECKING:
     from tinyllm_tui.app import CockpitApp
 
-_LIMIT = 500
+_PAGE = 500
+"""Rows that are read at once."""
+_SWITCHES = (
+    ("committed", "status:committed"),
+    ("fallback", "status:fallback"),
+    ("rolled back", "status:rolled_back"),
+    ("forks", "is:fork"),
+    ("imported", "is:imported"),
+    ("today", "since:today"),
+)
+"""(word, the part of the filter that it stands for)."""
 
 
-_QUESTION = 15
-"""Columns that are kept for the question before there are words on where it comes from."""
+class _Suggester(Suggester):
+    """Suggests how the last part of the filter could go on."""
 
+    def __init__(self, graphs: Callable[[], Sequence[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._graphs = graphs
 
-def _outcome(row: TransactionRow, width: int, signs: Glyphs) -> str:
-    """How a run ended; where there is little room, its status or its sign alone."""
-    if width < 60:
-        return ""
-    words, room = (status_words(row), 11) if width < 70 else (outcome_words(row), 19 if width < 100 else 24)
-    return filled(words, room, signs.ellipsis) + " "
-
-
-def _sign(row: TransactionRow, signs: Glyphs) -> tuple[str, str]:
-    """(sign, style) of how a run ended."""
-    if row.status == "committed":
-        return (signs.marks["warn"], "$warning") if row.exit == "fallback" else (signs.nodes["ok"], "$success")
-    if row.status in ("rolled_back", "damaged"):
-        return signs.nodes["failed"], "$error"
-    if row.status == INTERRUPTED:
-        return signs.marks["resumed"], "$warning"
-    return signs.nodes["running"], "$accent"
-
-
-def _origin(row: TransactionRow, width: int, signs: Glyphs) -> str:
-    """That a run was imported, and of which it is a fork; in a few columns where there are no more."""
-    imported = signs.marks["imported"] if row.origin else ""
-    fork = f"{signs.marks['fork']} #{row.parent.number}" if row.parent is not None else ""
-    if width >= 60:
-        imported = f"{imported} {row.origin}" if imported else ""
-        words = parent_words(row.parent, imported=bool(row.origin))
-        fork = f"{signs.marks['fork']} {words}" if words else ""
-    return "".join(f"{each} {signs.dot} " for each in (imported, fork) if each)
-
-
-def row_content(row: TransactionRow, width: int, signs: Glyphs, *, marked: bool = False, bookmarks: int = 0) -> Content:
-    """One transaction on one line: number, status, time, duration, graph, bookmarks, where it comes from, question.
-
-    Args:
-        row: the transaction.
-        width: columns.
-        signs: the characters to draw with.
-        marked: whether it is the one to compare with another.
-        bookmarks: how many places in it are marked.
-    """
-    sign, style = _sign(row, signs)
-    when = (
-        datetime.fromtimestamp(row.started_ms / 1000).astimezone().strftime("%d %b %H:%M" if width >= 70 else "%H:%M")
-    )
-    parts: list[tuple[str, str]] = [
-        (f"#{row.number:<4}", "$primary"),
-        (signs.marks["differs"] if marked else " ", "$accent"),
-        (f"{sign} ", style),
-        (_outcome(row, width, signs), style),
-        (f"{when} ", "$text-faint"),
-        (f"{duration(row.duration_ms):>7}  ", "$text-faint"),
-        (
-            filled(row.graph_id.removeprefix("graph."), 14, signs.ellipsis) + " " if width >= 100 else "",
-            "$text-faint",
-        ),
-    ]
-    room = width - sum(cell_len(text) for text, _ in parts)
-    origin = f"{signs.marks['bookmark']} {bookmarks} {signs.dot} " if bookmarks else ""
-    origin += _origin(row, width if room >= _QUESTION + 25 else 0, signs)
-    parts.append((cut(origin, room, signs.ellipsis), "$accent"))
-    parts.append((cut(one_line(row.question), room - cell_len(origin), signs.ellipsis), "$foreground"))
-    return Content.assemble(*(part for part in parts if part[0]))
-
-
-def matches(row: TransactionRow, words: str) -> bool:
-    """Whether every word occurs in what the list knows of `row`."""
-    text = (
-        f"#{row.number} {row.status} {outcome_words(row)} {row.exit} {row.graph_id} {origin_words(row)}"
-        f" {row.question} {row.answer}"
-    ).lower()
-    return all(word in text for word in words.lower().split())
+    async def get_suggestion(self, value: str) -> str | None:
+        return next(iter(completions(value, self._graphs())), None)
 
 
 class TransactionsScreen(SafeScreen):
@@ -115,22 +61,32 @@ class TransactionsScreen(SafeScreen):
         opened: gives the engine; the list waits for it, and takes what is typed meanwhile.
         only: transactions that are listed; default: all.
         marked: the transaction that is to be compared with another.
+        words: the filter to begin with.
     """
 
     CSS_PATH = "transactions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("transactions", "everywhere", without=("transactions.open",)))
 
     def __init__(
-        self, opened: Callable[[], Awaitable[CockpitEngine]], only: frozenset[str] = frozenset(), marked: str = ""
+        self,
+        opened: Callable[[], Awaitable[CockpitEngine]],
+        only: frozenset[str] = frozenset(),
+        marked: str = "",
+        words: str = "",
     ) -> None:
         super().__init__()
         self._opened = opened
         self._only = only
         self._marked = marked
+        self._words = words
         self._title = "Runs of an earlier session" if only else "Past transactions"
         self._nothing = "Opening the database."
         """What stands in the place of a list without rows."""
-        self._rows: Sequence[TransactionRow] = ()
+        self._rows: list[TransactionRow] = []
+        self._shown: list[TransactionRow] = []
+        self._slowest_first = False
+        self._whole = False
+        """Whether all rows were read."""
 
     @property
     def cockpit(self) -> CockpitApp:
@@ -138,13 +94,22 @@ class TransactionsScreen(SafeScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(f" {self._title}", id="transactions-title")
-        yield Input(id="transactions-filter", placeholder="/ filters by any word", compact=True)
-        yield Rows(id="transactions-list")
+        yield Input(
+            self._words, id="transactions-filter", placeholder="/ filters: words, status:, graph:, since:, is: ...",
+            compact=True, suggester=_Suggester(self._graphs),
+        )  # fmt: skip
+        yield Static("", id="transactions-help", markup=False)
+        yield Toggles(id="transactions-toggles")
+        yield RowList(self.cockpit.signs, id="transactions-list")
         yield Static("", id="transactions-empty", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+        self.rows.focus()
+        self.look()
+
+    def look(self) -> None:
+        """Read the transactions."""
         self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
 
     def on_resize(self) -> None:
@@ -152,75 +117,131 @@ class TransactionsScreen(SafeScreen):
 
     def on_screen_resume(self) -> None:
         """A replay may have set bookmarks, a fork added a run."""
-        self.call_after_refresh(self._list)
+        if self._whole:
+            self.look()
+
+    @property
+    def rows(self) -> RowList:
+        """The list."""
+        return self.query_one(RowList)
+
+    def _graphs(self) -> list[str]:
+        return sorted({row.graph_id.removeprefix("graph.") for row in self._rows})
 
     async def _read(self) -> None:
+        """Read everything, a page at a time; the first time each page is shown at once."""
+        found: list[TransactionRow] = []
         try:
             engine = await self._opened()
-            rows = [as_it_is(row, engine.left) for row in await engine.transactions(limit=_LIMIT)]
-            self._rows = [row for row in rows if not self._only or row.tx in self._only]
             with contextlib.suppress(EngineError):  # a replay says what is wrong with them
                 await self.cockpit.bookmarks.read()
+            page = await engine.transactions(limit=_PAGE)
+            while page:
+                rows = [as_it_is(row, engine.left) for row in page]
+                found += [row for row in rows if not self._only or row.tx in self._only]
+                if not self._whole:
+                    self._rows = found
+                    self._list()
+                page = await engine.transactions(limit=_PAGE, before=page[-1].number) if len(page) == _PAGE else []
         except EngineError as error:
             self._nothing = f"{error.message} {error.remedy}".strip()
         else:
-            self._nothing = "Nothing was asked yet."
+            self._rows, self._whole = found, True
+            self._nothing = "Nothing was asked yet: Esc goes back to the prompt."
         self._list()
 
+    def _filter(self) -> TransactionFilter:
+        return read_filter(self.query_one(Input).value, datetime.now().astimezone())
+
     def _list(self) -> None:
-        words = self.query_one(Input).value
-        found = [row for row in self._rows if matches(row, words)]
-        options = self.query_one(OptionList)
-        width = max(self.size.width - 3, 20)
-        highlighted = options.highlighted
-        options.clear_options()
-        options.add_options(Option(self._line(row, width), id=row.tx) for row in found)
-        if found:
-            options.highlighted = min(highlighted or 0, len(found) - 1)
-        self._say("" if found else "Nothing matches." if self._rows else self._nothing)
-        count = f"{len(found)} of {len(self._rows)}" if words else str(len(self._rows))
-        self.query_one("#transactions-title", Static).update(
-            Content(f" {self._title} {self.cockpit.signs.dot} {count}")
+        if not self.is_mounted:
+            return
+        wanted = self._filter()
+        selected = self._selected
+        bookmarks = self.cockpit.bookmarks
+        shown = [row for row in self._rows if wanted.takes(row, bookmarked=bool(bookmarks.of(row.tx)))]
+        if self._slowest_first:
+            shown.sort(key=lambda row: -row.duration_ms)
+        self._shown = shown
+        self.rows.show(len(shown), lambda row, width: self._line(shown[row], width))
+        if selected is not None:
+            self.rows.select(next((place for place, row in enumerate(shown) if row.tx == selected), 0))
+        text = self.query_one(Input).value
+        self._say("" if shown else "Nothing matches." if self._rows else self._nothing)
+        self._tell(wanted, len(shown), filtered=bool(text.strip()))
+
+    def _line(self, row: TransactionRow, width: int) -> Line:
+        bookmarks, signs = len(self.cockpit.bookmarks.of(row.tx)), self.cockpit.signs
+        return transaction_line(row, width, signs, marked=row.tx == self._marked, bookmarks=bookmarks)
+
+    def _tell(self, wanted: TransactionFilter, count: int, *, filtered: bool) -> None:
+        """The title with its counts, the switches, and what helps with the filter."""
+        signs = self.cockpit.signs
+        total = f"{len(self._rows)}{'' if self._whole else '+'}"
+        words = f"{count} of {total}" if filtered else total
+        self.query_one("#transactions-title", Static).update(Content(f" {self._title} {signs.dot} {words}"))
+        order = "slowest first" if self._slowest_first else "newest first"
+        self.query_one(Toggles).show(
+            [(word, self._is_on(part)) for word, part in _SWITCHES], f"{signs.dot} s sorts: {order}"
         )
+        field, help_ = self.query_one(Input), self.query_one("#transactions-help", Static)
+        help_.display = field.has_focus or bool(wanted.problems)
+        help_.set_class(bool(wanted.problems), "-problem")
+        help_.update(Content(cut(one_line(self._help(wanted, field.value), 400), self.size.width - 2, signs.ellipsis)))
+
+    def _help(self, wanted: TransactionFilter, text: str) -> str:
+        """What is wrong with the filter, else how its last part can go on."""
+        if wanted.problems:
+            return f"{self.cockpit.signs.marks['warn']} {wanted.problems[0]}"
+        last = text.rpartition(" ")[2]
+        name = last.partition(":")[0].lower()
+        if ":" in last and name in NAMES:
+            return NAMES[name]
+        found = [each.rpartition(" ")[2] for each in completions(text, self._graphs())]
+        return " ".join(found or [*(f"{each}:" for each in NAMES), "or words of question and answer"])
+
+    def _is_on(self, part: str) -> bool:
+        return part in self.query_one(Input).value.split()
 
     def _say(self, words: str) -> None:
         empty = self.query_one("#transactions-empty", Static)
         empty.update(one_line(words, 600))
         empty.display = bool(words)
 
-    def _line(self, row: TransactionRow, width: int) -> Content:
-        bookmarks = len(self.cockpit.bookmarks.of(row.tx))
-        return row_content(row, width, self.cockpit.signs, marked=row.tx == self._marked, bookmarks=bookmarks)
-
     def on_input_changed(self, _event: Input.Changed) -> None:
         self._list()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one(OptionList).focus()
+        self.rows.focus()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_descendant_focus(self) -> None:
+        self._list()
+
+    def on_toggles_chosen(self, event: Toggles.Chosen) -> None:
         event.stop()
-        row = next((row for row in self._rows if row.tx == event.option_id), None)
-        if row is not None:
-            self.cockpit.past.open(row.tx)
+        self.action_switch(event.index)
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        self.cockpit.past.open(self._shown[event.row].tx)
 
     @property
     def _selected(self) -> str | None:
-        at = self.query_one(OptionList).highlighted
-        return None if at is None else self.query_one(OptionList).get_option_at_index(at).id
+        at = self.rows.selected
+        return None if at is None or at >= len(self._shown) else self._shown[at].tx
 
-    def action_parent(self) -> None:
-        """Replay the run of which the selected one is a fork."""
-        tx = self._selected
-        if tx is not None:
-            self.cockpit.past.open_parent_of(tx)
+    def action_switch(self, index: int) -> None:
+        """Add a part to the filter, or take it out."""
+        part = _SWITCHES[index][1]
+        parts = self.query_one(Input).value.split()
+        parts = [each for each in parts if each != part] if part in parts else [*parts, part]
+        self.query_one(Input).value = " ".join(parts)
 
-    def action_fork(self) -> None:
-        """Fork the selected transaction from its beginning."""
-        tx = self._selected
-        if tx is not None:
-            self.run_worker(self.cockpit.offers.fork_of(tx), group="open", exclusive=True, exit_on_error=False)
+    def action_sort(self) -> None:
+        """Newest first, or slowest first."""
+        self._slowest_first = not self._slowest_first
+        self._list()
 
     def action_mark(self) -> None:
         """Mark the selected transaction, to compare it with another; or not any more."""
@@ -246,6 +267,18 @@ class TransactionsScreen(SafeScreen):
         if tx is not None:
             self.cockpit.exports.offer(tx)
 
+    def action_parent(self) -> None:
+        """Replay the run of which the selected one is a fork."""
+        tx = self._selected
+        if tx is not None:
+            self.cockpit.past.open_parent_of(tx)
+
+    def action_fork(self) -> None:
+        """Fork the selected transaction from its beginning."""
+        tx = self._selected
+        if tx is not None:
+            self.run_worker(self.cockpit.offers.fork_of(tx), group="open", exclusive=True, exit_on_error=False)
+
     def action_filter(self) -> None:
         self.query_one(Input).focus()
 
@@ -253,6 +286,6 @@ class TransactionsScreen(SafeScreen):
         field = self.query_one(Input)
         if field.has_focus or field.value:
             field.value = ""
-            self.query_one(OptionList).focus()
+            self.rows.focus()
         else:
             self.app.pop_screen()

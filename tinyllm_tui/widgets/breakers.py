@@ -67,6 +67,7 @@ def breaker_lines(
     *,
     selected: str = "",
     others: int = 0,
+    brief: bool = False,
 ) -> list[Line]:
     """One block for each breaker, in order.
 
@@ -77,10 +78,11 @@ def breaker_lines(
         signs: the characters to draw with.
         selected: key of the breaker that the keys act on.
         others: breakers of other graphs, all closed, that are not shown.
+        brief: a line each but for the selected one, so that none hides the next where there is little room.
     """
     lines: list[Line] = []
     for breaker in breakers:
-        lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected)
+        lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected, brief=brief)
     if not breakers:
         lines = wrapped(((f"{signs.breakers['closed']} ", "breaker_closed"), (EMPTY[0], "dim")), width)
         lines += [((row, "faint"),) for row in textwrap.wrap(EMPTY[1], max(width, 20))]
@@ -90,16 +92,20 @@ def breaker_lines(
     return lines
 
 
-def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *, selected: bool = False) -> list[Line]:
+def block_of(
+    breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *, selected: bool = False, brief: bool = False
+) -> list[Line]:
     """A breaker's lines: what it is and how long, its last calls, its last error, and the keys where it is selected."""
     tone = BREAKER_TONES[breaker.state]
-    words = state_words(breaker, now_ms)
+    words = state_words(breaker, now_ms, signs)
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
     words = cut(words, width - cell_len(key) - 3, signs.ellipsis)
     pad = " " * max(width - cell_len(key) - cell_len(words) - 2, 1)
     mark = signs.prompt if selected else signs.breakers[breaker.state]
     head: Tone = "title" if selected else "strong"
     block: list[Line] = [((f"{mark} ", head if selected else tone), (key, head), (pad, "text"), (words, tone))]
+    if brief and not selected:
+        return block
     recent = breaker.recent[-20:]
     if recent:
         spans: list[Span] = [("  ", "text")]
@@ -113,12 +119,12 @@ def block_of(breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *
     return block
 
 
-def state_words(breaker: BreakerSnapshot, now_ms: int) -> str:
+def state_words(breaker: BreakerSnapshot, now_ms: int, signs: Glyphs = UNICODE) -> str:
     """Its state, with what is left of a cooldown, the trials or the failures so far."""
     words = _WORDS[breaker.state]
     if breaker.state == "open" and breaker.until_ms is not None:
         left = breaker.until_ms - now_ms
-        return f"{words} {duration(left)} left" if left > 0 else f"{words} · next call is a trial"
+        return f"{words} {duration(left)} left" if left > 0 else f"{words} {signs.dot} trial next"
     if breaker.state == "half_open":
         return f"{words} {breaker.successes}/2 trials"
     return f"{words} {breaker.failures} failed in a row" if breaker.failures else words
@@ -165,11 +171,15 @@ class BreakersPane(LineView):
         others = len(breakers) - len(self._shown)
 
         def make(width: int) -> list[Line]:
+            whole = breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others)
+            brief = len(whole) > self.size.height
             self._tops, top = [], 0
             for breaker in self._shown:
                 self._tops.append(top)
-                top += len(block_of(breaker, now_ms, width, signs, selected=breaker.key == self.selected))
-            return breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others)
+                top += len(block_of(breaker, now_ms, width, signs, selected=breaker.key == self.selected, brief=brief))
+            if not brief:
+                return whole
+            return breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others, brief=True)
 
         self._make = lambda: self.make_lines(make)
         self._make()

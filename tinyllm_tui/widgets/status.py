@@ -36,6 +36,8 @@ class BackendState:
     """The same in a word or two, for where there is no room."""
     detail: str = ""
     remedy: str = ""
+    alerts: str = ""
+    """How many alerts are raised; empty where none is."""
     pull: str = ""
     """How far the model is that is being fetched; empty where none is."""
 
@@ -79,6 +81,10 @@ def status_line(
         warning = long if room - cell_len(long) >= 30 else short
         spans.append((warning, "warn"))
         room -= cell_len(warning)
+    if backend.alerts:
+        alerts = f" {signs.marks['warn']} {backend.alerts}"
+        spans.append((alerts, "warn"))
+        room -= cell_len(alerts)
     if backend.pull:
         fetching = f" {signs.marks['imported']} {backend.pull}"
         spans.append((fetching, "accent"))

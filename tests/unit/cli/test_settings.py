@@ -58,6 +58,7 @@ def test_every_setting_has_a_variable(name: str, home: Path, monkeypatch: pytest
         "recovery": "leave",
         "concurrency": "7",
         "endpoints": '[{"kind": "ollama", "address": "a"}]',
+        "alerts": '[{"name": "a", "metric": "p95_ms", "above": 5}]',
         "data_dir": "/d",
         "embedded.model_path": "/m",
         "context.oversize": "refuse",
@@ -233,3 +234,21 @@ def test_a_named_file_must_be_there(home: Path, tmp_path: Path, monkeypatch: pyt
 def test_a_folder_is_no_configuration_file(home: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load(config_file=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("- {name: a, metric: p95_ms}", "line 2, is"),
+        ("- {name: a, metric: p95_ms}", "it needs one of `above` and `below`"),
+        ("- {nmae: a, metric: p95_ms, above: 5}", "alerts.0.nmae in"),
+        ("- {metric: p95_ms, above: 5}", "has no `name`, which it needs"),
+        ("- {name: a, metric: p95_ms, above: 5}\n- {name: a, metric: p50_ms, above: 5}", "two alerts are called 'a'"),
+    ],
+)
+def test_a_wrong_alert_is_told_with_its_place(rules: str, said: str, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "config.yaml").write_text(f"alerts:\n{rules}\n")
+    with pytest.raises(ConfigurationError) as refused:
+        load()
+    assert said in str(refused.value)
