@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
-from engine.store.figures import Figures, PartFigures, figures
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.words import short_duration
 
 if TYPE_CHECKING:
+    from engine.store.figures import Figures, PartFigures
     from engine.store.samples import Samples
     from tinyllm_tui.engine_port import CockpitEngine
     from tinyllm_tui.face_config import AlertRule
@@ -68,6 +68,8 @@ def graph_id(name: str) -> str:
 
 def reading(rule: AlertRule, samples: Samples) -> Reading:
     """What a rule makes of samples that were read for its graph and number of runs."""
+    from engine.store.figures import figures  # comes after the first paint
+
     found = figures(samples)
     if not rule.node and not rule.model:
         value, runs = _of_runs(rule.metric, found), found.runs

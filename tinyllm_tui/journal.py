@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from engine import events as ev
 from tinyllm_tui.sanitize import one_line, sanitize
+
+if TYPE_CHECKING:
+    from engine.events import Event
 
 Source = Literal["engine", "app", "alert"]
 Severity = Literal["information", "warning", "error"]
@@ -55,9 +57,12 @@ class Journal:
         """Keep something that was told."""
         self._keep(JournalLine(self._now(), source, severity, " ".join(sanitize(text[:_LONGEST]).split()), tx))
 
-    def take(self, event: ev.Event) -> None:
+    def take(self, event: Event) -> None:
         """Keep what an event tells, where it tells something beside the steps of its run."""
-        if isinstance(event.body, ev.Begin):
+        from engine.events import Begin  # comes after the first paint, as every event does
+        from tinyllm_tui.journal_words import words_of
+
+        if isinstance(event.body, Begin):
             if len(self._numbers) > KEPT:
                 self._numbers.clear()
             self._numbers[event.tx or ""] = event.body.number
@@ -69,7 +74,7 @@ class Journal:
         name = f"#{number} " if number else f"run {event.tx[:8]} " if event.tx else ""
         self._keep(JournalLine(event.wall_ms, "engine", severity, one_line(f"{name}{words}", _LONGEST), event.tx or ""))
 
-    def earlier(self, events: Iterable[ev.Event]) -> None:
+    def earlier(self, events: Iterable[Event]) -> None:
         """Put events that were recorded before this start in front."""
         kept = list(self.lines)
         first = kept[0].wall_ms if kept else None
@@ -82,40 +87,3 @@ class Journal:
     def _keep(self, line: JournalLine) -> None:
         self.lines.append(line)
         self.written += 1
-
-
-def words_of(body: ev.Body) -> tuple[Severity, str] | None:
-    """(severity, words) of what an event tells; None for the steps of a run, which its timeline has."""
-    match body:
-        case ev.BreakerChanged(breaker, previous) if breaker.state != previous:
-            why = f" ({breaker.last_error})" if breaker.last_error and breaker.state == "open" else ""
-            bad = breaker.state in ("open", "forced_open")
-            return "warning" if bad else "information", f"breaker {breaker.key}: {previous} -> {breaker.state}{why}"
-        case ev.BackendChanged():
-            bad = body.status in ("offline", "restarting")
-            words = f"{body.endpoint}: {body.status} {body.detail} {body.remedy}"
-            return "warning" if bad else "information", words
-        case ev.Begin():
-            return "information", f"begins on {body.graph.get('id', 'a graph')}: {body.question[:200]}"
-        case ev.Committed():
-            fallback = body.exit == "fallback"
-            return "warning" if fallback else "information", f"committed ({body.exit})"
-        case ev.RolledBack():
-            why = f": {body.error.message} {body.error.remedy}" if body.error is not None else ""
-            return "warning", f"rolled back ({body.reason}){why}"
-        case ev.AttemptFailed():
-            then = f", then {body.fallback}" if body.fallback else ""
-            return "warning", f"{body.path}: attempt {body.attempt} of {body.model} failed: {body.error.message}{then}"
-        case ev.Degraded():
-            return "warning", f"{body.path}: goes on without it ({body.code})"
-        case ev.Paused():
-            return "warning", f"waits: {body.reason} {body.remedy}"
-        case ev.Resumed():
-            return "information", f"goes on: {body.reason}"
-        case ev.ApprovalAsked():
-            return "information", f"{body.path}: asks whether {body.tool or 'the answer'} may go on"
-        case ev.ApprovalAnswered():
-            return "information", f"{body.path}: answered {'yes' if body.allowed else 'no'} by {body.by}"
-        case ev.Compensated() if body.error is not None:
-            return "error", f"{body.path}: {body.tool} could not be taken back: {body.error.message}"
-    return None

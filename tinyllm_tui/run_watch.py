@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from engine import events as ev
-from engine.bus import Lagged
 from tinyllm_tui.alerts import Alerts
 from tinyllm_tui.journal import Journal, Severity, Source
 
@@ -68,6 +66,9 @@ class RunWatch:
 
     async def follow(self, engine: CockpitEngine) -> None:
         """Until it is cancelled, or the bus is closed."""
+        from engine import events as ev  # comes after the first paint
+        from engine.bus import Lagged
+
         subscription = engine.bus.subscribe()
         try:
             await self.alerts.look(engine, silently=True)

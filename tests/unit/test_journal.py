@@ -6,7 +6,8 @@ import pytest
 
 from engine import events as ev
 from engine.errors import ErrorClass, ErrorInfo
-from tinyllm_tui.journal import KEPT, Journal, JournalLine, words_of
+from tinyllm_tui.journal import KEPT, Journal, JournalLine
+from tinyllm_tui.journal_words import words_of
 
 ERROR = ErrorInfo(ErrorClass.SERVER, "server", "It answered 500.", "Look at its log.", "work")
 
