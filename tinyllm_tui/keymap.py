@@ -336,7 +336,7 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     ),
     "first_run": (
         Key("first_run.ask", "enter", "ask", "ask the question (also: a click)", "ask it", shown="enter"),
-        Key("first_run.leave", "escape,i", "leave", "type your own", "your own", shown="esc"),
+        Key("first_run.leave", "escape", "leave", "to the prompt (typing leads there too)", "your own", shown="esc"),
     ),
     "choice": (
         Key("choice.leave", "escape", "leave", "leave without an answer", "leave", shown="esc"),

@@ -112,6 +112,14 @@ async def test_the_first_start_says_what_was_found_and_asks_one_question(size: t
         await until(pilot, lambda: isinstance(app.screen, CockpitScreen) and "Paris" in app.live.view.answer)
 
 
+async def test_who_types_at_the_first_start_types_into_the_prompt(tmp_path: Path) -> None:
+    app = app_with(tmp_path, first_run=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*"why")
+        await until(pilot, lambda: isinstance(app.screen, CockpitScreen))
+        assert app.prompt.text == "why"
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_settings_are_drawn_at_every_size(size: tuple[int, int], tmp_path: Path) -> None:
     app = app_with(tmp_path)

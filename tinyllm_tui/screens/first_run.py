@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.events import Click
+from textual.events import Click, Key
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.errors import EngineError
@@ -18,7 +19,6 @@ from engine.models.protocol import ModelInfo
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.model_words import is_toy
 from tinyllm_tui.sanitize import one_line
-from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.widgets.footer import Footer
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Try(Static):
         self.screen.call_next(self.screen.run_action, "ask")
 
 
-class FirstRunScreen(SafeScreen):
-    """Enter asks the question, Esc leads to the prompt."""
+class FirstRunScreen(ModalScreen[None]):
+    """Enter asks the question; Esc leads to the prompt, and so does typing."""
 
     CSS_PATH = "first_run.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012 - as in Textual's base class
@@ -69,7 +69,7 @@ class FirstRunScreen(SafeScreen):
             yield Static("Ask, and watch the answer being made.", id="first-title", markup=False)
             yield self._found
             yield Try(Content(f"{self.cockpit.signs.prompt} {QUESTION}"), id="first-question")
-            yield Static("enter asks it, esc lets you type your own", id="first-hint", markup=False)
+            yield Static("enter asks it, or type your own", id="first-hint", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -83,6 +83,13 @@ class FirstRunScreen(SafeScreen):
         except EngineError as error:
             words = f"{error.message} {error.remedy}".strip()
         self._found.update(Content(one_line(words, 600)))
+
+    def on_key(self, event: Key) -> None:
+        """Who begins to type has a question: it goes on in the prompt."""
+        if event.is_printable and event.character is not None:
+            event.stop()
+            self.app.pop_screen()
+            self.cockpit.prompt.insert(event.character)
 
     def action_ask(self) -> None:
         """Ask the question in the cockpit."""
