@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -20,9 +21,11 @@ from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.attention import Attention
 from tinyllm_tui.backend_watch import BackendWatch
 from tinyllm_tui.bookmarks import Bookmarks
+from tinyllm_tui.clipboard import copy_to_system
 from tinyllm_tui.commands import CockpitCommands, scopes_of
 from tinyllm_tui.comparing import Comparing
 from tinyllm_tui.conversation import Conversation
+from tinyllm_tui.draft_keeper import DraftKeeper
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
 from tinyllm_tui.exports import Exports
 from tinyllm_tui.face_config import NotifyConfig
@@ -135,6 +138,7 @@ class CockpitApp(ThemedApp):
         self.backend_state = BackendState()
         self._backend = BackendWatch(self.backend_state, self._notice)
         self.conversation = Conversation(self)
+        self.drafts = DraftKeeper(self)
         self.approvals = Approvals(self, self.signs)
         self.past = PastRuns(self)
         self.pulls = Pulls(self)
@@ -277,6 +281,7 @@ class CockpitApp(ThemedApp):
     async def on_unmount(self) -> None:
         """Wait for the engine: a run that goes on is rolled back, and the child process ended."""
         self._leaving.set()
+        await self.drafts.close()
         if self._opening:
             try:
                 await asyncio.wait_for(self._engine_closed.wait(), _CLOSING_S)
@@ -294,6 +299,7 @@ class CockpitApp(ThemedApp):
                 self._pump = Pump(engine, self.draw)
                 adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
                 self._backend.tell(engine)
+                await self.drafts.open(engine)
                 if adopted is None:
                     await self._restore(engine)
                 self.past.tell(engine, adopted)
@@ -316,9 +322,10 @@ class CockpitApp(ThemedApp):
 
     async def _restore(self, engine: CockpitEngine) -> None:
         """Go on with an earlier session; where that cannot be read the conversation is a new one, and it is said."""
-        if self._fresh and self._wanted_session is None:
-            return
         try:
+            await self.conversation.recall(engine)
+            if self._fresh and self._wanted_session is None:
+                return
             await self.conversation.restore(engine, self._wanted_session)
         except EngineError as error:
             self._notice(one_line(f"{error.message} {error.remedy}", 600))
@@ -484,6 +491,11 @@ class CockpitApp(ThemedApp):
         if cancelled:
             self.notify("Cancelled. What was written stays on screen.")
         return cancelled
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy through the terminal (OSC 52), and through the system's clipboard where there is one."""
+        super().copy_to_clipboard(text)
+        self.run_worker(copy_to_system(text, os.environ), group="clipboard", exclusive=True, exit_on_error=False)
 
     def action_interrupt(self) -> None:
         """Ctrl+C, in the place of Textual's own advice."""

@@ -65,9 +65,11 @@ COMMANDS: tuple[Command, ...] = (
         ("/memories",),
     ),
     Command("Remember", "a note for all later questions", "write('/remember ')", "/remember", "<text>"),
-    Command("Answer again", "ask the latest question once more", "again", "/again", also=("/regenerate",)),
-    Command("Edit the question", "change the latest question and send it again", "edit_question", "/edit"),
-    Command("Fork", "the latest answer, or the replayed run from the step shown", "fork", "/fork"),
+    Command("Answer again", "the selected one, else the latest, once more", "again", "/again", "", ("/regenerate",)),
+    Command("Edit the question", "the selected one, else the latest, and send it again", "edit_question", "/edit"),
+    Command(
+        "Fork", "the selected answer, else the latest; the replayed run from the step shown", "fork", "/fork", "[#]"
+    ),
     Command("Parent", "replay the run of which this is a fork", "parent", "/parent"),
     Command(
         "Models", "choose which one answers, fetch and remove them", "open('models')", "/model", "[name|auto]",
@@ -81,7 +83,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("Runs of an earlier session", "what this start found unfinished", "open_found", "/earlier"),
     Command("Right route", "say which route was right for the latest question", "correct_route", "/route"),
     Command("What was pruned", "what went from a model's context, with its whole text", "pruned", "/pruned"),
-    Command("Copy the answer", "the latest answer to the clipboard", "copy_answer", "/copy"),
+    Command(
+        "Copy the answer", "the selected answer, else the latest, to the clipboard", "copy_answer", "/copy",
+        "[answer|question|code]",
+    ),
+    Command("Copy a code block", "of the selected answer, else the latest", "copy_code"),
+    Command(
+        "Search this conversation", "every place where words stand", "search_chat", "/search", "[words]", ("/find",)
+    ),
+    Command("Unfold", "thinking, long questions and large pastes; or fold them again", "unfold", "/unfold"),
     Command("Zoom the pane", "this pane alone, or all of them again", "zoom", "/zoom"),
     Command("Go to the prompt", "", "prompt"),
     Command("Go to Chat", "pane 1", "pane(1)"),

@@ -22,6 +22,8 @@ GOES_ON = "goes on after an interruption"
 """What stands at a question whose run was begun by an earlier process."""
 MESSAGES_READ = 1000
 """Of an earlier session, the latest ones: more than the chat ever mounts, and questions enough to recall."""
+RECALLED = 200
+"""Runs whose questions can be recalled in the prompt."""
 
 
 async def _latest_turns(engine: CockpitEngine, row: SessionRow) -> list[PastTurn]:
@@ -39,8 +41,10 @@ class Conversation:
         """What was said in it last before this process, or since it was resumed: as it was read."""
         self.asked = ""
         """The latest question, in full."""
-        self.editing = False
-        """Whether the next question takes the place of the latest one."""
+        self.editing: PastTurn | None = None
+        """The turn whose question the next one takes the place of."""
+        self._earlier: list[str] = []
+        """Questions of all sessions before this start, the oldest first."""
         self._named = ""
         self._run: CockpitRun | None = None
         self._worker: Worker[None] | None = None
@@ -58,7 +62,7 @@ class Conversation:
         """
         if self._refused():
             return False
-        exchange = self._app.chat.begin(shown)
+        exchange = self._app.chat.begin(shown, question)
         self._exchange = exchange
         self._run, self.asked = None, question
         self._worker = self._app.run_worker(
@@ -118,7 +122,7 @@ class Conversation:
             replace=replace,
         )
         self._app.follow(run)  # at once: from the next await on it publishes
-        exchange = self._app.chat.begin(shown)
+        exchange = self._app.chat.begin(shown, asked)
         exchange.recorded = not engine.read_only
         self._run, self._exchange = run, exchange
         self.asked = asked
@@ -127,31 +131,36 @@ class Conversation:
         )
         return True
 
-    def begin_edit(self) -> bool:
-        """The next question takes the place of the latest one; false where there is none."""
-        self.editing = bool(self.asked)
-        return self.editing
+    def begin_edit(self, turn: PastTurn | None = None) -> bool:
+        """The next question takes the place of that of a turn, else of the latest one; false where there is none."""
+        self.editing = turn or self._latest
+        return self.editing is not None
 
-    async def again(self) -> bool:
-        """Ask the latest question once more, as a fork of its run; false (and a message) where that cannot be.
+    async def again(self, turn: PastTurn | None = None) -> bool:
+        """Ask a question once more, as a fork of its run; false (and a message) where that cannot be.
+
+        Args:
+            turn: whose question; default: the latest.
 
         Raises:
             EngineError: the run is not here any more.
         """
-        if not self.asked:
+        turn = turn or self._latest
+        if turn is None:
             self._app.notify("There is no question to ask again yet.", severity="warning")
             return False
-        return await self.resend(None, self.asked)
+        return await self.resend(turn, None, turn.question)
 
-    async def resend(self, question: str | None, shown: str) -> bool:
-        """Begin the latest question again; false (and a message) while one is being answered.
+    async def resend(self, turn: PastTurn, question: str | None, shown: str) -> bool:
+        """Begin a question again; false (and a message) while one is being answered.
 
-        The run is a fork of the latest one from its beginning, so that it is told of what was said before that, and of
-        nothing later; in the session its turn takes the place of that one's, which stays in the log. Where that one is
+        The run is a fork of that turn's from its beginning, so that it is told of what was said before that, and of
+        nothing later; in the session its turn takes its place, which stays in the log. Where that one is
         not recorded the question is asked as a new one.
 
         Args:
-            question: instead of the latest one.
+            turn: whose question.
+            question: instead of it.
             shown: the question, as it stands in the chat.
 
         Raises:
@@ -159,20 +168,22 @@ class Conversation:
         """
         if self._refused():
             return False
-        tx = self._latest
-        if tx is None:
-            earlier = self._run.transaction if self._run is not None else ""
-            return self.ask(self.asked if question is None else question, shown, earlier)
-        return await self.fork(tx, 1, question=question, shown=shown, replace=True)
+        if not turn.tx or turn.number is None or not self._app.recorded:
+            return self.ask(turn.question if question is None else question, shown, turn.tx)
+        return await self.fork(turn.tx, 1, question=question, shown=shown, replace=True)
 
     @property
-    def _latest(self) -> str | None:
-        """The recorded run that the latest question began."""
-        recorded = self._app.recorded
+    def _latest(self) -> PastTurn | None:
+        """The latest question, and the recorded run that it began."""
+        if not self.asked:
+            return None
         if self._exchange is not None:
-            return self._run.transaction if self._run is not None and recorded else None
+            run = self._run
+            return PastTurn(
+                self.asked, "", "" if run is None else run.transaction, None if run is None else run.number, 0
+            )
         last = self.turns[-1] if self.turns else None
-        return last.tx if last is not None and last.number is not None and recorded else None
+        return last if last is not None else PastTurn(self.asked, "", "", None, 0)
 
     def _refused(self) -> bool:
         """Whether a question is being answered, so that no other one can be; says so."""
@@ -197,8 +208,9 @@ class Conversation:
         if self.busy:
             return False
         self.session, self._exchange, self._run = None, None, None
-        self.asked, self.editing = "", False
+        self.asked, self.editing = "", None
         self.turns, self._named = [], name
+        self._app.drafts.switch("")
         return True
 
     async def resume(self, reference: str) -> bool:
@@ -240,12 +252,24 @@ class Conversation:
             row = used[0]
         self._take(row, await _latest_turns(engine, row))
 
+    async def recall(self, engine: CockpitEngine) -> None:
+        """At the start: what was asked before, in any session, can be recalled in the prompt.
+
+        Raises:
+            EngineError: the store cannot be read.
+        """
+        asked = [row.question for row in reversed(await engine.transactions(RECALLED)) if row.question]
+        self._earlier = list(dict.fromkeys(asked))
+        self._app.prompt.recall_first(self._earlier)
+
     def _take(self, row: SessionRow, turns: list[PastTurn]) -> None:
         self.session, self.turns = row, turns
         if turns and not self.asked:
             self.asked = turns[-1].question
         self._app.chat.open_history(turns, max(row.messages // 2 - len(turns), 0))
-        self._app.prompt.remember([turn.question for turn in turns if turn.question])
+        mine = [turn.question for turn in turns if turn.question]
+        self._app.prompt.remember([*(each for each in self._earlier if each not in {*mine}), *mine])
+        self._app.drafts.switch(row.id)
 
     async def rename(self, name: str) -> SessionRow:
         """Give this session another name.
@@ -342,4 +366,5 @@ class Conversation:
         """Id of the session that a question joins."""
         if self.session is None:
             self.session = await engine.create_session(self._named or session_name(question))
+            self._app.drafts.began(self.session.id)
         return self.session.id

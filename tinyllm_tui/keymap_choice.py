@@ -23,6 +23,8 @@ PRESETS: dict[Preset, dict[str, str]] = {
         "graph.right": "right,l",
         "breakers.up": "up,k",
         "breakers.down": "down,j",
+        "chat.up": "shift+up,K",
+        "chat.down": "shift+down,J",
         "timeline.up": "up,k",
         "timeline.down": "down,j",
         "timeline.left": "left,h",

@@ -25,6 +25,8 @@ SESSION_WORDS = {
     "memory": "long-term memory in this one: memory on|off",
     "summarise": "a summary of this one, kept in long-term memory",
 }
+COPIED = ("answer", "question", "code")
+"""What can be copied of a message."""
 _ID_SHOWN = 8
 _MOST = 50
 """Names that are suggested."""
@@ -58,6 +60,9 @@ class SlashCommands:
             "/graph": self._graph,
             "/theme": self._theme,
             "/export": self._export,
+            "/copy": self._copy,
+            "/search": self._search,
+            "/fork": self._fork,
         }
 
     # -- suggesting --------------------------------------------------------------------------------------------------
@@ -118,6 +123,8 @@ class SlashCommands:
             names = self._screen.graph_names()
         elif word == "/export":
             names = ("md", "json")
+        elif word == "/copy":
+            names = COPIED
         return [Suggestion(f"{word} {name}", name) for name in fitting(rest, names)]
 
     def _session_arguments(self, rest: str) -> list[Suggestion]:
@@ -231,6 +238,24 @@ class SlashCommands:
         if not other.strip():
             raise _usage(f"/compare {one}", "/compare 41 42")
         await self._screen.cockpit.comparing.show(one, other.strip())
+
+    async def _fork(self, rest: str) -> None:
+        app = self._screen.cockpit
+        await app.offers.fork_of((await (await app.opened()).transaction(rest)).tx)
+
+    async def _copy(self, rest: str) -> None:
+        if rest == "answer":
+            self._screen.action_copy_answer()
+        elif rest == "question":
+            self._screen.copy_question()
+        elif rest == "code":
+            self._screen.action_copy_code()
+        else:
+            raise _usage(f"/copy {rest}", "/copy answer, question or code")
+
+    async def _search(self, rest: str) -> None:
+        self._screen.action_pane(1)
+        self._screen.board.chat.search(rest)
 
     async def _model(self, rest: str) -> None:
         app = self._screen.cockpit

@@ -55,6 +55,9 @@ class Glyphs:
     back: str
     spark: str
     """Heights of a sparkline, the lowest first."""
+    folded: str
+    unfolded: str
+    below: str
 
 
 UNICODE = Glyphs(
@@ -66,7 +69,7 @@ UNICODE = Glyphs(
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
-    result="→", play="▶", stop="◼", back="◀", spark="▁▂▃▄▅▆▇█",
+    result="→", play="▶", stop="◼", back="◀", folded="▸", unfolded="▾", below="↓", spark="▁▂▃▄▅▆▇█",
 )  # fmt: skip
 
 ASCII = Glyphs(
@@ -78,7 +81,7 @@ ASCII = Glyphs(
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
-    result="->", play=">", stop="#", back="<", spark="_.-=+*#@",
+    result="->", play=">", stop="#", back="<", folded="+", unfolded="-", below="v", spark="_.-=+*#@",
 )  # fmt: skip
 
 NODE_TONES: dict[NodeState, Tone] = {

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from tests.tui.test_cockpit import screen_text, until
 from tinyllm_tui.themed_app import ThemedApp
-from tinyllm_tui.widgets.chat import pane
+from tinyllm_tui.widgets.chat import transcript
 from tinyllm_tui.widgets.chat.answer import Answer
 from tinyllm_tui.widgets.chat.exchange import Exchange
 from tinyllm_tui.widgets.chat.history import PastTurn
@@ -31,7 +31,17 @@ class Chat(ThemedApp):
     @property
     def mounted(self) -> list[str]:
         """The questions that are mounted, from the top."""
-        return [each._question for each in self.pane.query(Exchange)]
+        return [each.turn.question for each in self.pane.query(Exchange)]
+
+    @property
+    def blank(self) -> bool:
+        """Whether a row of the screen belongs to a turn that is not mounted."""
+        top, rows = self.pane.scroll_y, self.pane.size.height
+        return any(
+            each.region.overlaps(self.pane.region)
+            for each in self.pane.query(transcript.Spacer)
+            if each.size.height and top < self.pane.max_scroll_y + rows
+        )
 
 
 def turns(count: int) -> list[PastTurn]:
@@ -48,8 +58,10 @@ def text_rows(app: Chat) -> list[str]:
 
 async def quiet(pilot: Pilot[None], app: Chat) -> None:
     """Until nothing more is mounted by itself."""
-    await until(pilot, lambda: not app.pane._looking and all(answer.settled for answer in app.pane.query(Answer)))
-    await pilot.pause()
+    before: object = None
+    while before != (before := (app.mounted, app.pane.scroll_y)):
+        await until(pilot, lambda: not app.pane._looking and all(answer.settled for answer in app.pane.query(Answer)))
+        await pilot.pause()
 
 
 async def opened(pilot: Pilot[None], app: Chat, history: Sequence[PastTurn]) -> None:
@@ -76,78 +88,66 @@ async def test_what_is_read_keeps_its_place_while_more_is_mounted_above_it(
     app = Chat()
     async with app.run_test(size=size) as pilot:
         await opened(pilot, app, turns(5000))
-        monkeypatch.setattr(pane, "LOOK_S", 3600.0)  # it looks when it is told to
-        app.pane.scroll_to(y=3, animate=False)
+        monkeypatch.setattr(transcript, "LOOK_S", 3600.0)  # it looks when it is told to
+        top = app.pane._above.size.height + 3
+        app.pane.scroll_to(y=top, animate=False)
         await pilot.pause()
-        seen, before = text_rows(app), len(app.mounted)
-        app.pane._look_above()
+        seen, before = text_rows(app), app.mounted
+        app.pane._look()
         frames = []
-        while len(app.mounted) == before or not all(answer.settled for answer in app.pane.query(Answer)):
+        while app.mounted == before or not all(answer.settled for answer in app.pane.query(Answer)):
             await pilot.pause(0.01)
             frames.append(text_rows(app))
         await pilot.pause()
         assert any("Question" in row for row in seen)
         assert {*map(tuple, frames), tuple(text_rows(app))} == {tuple(seen)}, "no frame shows anything else"
-        assert app.pane.scroll_y > 3
+        assert app.mounted[0] != before[0]
 
 
-async def test_scrolling_up_leads_to_the_first_question() -> None:
+async def test_every_turn_of_a_long_session_can_be_scrolled_to_and_few_are_mounted() -> None:
     app = Chat()
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, turns(40))
-        app.pane.focus()
-        while app.mounted[0] != "Question 0?" or app.pane.scroll_y > 0:
-            app.pane.scroll_to(y=0, animate=False)
-            await quiet(pilot, app)
-        assert app.mounted == [f"Question {n}?" for n in range(40)]
-        assert "Question 0?" in screen_text(app)
-        assert "earlier questions" not in screen_text(app)
-
-
-async def test_keys_scroll_up_and_mount_more() -> None:
-    app = Chat()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, turns(40))
-        before = len(app.mounted)
+        await opened(pilot, app, turns(1000))
         app.pane.focus()
         await pilot.press("home")
-        await until(pilot, lambda: len(app.mounted) > before)
+        await until(pilot, lambda: "Question 0?" in screen_text(app))
         await quiet(pilot, app)
-        assert app.pane.scroll_y > 0, "what was at the top is still read"
-
-
-async def test_no_more_are_mounted_than_may_be_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pane, "MOST", 12)
-    app = Chat()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, turns(5000))
-        for _ in range(6):
-            app.pane.scroll_to(y=0, animate=False)
+        assert app.mounted[0] == "Question 0?"
+        assert app.pane.scroll_y == 0
+        for share in (0.25, 0.5, 0.93):
+            app.pane.scroll_to(y=round(app.pane.max_scroll_y * share), animate=False)
             await quiet(pilot, app)
-        assert len(app.mounted) == 12
-        assert "4,988 earlier questions above" in screen_text(app)
+            first, *others, last = app.mounted
+            assert not app.blank
+            assert last == "Question 999?", "the latest turn stays mounted"
+            assert [first, *others] == [f"Question {n + int(first[9:-1])}?" for n in range(len(others) + 1)]
+            assert len(app.mounted) <= 30
+            assert abs(int(first[9:-1]) / 1000 - share) < 0.1, "the scroll bar tells where one is"
+        await pilot.press("end")
+        await quiet(pilot, app)
+        assert "Answer 999 " in screen_text(app)
 
 
-async def test_a_new_question_is_at_the_end_and_what_scrolling_had_mounted_can_be_mounted_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pane, "KEPT", 3)
+async def test_what_was_asked_here_goes_and_comes_back_as_it_was() -> None:
     app = Chat()
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, turns(30))
+        first = app.pane.begin("short", "What was pasted in full")
+        first.refuse("No such model.", "Fetch it.")
+        await opened(pilot, app, turns(1))
+        for n in range(30):
+            app.pane.begin(f"More {n}").refuse("No.", "")
+        await quiet(pilot, app)
+        assert "What was pasted in full" not in app.mounted
         app.pane.scroll_to(y=0, animate=False)
         await quiet(pilot, app)
-        with monkeypatch.context() as meanwhile:  # nothing more is mounted before it is looked at
-            meanwhile.setattr(ChatPane, "_mount_above", lambda _pane: None)
-            app.pane.begin("And now?")
-            await until(pilot, lambda: app.mounted == ["Question 28?", "Question 29?", "And now?"])
-            await pilot.pause()
-            assert app.pane.scroll_y == app.pane.max_scroll_y
-        app.pane.scroll_to(y=0, animate=False)
-        app.pane._look_above()
-        await until(pilot, lambda: len(app.mounted) > 3)
+        assert app.mounted[:2] == ["Question 0?", "What was pasted in full"]
+        assert "No such model." in screen_text(app)
+        assert "short" in screen_text(app)
+        app.pane.begin("And now?")
+        await until(pilot, lambda: app.pane.scroll_y == app.pane.max_scroll_y and "And now?" in screen_text(app))
         await quiet(pilot, app)
-        assert app.mounted[-4:] == ["Question 27?", "Question 28?", "Question 29?", "And now?"]
+        assert app.mounted[-2:] == ["More 29", "And now?"]
+        assert not app.blank
 
 
 async def test_a_conversation_that_is_forgotten_leaves_nothing_above() -> None:

@@ -17,7 +17,7 @@ from tests.tui.test_slash import ready
 from tinyllm_tui.screens.choice import ChoiceScreen
 from tinyllm_tui.screens.memories import MemoriesScreen
 from tinyllm_tui.screens.replay import ReplayScreen
-from tinyllm_tui.widgets.chat.exchange import AnswerFooter
+from tinyllm_tui.widgets.chat.footer import AnswerFooter
 from tinyllm_tui.widgets.recalled_lines import recalled_lines, recalled_trace, rows_each
 from tinyllm_tui.words import ASCII, plain
 

@@ -18,7 +18,7 @@ from tinyllm_tui.node_paths import innermost, short_path
 from tinyllm_tui.transaction_filter import read_filter
 from tinyllm_tui.transaction_line import transaction_line
 from tinyllm_tui.widgets.breakers import EMPTY, breaker_lines, breakers_summary, shown_breakers
-from tinyllm_tui.widgets.chat.exchange import footer_lines
+from tinyllm_tui.widgets.chat.footer import footer_lines
 from tinyllm_tui.widgets.graph_view import lit
 from tinyllm_tui.widgets.memory import memory_lines
 from tinyllm_tui.widgets.status import BackendState, status_line

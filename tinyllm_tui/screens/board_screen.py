@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -11,8 +11,10 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from tinyllm_tui.jump_targets import Target, focusable
+from tinyllm_tui.sanitize import sanitize
 from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.widgets.board import INSPECTOR, Board, Frame, Moment, Tabs
+from tinyllm_tui.widgets.chat.code_blocks import CodeBlock, code_blocks
 from tinyllm_tui.widgets.graph_view import GraphPane
 from tinyllm_tui.widgets.memory import MemoryPane
 from tinyllm_tui.widgets.routed import last_decision
@@ -184,12 +186,62 @@ class BoardScreen(SafeScreen):
         self.refresh_bindings()
 
     def action_copy_answer(self) -> None:
-        latest = self.board.chat.latest
-        if latest is None or not latest.answer_text:
+        """Copy the selected answer, else the latest."""
+        turn = self.board.chat.message
+        if turn is None or not turn.answer:
             self.notify("There is no answer to copy yet.", severity="warning")
             return
-        self.app.copy_to_clipboard(latest.answer_text)
-        self.notify("The answer is in the clipboard.")
+        self.copy(turn.answer, "The answer")
+
+    def copy(self, text: str, what: str) -> None:
+        """Put a text into the clipboard, and say so; `what` begins the sentence."""
+        self.app.copy_to_clipboard(text)
+        self.notify(f"{what} is in the clipboard.")
+
+    def copy_question(self) -> None:
+        """Copy the selected question, else the latest."""
+        turn = self.board.chat.message
+        if turn is None or not turn.question:
+            self.notify("There is no question to copy yet.", severity="warning")
+        else:
+            self.copy(sanitize(turn.question), "The question")
+
+    def action_search_chat(self) -> None:
+        """Begin a search in the conversation."""
+        self.action_pane(1)
+        self.call_after_refresh(self.board.chat.action_search)
+
+    def action_unfold(self) -> None:
+        """Unfold what is folded in the selected message, else the latest."""
+        if not self.board.chat.check_action("unfold", ()):
+            self.notify("Nothing is folded in this message.", severity="warning")
+        else:
+            self.board.chat.action_unfold()
+
+    def action_copy_code(self) -> None:
+        """Copy a code block of the selected answer, else the latest; of several the person chooses."""
+        turn = self.board.chat.message
+        blocks = code_blocks(turn.answer) if turn is not None else []
+        if not blocks:
+            self.notify("There is no code block in this answer.", severity="warning")
+        elif len(blocks) == 1:
+            self.copy(blocks[0].code, "The code block")
+        else:
+            self._choose_code(blocks)
+
+    def _choose_code(self, blocks: Sequence[CodeBlock]) -> None:
+        from tinyllm_tui.screens.choice import ChoiceScreen
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                self.copy(blocks[int(answer)].code, f"Code block {int(answer) + 1}")
+
+        answers = [(str(n), block.words) for n, block in enumerate(blocks)]
+        self.app.push_screen(ChoiceScreen("Copy a code block", "Which one?", answers), chosen)
+
+    def on_chat_bar_pressed(self) -> None:
+        """A click on the line below the chat leads to what is new."""
+        self.board.chat.action_bottom()
 
     def action_correct_route(self) -> None:
         """Say which route was right for the question that is shown."""

@@ -12,13 +12,14 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize, ScreenResume
 
 from engine.errors import EngineError
+from engine.view import View
 from tinyllm_tui.jump_targets import Target
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.conversation_screen import ConversationScreen
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
 from tinyllm_tui.widgets.breakers import BreakersPane
-from tinyllm_tui.widgets.chat.pane import Remark
+from tinyllm_tui.widgets.chat.pane import ChatPane, Remark
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.sessions_pane import SessionsPane
@@ -49,11 +50,16 @@ class CockpitScreen(ConversationScreen):
         yield Footer()
 
     def on_mount(self) -> None:
+        self.board.chat.keys = self.cockpit.keys
+        self.board.chat.read_view = self._past_view
         self.action_prompt()
         self.flush()
 
     def on_resize(self, _event: Resize) -> None:
         self.call_after_refresh(self.flush)
+
+    async def _past_view(self, tx: str) -> View:
+        return await (await self.cockpit.opened()).view(tx)
 
     def moment(self) -> Moment:
         app = self.cockpit
@@ -162,15 +168,25 @@ class CockpitScreen(ConversationScreen):
             self.set_focus(self.board.chat)
 
     def action_fork(self) -> None:
-        """Fork the latest answer from its beginning."""
+        """Fork the selected answer, else the latest, from its beginning."""
+        chosen = self.board.chat.selected
         view = self.cockpit.live.view
-        if not view.finished:
+        tx, number = (view.tx, self.cockpit.number) if chosen is None else (chosen.tx, chosen.number)
+        if chosen is None and not view.finished:
             self.notify("There is no answer to fork yet.", severity="warning")
-            return
-        if self.cockpit.number is None:
+        elif number is None or (chosen is not None and not self.cockpit.recorded):
             self.notify("This answer is not recorded, so it cannot be forked.", severity="warning")
-            return
-        self.run_worker(self.cockpit.offers.fork_of(view.tx), group="fork", exclusive=True, exit_on_error=False)
+        elif self.cockpit.conversation.busy and tx == view.tx:
+            self.notify("This answer is still being written; Esc cancels it.", severity="warning")
+        else:
+            self.run_worker(self.cockpit.offers.fork_of(tx), group="fork", exclusive=True, exit_on_error=False)
+
+    def on_chat_pane_opened(self, event: ChatPane.Opened) -> None:
+        """Replay the selected message."""
+        if event.turn.tx and event.turn.number is not None:
+            self.cockpit.past.open(event.turn.tx)
+        else:
+            self.notify("This message is not recorded, so it cannot be replayed.", severity="warning")
 
     def action_parent(self) -> None:
         """Replay the run of which the latest answer is a fork."""

@@ -21,7 +21,8 @@ from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.sessions_pane import SessionsPane
 
 if TYPE_CHECKING:
-    from tinyllm_tui.widgets.chat.exchange import AnswerFooter
+    from tinyllm_tui.widgets.chat.footer import AnswerFooter
+    from tinyllm_tui.widgets.chat.history import PastTurn
 
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 
@@ -43,7 +44,8 @@ class ConversationScreen(BoardScreen):
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def on_text_area_changed(self) -> None:
-        """A command begins: read the names that may follow it."""
+        """Keep the draft. Where a command begins, read the names that may follow it."""
+        self.cockpit.drafts.keep()
         slash = self._prompt.text.startswith("/")
         if slash and not self._looking:
             self.run_worker(self._look(), group="slash names", exclusive=True, exit_on_error=False)
@@ -63,14 +65,15 @@ class ConversationScreen(BoardScreen):
         if self._slash.take(event.question, event.shown):
             return
         question, shown = without_escape(event.question), without_escape(event.shown)
-        if self.cockpit.conversation.editing:
+        edited = self.cockpit.conversation.editing
+        if edited is not None:
             self.leave_edit()
-            self._work(self._resend(question, shown))
+            self._work(self._resend(edited, question, shown))
         elif not self.cockpit.conversation.ask(question, shown):
             self.give_back(event.shown)
 
-    async def _resend(self, question: str, shown: str) -> None:
-        if not await self.cockpit.conversation.resend(question, shown):
+    async def _resend(self, turn: PastTurn, question: str, shown: str) -> None:
+        if not await self.cockpit.conversation.resend(turn, question, shown):
             self.give_back(shown)
 
     def give_back(self, shown: str) -> None:
@@ -96,16 +99,16 @@ class ConversationScreen(BoardScreen):
         self._prompt.write(text)
 
     def action_again(self) -> None:
-        """Ask the latest question once more."""
-        self._work(self.cockpit.conversation.again())
+        """Ask the selected question, else the latest, once more."""
+        self._work(self.cockpit.conversation.again(self.board.chat.selected))
 
     def action_edit_question(self) -> None:
-        """Put the latest question into the prompt; what is sent then takes its place in the conversation."""
+        """Put the selected question, else the latest, into the prompt; what is sent then is asked in its place."""
         conversation = self.cockpit.conversation
         if conversation.busy:
             self.notify("A run goes on; Esc cancels it.", severity="warning")
-        elif conversation.begin_edit():
-            self._prompt.begin_edit(conversation.asked)
+        elif conversation.begin_edit(self.board.chat.selected) and conversation.editing is not None:
+            self._prompt.begin_edit(conversation.editing.question)
             self._mark_editing()
             self.action_prompt()
         else:
@@ -113,9 +116,9 @@ class ConversationScreen(BoardScreen):
 
     def leave_edit(self) -> bool:
         """Stop editing a question; the draft from before it is back. False where none is edited."""
-        if not self.cockpit.conversation.editing:
+        if self.cockpit.conversation.editing is None:
             return False
-        self.cockpit.conversation.editing = False
+        self.cockpit.conversation.editing = None
         self._prompt.leave_edit()
         self._mark_editing()
         return True
@@ -123,7 +126,7 @@ class ConversationScreen(BoardScreen):
     def _mark_editing(self) -> None:
         frame = self._prompt.parent
         if isinstance(frame, Widget):
-            frame.border_title = "edit and send again, esc leaves" if self.cockpit.conversation.editing else ""
+            frame.border_title = _editing_words(self.cockpit.conversation.editing)
 
     def name_session(self) -> None:
         """Say on the frame of the chat which session this is."""
@@ -243,6 +246,13 @@ class ConversationScreen(BoardScreen):
         """
         own = self.cockpit.own_graphs().get(name)
         await self.cockpit.graph_choice.choose(name if own is None else str(own))
+
+
+def _editing_words(turn: PastTurn | None) -> str:
+    """What stands on the frame of the prompt while a question is edited."""
+    if turn is None:
+        return ""
+    return f"edit {f'#{turn.number} ' if turn.number is not None else ''}and send again, esc leaves"
 
 
 def _file_of(name: str, session: str, form: str) -> Path:

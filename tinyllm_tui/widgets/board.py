@@ -165,7 +165,12 @@ class Board(Container):
             self.chat, self.graph, self.breakers, self.memory, self.timeline, self.inspector,
         )  # fmt: skip
         self._frames = [
-            Frame(n, pane, classes="-minor" if pane in (self.breakers, self.memory) else "-major")
+            Frame(
+                n,
+                pane,
+                *((self.chat.bar,) if pane is self.chat else ()),
+                classes="-minor" if pane in (self.breakers, self.memory) else "-major",
+            )
             for n, pane in enumerate(self._panes, 1)
         ]
 

@@ -90,6 +90,11 @@ class Answer(Vertical):
         """Whether everything that it was told stands in it."""
         return self._ready and not self._busy and self._shown == self._wanted[: self._document_end()]
 
+    @property
+    def document(self) -> Document:
+        """Where the finished blocks stand."""
+        return self._document
+
     def _document_end(self) -> int:
         """How much of the text belongs into the document."""
         if self._finished:

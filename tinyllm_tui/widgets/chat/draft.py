@@ -20,7 +20,7 @@ _OWN_ROW = re.compile(r" *[|>]")
 _INLINE = re.compile(r"\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)(?:`|$)")
 
 
-class _Fences:
+class Fences:
     """Whether lines, seen one after the other, stand inside a code fence."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def finished_until(text: str, start: int = 0) -> int:
 
     A block has ended with a blank line, with the end of its fence, or where a fence begins.
     """
-    fences = _Fences()
+    fences = Fences()
     end = position = start
     content = False
     for line in text[start:].split("\n")[:-1]:
@@ -63,7 +63,7 @@ def draft_lines(text: str, width: int) -> list[Line]:
     """A block that is being written, on rows of `width` columns."""
     rows: list[Line] = []
     paragraph: list[str] = []
-    fences = _Fences()
+    fences = Fences()
 
     def end_paragraph() -> None:
         if paragraph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,17 +12,19 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.view import View
-from tinyllm_tui.node_paths import innermost
+from engine.view import AttemptView, View
 from tinyllm_tui.sanitize import one_line, sanitize
-from tinyllm_tui.widgets.chat.answer import Answer
+from tinyllm_tui.widgets.chat.answer import Answer, Document
+from tinyllm_tui.widgets.chat.folded import Folded, thinking_words
+from tinyllm_tui.widgets.chat.footer import AnswerFooter, footer_lines, interruption_words, parent_words, partial_words
 from tinyllm_tui.widgets.chat.history import PastTurn, local_time
-from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.op_lines import trace_lines
-from tinyllm_tui.widgets.recalled_lines import recalled_lines, rows_each
-from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, answer_attempt, count, duration, speed, wrapped
+from tinyllm_tui.widgets.recalled_lines import recalled_lines
+from tinyllm_tui.words import Glyphs, Line, answer_attempt
 
 QUESTION_SHOWN = 1_500
+QUESTION_LINES = 8
+"""What is drawn of a question that is longer, until it is unfolded."""
 ANSWER_SHOWN = 40_000
 """Characters that are drawn; copying takes everything."""
 
@@ -33,170 +35,78 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:limit]}…\n({len(text):,} characters)"
 
 
-UNRECORDED = "answered (not recorded)"
-"""An answer that is kept nowhere is not called committed."""
+def brief_question(text: str) -> str:
+    """The beginning of a question, or all of it where it is short; without anything that a terminal would obey."""
+    lines = sanitize(text[: QUESTION_SHOWN + 1]).split("\n")
+    if len(lines) <= QUESTION_LINES + 1 and len(text) <= QUESTION_SHOWN:
+        return "\n".join(lines)
+    brief = "\n".join(lines[:QUESTION_LINES])
+    return f"{brief[:QUESTION_SHOWN]}…"
 
 
-def footer_lines(
-    view: View, number: int | None, now_ms: float, signs: Glyphs = UNICODE, *, recorded: bool = True
-) -> list[Line]:
-    """What stands below an answer; `now_ms` is in the transaction's time.
-
-    `recorded`: false where the database belongs to another process, so that nothing is written to it.
-    """
-    if not view.finished:
-        return [_progress(view, now_ms, signs)]
-    lines = [_facts(view, number, signs, recorded=recorded)]
-    lines += [((f"  {signs.bad} could not be taken back: {one_line(each)}", "error"),) for each in view.uncompensated]
-    if view.status == "rolled_back":
-        error = view.error
-        if view.answer:
-            lines.append((("  partial answer: shown, but kept neither in the session nor in memory", "faint"),))
-        if error is not None and view.reason != "cancelled":
-            lines.append(((f"  {one_line(error.message)}", "error"),))
-            if error.remedy:
-                lines.append(((f"  {one_line(error.remedy)}", "text"),))
-    elif partial := partial_words(view):
-        lines.append(((f"  {partial}", "warn"),))
-    return lines
+def size_words(text: str) -> str:
+    """How long a text is: `214 lines, 8,123 characters`."""
+    lines = text.count("\n") + 1
+    return f"{lines:,} line{'' if lines == 1 else 's'}, {len(text):,} characters"
 
 
-def interruption_words(view: View) -> str:
-    """That a later process went on with the run, and how long none had worked on it; empty where none did."""
-    if not view.resumed:
-        return ""
-    times = "an interruption" if view.resumed == 1 else f"{view.resumed} interruptions"
-    return f"{'went' if view.finished else 'goes'} on after {times} of {duration(view.away_ms)}"
-
-
-def parent_words(view: View) -> str:
-    """Of which run it is a fork; empty where of none."""
-    return "" if view.parent is None else "fork of #{} at step {}".format(*view.parent)
-
-
-def partial_words(view: View) -> str:
-    """In what way a committed answer is not whole; empty where it is."""
-    last = view.nodes[view.exit_node].last if view.exit_node in view.nodes else None
-    data = last.data if last is not None else {}
-    if data.get("partial") is not True:
-        if view.exit != "fallback":
-            return ""
-        refused = any(visit.gate and not visit.gate.passed for node in view.nodes.values() for visit in node.visits)
-        why = ", though the quality gate refused it" if refused else ""
-        return f"fallback answer: the best there was{why}"
-    reasons = []
-    skipped = data.get("skipped")
-    if isinstance(skipped, list | tuple) and skipped:
-        reasons.append("skipped: " + ", ".join(one_line(str(path), 60) for path in skipped))
-    if data.get("failed"):
-        reasons.append(f"failed: {one_line(str(data['failed']), 60)}")
-    joined, dead = data.get("joined"), data.get("dead")
-    if not reasons and isinstance(joined, int) and isinstance(dead, int) and dead:
-        reasons.append(f"{dead} of {joined + dead} branches ended without an answer")
-    return f"partial answer ({'; '.join(reasons)})" if reasons else "partial answer"
-
-
-def _facts(view: View, number: int | None, signs: Glyphs, *, recorded: bool) -> Line:
+def thinking_attempt(view: View) -> AttemptView | None:
+    """The model call whose thinking is shown: of the answer, else the latest that thought."""
     attempt = answer_attempt(view)
-    status: Span
-    if view.status == "committed":
-        status = (f"{signs.marks['warn']} ", "warn") if partial_words(view) else (f"{signs.nodes['ok']} ", "ok")
-    elif view.reason == "cancelled":
-        status = (f"{signs.nodes['cancelled']} ", "warn")
-    else:
-        status = (f"{signs.nodes['failed']} ", "error")
-    words = [view.answered_by or view.answer_node]
-    if attempt is not None:
-        words += [one_line(attempt.model, 60), f"{count(attempt.tokens)} tokens", speed(attempt, view.t_ms)]
-    words += [duration(view.t_ms), f"#{number}" if number is not None else ""]
-    ended = UNRECORDED if view.status == "committed" and not recorded else view.status.replace("_", " ")
-    words.append(ended if not view.reason else f"{ended}: {view.reason.replace('_', ' ')}")
-    return (status, (f" {signs.dot} ".join(word for word in words if word), "dim"))
-
-
-def _progress(view: View, now_ms: float, signs: Glyphs) -> Line:
-    spin = signs.spinner[int(now_ms / 100) % len(signs.spinner)]
-    running = innermost([path for path, node in view.nodes.items() if node.state == "running"])
-    where = ", ".join(running) or "starting"
-    attempt = answer_attempt(view) if view.answer else None
-    words = [
-        where,
-        "you are asked" if view.approvals else "",
-        f"try {attempt.attempt}" if attempt and attempt.attempt > 1 else "",
-        speed(attempt, now_ms),
-    ]
-    words += [duration(now_ms), f"retry {view.retries}" if view.retries else "", view.paused]
-    return ((f"{spin} ", "running"), (f" {signs.dot} ".join(one_line(word, 120) for word in words if word), "dim"))
-
-
-class AnswerFooter(LineView, can_focus=False):
-    """The line below an answer, wrapped at the width there is."""
-
-    DEFAULT_CSS = "AnswerFooter { height: auto; margin: 0 0 1 2; overflow: hidden; }"
-
-    class MemoryOpened(Message):
-        """A click on a memory that was recalled."""
-
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
-
-    def __init__(self) -> None:
-        super().__init__(classes="exchange--footer")
-        self._memories: Sequence[int] = ()
-
-    def on_click(self, event: Click) -> None:
-        rows = [number for number in self._memories for _ in range(self._rows_each)]
-        if event.y < len(rows):
-            event.stop()
-            self.post_message(self.MemoryOpened(rows[event.y]))
-
-    @property
-    def _rows_each(self) -> int:
-        """Rows that each recalled memory takes."""
-        return rows_each(self.scrollable_content_region.width or 80)
-
-    def show(
-        self,
-        lines: list[Line],
-        trace: Callable[[int], list[Line]] = lambda _width: [],
-        memories: Sequence[int] = (),
-    ) -> None:
-        """Show `lines`, below those that `trace` makes for a width, of which the first are about `memories`."""
-        self._memories = memories
-        self.make_lines(
-            lambda width: [
-                *trace(width or 80),
-                *(row for line in lines for row in wrapped(line, width or 80, indent=2)),
-            ]
-        )
-
-    def set_lines(self, lines: Sequence[Line]) -> None:
-        super().set_lines(lines)
-        self.styles.height = max(len(lines), 1)
+    if attempt is not None and attempt.thinking:
+        return attempt
+    if view.finished:
+        return None
+    running = [node.last for node in view.nodes.values() if node.state == "running" and node.last is not None]
+    latest = [visit.attempts[-1] for visit in running if visit.attempts]
+    return next((each for each in latest if each.thinking), None)
 
 
 class Exchange(Vertical):
-    """A question, the answer as it grows, and how it went. Everything is a function of (view, now)."""
+    """A question, the answer as it grows, and how it went. Everything is a function of (view, now).
+
+    Args:
+        question: in full.
+        signs: which of them are drawn.
+        shown: the question as it was typed, with tokens for large pastes; default: as it is.
+    """
 
     DEFAULT_CSS = """
-    Exchange { height: auto; padding: 0 1 0 0; }
+    Exchange { height: auto; padding: 0 1 0 0; border-left: blank; }
+    Exchange.-selected { border-left: heavy $accent; }
     Exchange > .exchange--question {
         color: $foreground; padding: 0 1; margin: 0 0 1 0; background: $panel; border-left: outer $primary;
     }
     Exchange > .exchange--mark { display: none; color: $accent; padding: 0 2; margin: 0 0 1 0; height: auto; }
     Exchange.-resumed > .exchange--question { margin: 0; }
     Exchange.-resumed > .exchange--mark { display: block; }
+    Exchange.-folds > .exchange--question { margin: 0; }
     Exchange.-partial > Answer { border-left: outer $warning; padding-left: 1; }
     Exchange.-undone > Answer { opacity: 75%; }
     """
 
-    def __init__(self, question: str, signs: Glyphs) -> None:
+    class Selected(Message):
+        """A click on it."""
+
+        def __init__(self, exchange: Exchange) -> None:
+            super().__init__()
+            self.exchange = exchange
+
+    class Grown(Message):
+        """There is more to read in it."""
+
+    def __init__(self, question: str, signs: Glyphs, *, shown: str | None = None) -> None:
         super().__init__()
-        self._question = sanitize(shortened(question, QUESTION_SHOWN))
+        self._whole = sanitize(shortened(question, ANSWER_SHOWN))
+        self._brief = brief_question(question if shown is None else shown)
         self._signs = signs
+        self._turn = PastTurn(question, "", "", None, 0, committed=False)
+        self._words = Static(Content(self._brief), markup=False, classes="exchange--question")
+        self._question_fold: Folded | None = None
         self._mark = Static("", markup=False, classes="exchange--mark")
         self._marked = ""
+        self._thought = Folded(signs)
+        self._thought.display = False
         self._answer = Answer()
         self._footer = AnswerFooter()
         self.answer_text = ""
@@ -207,19 +117,31 @@ class Exchange(Vertical):
         """False once it is known that the database belongs to another process."""
 
     @classmethod
-    def of_past(cls, turn: PastTurn, signs: Glyphs) -> Exchange:
+    def of_past(cls, turn: PastTurn, signs: Glyphs, *, shown: str | None = None) -> Exchange:
         """A turn of an earlier conversation: what its session keeps of it."""
-        exchange = cls(turn.question, signs)
+        exchange = cls(turn.question, signs, shown=shown)
+        exchange._turn = turn
         exchange.answer_text = sanitize(turn.answer)
         exchange._answer.write(shortened(exchange.answer_text, ANSWER_SHOWN), finished=True)
-        facts = [f"#{turn.number}" if turn.number is not None else "", local_time(turn.asked_ms)]
+        if turn.refused[0]:
+            exchange.refuse(*turn.refused)
+            return exchange
+        asked = local_time(turn.asked_ms) if turn.committed or turn.asked_ms else ""
+        facts = [f"#{turn.number}" if turn.number is not None else "", asked]
         words = f" {signs.dot} ".join(each for each in facts if each)
-        exchange._footer.show([((f"{signs.nodes['ok']} ", "faint"), (words, "faint"))])
+        sign = signs.nodes["ok"] if turn.committed else signs.dot
+        exchange._footer.show([((f"{sign} ", "faint"), (words, "faint"))])
         return exchange
 
     def compose(self) -> ComposeResult:
-        yield Static(Content(self._question), markup=False, classes="exchange--question")
+        yield self._words
+        if self._brief != self._whole:
+            self.add_class("-folds")
+            self._question_fold = Folded(self._signs, body=False)
+            self._question_fold.show(f"the whole question: {size_words(self._turn.question)}", "")
+            yield self._question_fold
         yield self._mark
+        yield self._thought
         yield self._answer
         yield self._footer
 
@@ -227,9 +149,62 @@ class Exchange(Vertical):
         # one layout is enough: see Document
         return super()._size_updated(size, virtual_size, container_size, layout=False)
 
+    @property
+    def turn(self) -> PastTurn:
+        """What is known of it, as it is kept while it is not mounted."""
+        return replace(self._turn, answer=self.answer_text)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is drawn to its end."""
+        return self._answer.settled
+
+    @property
+    def document(self) -> Document:
+        """Where the finished part of the answer stands."""
+        return self._answer.document
+
+    @property
+    def question_words(self) -> Static:
+        """Where the question stands."""
+        return self._words
+
+    def on_click(self, event: Click) -> None:
+        # a text that was selected with the mouse ends with a click too
+        if event.chain == 1 and not self.screen.selections:
+            self.post_message(self.Selected(self))
+
+    @property
+    def foldable(self) -> bool:
+        """Whether anything in it can be unfolded or folded."""
+        return bool(self._folds)
+
+    @property
+    def _folds(self) -> list[Folded]:
+        folds = [] if self._question_fold is None else [self._question_fold]
+        return [*folds, self._thought] if self._thought.display else folds
+
+    def unfold(self) -> None:
+        """Unfold all that is folded; fold all where nothing is."""
+        folds = self._folds
+        opened = all(each.unfolded for each in folds)
+        for each in folds:
+            if each.unfolded == opened:
+                each.toggle()
+
+    def on_folded_toggled(self, event: Folded.Toggled) -> None:
+        event.stop()
+        if event.folded is self._question_fold:
+            self._words.update(Content(self._whole if event.folded.unfolded else self._brief))
+
     def show(self, view: View, number: int | None, now_ms: float) -> None:
         """Bring the exchange up to `view`."""
+        before = len(self.answer_text)
         self.answer_text = sanitize(view.answer)
+        self._turn = replace(
+            self._turn, tx=view.tx, number=number, asked_ms=view.started_wall_ms, committed=view.status == "committed"
+        )
+        self._show_thinking(view)
         self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
         self._footer.show(
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
@@ -243,6 +218,17 @@ class Exchange(Vertical):
         undone = view.status == "rolled_back" and bool(view.answer)
         self.set_class(undone, "-undone")
         self.set_class(undone or (view.status == "committed" and bool(partial_words(view))), "-partial")
+        if len(self.answer_text) > before:
+            self.post_message(self.Grown())
+
+    def _show_thinking(self, view: View) -> None:
+        """One line for what the model that answers thought before, or thinks now."""
+        attempt = thinking_attempt(view)
+        self._thought.display = attempt is not None
+        if attempt is None:
+            return
+        going_on = attempt.finished_ms is None and not attempt.text
+        self._thought.show(thinking_words(attempt.thinking, going_on=going_on), attempt.thinking)
 
     def mark(self, words: str) -> None:
         """Say `words` below the question; nothing where they are empty."""
@@ -258,6 +244,7 @@ class Exchange(Vertical):
 
     def refuse(self, message: str, remedy: str) -> None:
         """The question became no run."""
+        self._turn = replace(self._turn, refused=(message, remedy))
         lines: list[Line] = [((f"{self._signs.bad} ", "error"), (one_line(message), "error"))]
         if remedy:
             lines.append(((f"  {one_line(remedy)}", "text"),))

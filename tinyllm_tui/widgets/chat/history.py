@@ -21,7 +21,11 @@ class PastTurn:
     number: int | None
     """The transaction's number; None where it is not here any more, or is not recorded."""
     asked_ms: int
-    """Unix time in milliseconds."""
+    """Unix time in milliseconds; 0 where it is not known."""
+    committed: bool = True
+    """Whether its run ended well; the answer of another one is what there was of it."""
+    refused: tuple[str, str] = ("", "")
+    """(why, remedy) of a question that became no run."""
 
 
 def turns_of(messages: Sequence[MessageRow]) -> list[PastTurn]:

@@ -10,12 +10,16 @@ from textual.events import Key, Paste
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tinyllm_tui.drafts import Draft
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import sanitize
 from tinyllm_tui.widgets.chat.completions import Completions, Suggestion
 
 PASTE_LIMIT = 8_000
 """Characters of a paste that are shown; for a larger one stands a token, because wrapping a megabyte takes seconds."""
+
+UNFOLDED_LIMIT = 50_000
+"""Characters of a prompt in which pastes can be unfolded."""
 
 PASTE_LINES = 20
 """Lines from which on a paste is folded too: the prompt shows six."""
@@ -162,6 +166,40 @@ class Prompt(TextArea):
         self.write(self._kept_draft or "")
         self._kept_draft = None
 
+    def draft(self) -> Draft:
+        """What is typed and not sent; while a question is edited, what was typed before that."""
+        text = self.text if self._kept_draft is None else self._kept_draft
+        return Draft(text, {token: pasted for token, pasted in self._pastes.items() if token in text})
+
+    def take_draft(self, draft: Draft) -> None:
+        """Put a draft in the place of what is typed."""
+        self._kept_draft = None
+        self._pastes |= {token: sanitize(pasted) for token, pasted in draft.pastes.items()}
+        self.write(sanitize(draft.text))
+
+    def recall_first(self, questions: Sequence[str]) -> None:
+        """Questions of earlier sessions, the oldest first: they come before those asked here."""
+        folded = [self._folded(sanitize(each)) for each in questions]
+        self._earlier = [*folded, *self._earlier]
+        self._position += len(folded)
+
+    def unfold_pastes(self) -> bool:
+        """Write out the large pastes that are folded; false where there are none, or they are too large to be drawn."""
+        text = self.question()
+        if text == self.text or len(text) > UNFOLDED_LIMIT:
+            return False
+        self.write(text)
+        return True
+
+    def action_unfold_pastes(self) -> None:
+        folded = self.question()
+        if not self.unfold_pastes():
+            large = folded != self.text
+            self.notify(
+                f"It is too large to be edited here: {len(folded):,} characters." if large else
+                "No paste is folded in the prompt.", severity="warning",
+            )  # fmt: skip
+
     def remember(self, questions: Sequence[str]) -> None:
         """Questions of a session that was opened, the oldest first: they can be recalled like those asked here."""
         self._earlier = [self._folded(sanitize(each)) for each in questions]
@@ -171,7 +209,9 @@ class Prompt(TextArea):
         """A text, or what stands for it where it is too large to be drawn."""
         if len(text) <= PASTE_LIMIT and text.count("\n") < PASTE_LINES:
             return text
-        token = f"[pasted {len(self._pastes) + 1}: {text.count(chr(10)) + 1:,} lines, {len(text):,} characters]"
+        token = next((each for each, pasted in self._pastes.items() if pasted == text), "")
+        if not token:
+            token = f"[pasted {len(self._pastes) + 1}: {text.count(chr(10)) + 1:,} lines, {len(text):,} characters]"
         self._pastes[token] = text
         return token
 
