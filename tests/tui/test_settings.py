@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from tests.tui.scripted_engine import ScriptedEngine
@@ -118,6 +119,22 @@ async def test_who_types_at_the_first_start_types_into_the_prompt(tmp_path: Path
         await pilot.press(*"why")
         await until(pilot, lambda: isinstance(app.screen, CockpitScreen))
         assert app.prompt.text == "why"
+
+
+async def test_keys_that_come_before_a_screen_has_left_leave_it_alone(tmp_path: Path) -> None:
+    app = app_with(tmp_path, first_run=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for character in "why":
+            app.screen.post_message(Key(character, character))
+        await until(pilot, lambda: app.prompt.text == "why")
+        app.opener.open("settings")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        settings = app.screen
+        settings.call_later(settings.run_action, "leave")
+        settings.call_later(settings.run_action, "leave")
+        await until(pilot, lambda: isinstance(app.screen, CockpitScreen))
+        await pilot.pause()
+        assert isinstance(app.screen, CockpitScreen)
 
 
 @pytest.mark.parametrize("size", SIZES)

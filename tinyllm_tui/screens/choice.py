@@ -9,15 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 
 
-class ChoiceScreen(ModalScreen[str | None]):
+class ChoiceScreen(Dialog[str | None]):
     """Gives the id of the answer, or None where the person leaves.
 
     Args:

@@ -303,7 +303,7 @@ class CompareScreen(SafeScreen):
             self.remove_class("-alone")
         else:
             self._stop()
-            self.app.pop_screen()
+            self.dismiss()
 
 
 def _side(title: str, pane: Widget) -> Container:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -17,6 +16,7 @@ from engine.errors import EngineError, classify
 from engine.graph.routers import Router
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.routed import Routed
 from tinyllm_tui.widgets.rows import Rows
@@ -94,7 +94,7 @@ class RouteChoices(OptionList):
         return Content(cut(f"{sign} {one_line(name, 60)}{about}", width, self._signs.ellipsis))
 
 
-class CorrectRouteScreen(ModalScreen[None]):
+class CorrectRouteScreen(Dialog[None]):
     """Enter keeps what is marked as the right route of the question; Esc leaves everything as it is.
 
     Args:

@@ -9,8 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.events import Click, Key
-from textual.screen import ModalScreen
+from textual.events import Click, Key, Paste
 from textual.widgets import Static
 
 from engine.errors import EngineError
@@ -19,6 +18,7 @@ from engine.models.protocol import ModelInfo
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.model_words import is_toy
 from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Try(Static):
         self.screen.call_next(self.screen.run_action, "ask")
 
 
-class FirstRunScreen(ModalScreen[None]):
+class FirstRunScreen(Dialog[None]):
     """Enter asks the question; Esc leads to the prompt, and so does typing."""
 
     CSS_PATH = "first_run.tcss"
@@ -88,13 +88,22 @@ class FirstRunScreen(ModalScreen[None]):
         """Who begins to type has a question: it goes on in the prompt."""
         if event.is_printable and event.character is not None:
             event.stop()
-            self.app.pop_screen()
+            self.dismiss()  # keys that came with the first are still delivered here
             self.cockpit.prompt.insert(event.character)
+
+    def on_paste(self, event: Paste) -> None:
+        """What is pasted is a question too."""
+        event.stop()
+        self.dismiss()
+        self.cockpit.prompt.post_message(Paste(event.text))
 
     def action_ask(self) -> None:
         """Ask the question in the cockpit."""
-        self.app.pop_screen()
+        if not self.is_active:  # a question was typed so fast that its enter is delivered here
+            self.cockpit.prompt.action_submit()
+            return
+        self.dismiss()
         self.cockpit.conversation.ask(QUESTION, QUESTION)
 
     def action_leave(self) -> None:
-        self.app.pop_screen()
+        self.dismiss()

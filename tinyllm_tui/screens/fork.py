@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, OptionList, Static, TextArea
 
@@ -21,6 +20,7 @@ from engine.run.fork import make_fork
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.screens.fork_graphs import GraphChoices, graph_choices, named_graph
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.chat.prompt import PASTE_LIMIT, Prompt
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.words import Glyphs, cut
@@ -130,7 +130,7 @@ class QuestionField(Prompt):
         self.post_message(self.Submitted(self.question(), self.text))
 
 
-class ForkScreen(ModalScreen[None]):
+class ForkScreen(Dialog[None]):
     """Enter begins the fork, which becomes the live run; Esc leaves. The past run stays as it is.
 
     Args:

@@ -177,7 +177,7 @@ class HealthScreen(SafeScreen):
 
     def action_leave(self) -> None:
         if self._part is None:
-            self.app.pop_screen()
+            self.dismiss()
             return
         self._close_runs()
         self._draw()

@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tinyllm_tui.commands import COMMANDS
 from tinyllm_tui.keymap import KEYS, TITLES, Scope, bindings
 from tinyllm_tui.keymap_choice import DEFAULT_KEYS, Keymap
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import UNICODE, Glyphs, Line, wrapped
@@ -66,7 +66,7 @@ def _sections(signs: Glyphs, keymap: Keymap, here: Sequence[Scope]) -> Iterator[
     )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Closes with Esc, F1 or q.
 
     Args:

@@ -10,12 +10,14 @@ from textual.geometry import Offset, Region
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tinyllm_tui.screens.leaving import LeftOnce
+
 
 def _gone(widget: Widget) -> bool:
     return not isinstance(widget, Screen) and (widget.parent is None or not widget.is_attached)
 
 
-class SafeScreen(Screen[None]):
+class SafeScreen(LeftOnce[None]):
     """Base of all our screens."""
 
     def reach(self, widget: Widget) -> None:

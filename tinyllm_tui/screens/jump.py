@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.events import Click, Key
 from textual.geometry import Offset
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from tinyllm_tui.jump_targets import Jumpable, Target, focusable, labelled
+from tinyllm_tui.screens.leaving import Dialog
 
 
 class JumpLabel(Static):
@@ -24,7 +25,7 @@ class JumpLabel(Static):
         self.styles.offset = place.x, place.y
 
 
-class JumpScreen(ModalScreen[Target | None]):
+class JumpScreen(Dialog[Target | None]):
     """Ends with what was chosen; every key that is no label leaves."""
 
     CSS_PATH = "jump.tcss"

@@ -155,4 +155,4 @@ class LogsScreen(SafeScreen):
             self._filter.value = ""
             self._list.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()

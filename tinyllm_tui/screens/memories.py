@@ -298,4 +298,4 @@ class MemoriesScreen(SafeScreen):
             self._search.value = ""
             self._list.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()

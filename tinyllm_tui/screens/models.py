@@ -314,4 +314,4 @@ class ModelsScreen(SafeScreen):
         if self._field.display:
             self._close_field()
         else:
-            self.app.pop_screen()
+            self.dismiss()

@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.graph_view import drawn
@@ -27,7 +27,7 @@ _PERIOD_S = 0.5
 """Seconds between two drawings: what a node did changes seldom."""
 
 
-class NodeScreen(ModalScreen[None]):
+class NodeScreen(Dialog[None]):
     """Shows one node until it is closed.
 
     Args:

@@ -8,14 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 
 
-class OpenRunScreen(ModalScreen[str | None]):
+class OpenRunScreen(Dialog[str | None]):
     """Gives what was written, or None where the person leaves."""
 
     CSS_PATH = "choice.tcss"

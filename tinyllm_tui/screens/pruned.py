@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.view import PruneView, View, pruned_text
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.memory import prunes_of
@@ -25,7 +25,7 @@ _PERIOD_S = 0.5
 """Seconds between two looks at how many prunings there are: a run may go on."""
 
 
-class PrunedScreen(ModalScreen[None]):
+class PrunedScreen(Dialog[None]):
     """Shows the prunings of one run, one at a time.
 
     Args:

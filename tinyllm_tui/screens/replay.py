@@ -369,4 +369,4 @@ class ReplayScreen(BoardScreen):
             self.action_zoom()
         else:
             self._stop()
-            self.app.pop_screen()
+            self.dismiss()

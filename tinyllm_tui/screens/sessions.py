@@ -220,4 +220,4 @@ class SessionsScreen(SafeScreen):
             self._filter.value = ""
             self._list.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()

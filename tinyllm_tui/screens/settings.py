@@ -259,4 +259,4 @@ class SettingsScreen(SafeScreen):
             self._search.value = ""
             self._list.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()

@@ -10,18 +10,18 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from engine.errors import EngineError
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.settings_desk import SettingsDesk
 from tinyllm_tui.widgets.footer import Footer
 
 
-class ThemesScreen(ModalScreen[None]):
+class ThemesScreen(Dialog[None]):
     """Enter keeps the selected theme until the cockpit is left, `s` for every start, Esc the one from before.
 
     Args:

@@ -204,4 +204,4 @@ class ToolsScreen(SafeScreen):
         if self._details.has_focus:
             self._list.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()

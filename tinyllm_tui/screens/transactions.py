@@ -288,4 +288,4 @@ class TransactionsScreen(SafeScreen):
             field.value = ""
             self.rows.focus()
         else:
-            self.app.pop_screen()
+            self.dismiss()
