@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.filter import Monochrome, NoColor
+from textual.notifications import SeverityLevel
 from textual.scrollbar import ScrollBar
 
 from engine.errors import EngineError, ErrorClass, classify
@@ -39,7 +40,7 @@ from tinyllm_tui.opener import Opener
 from tinyllm_tui.past import PastRuns
 from tinyllm_tui.pulls import Pulls
 from tinyllm_tui.run_watch import RunWatch
-from tinyllm_tui.sanitize import one_line
+from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.screens.cockpit import CockpitScreen
 from tinyllm_tui.stylesheet import KeepingStylesheet
 from tinyllm_tui.theme_choice import ThemeChoice
@@ -348,11 +349,13 @@ class CockpitApp(ThemedApp):
         title: str = "",
         severity: SeverityLevel = "information",
         timeout: float | None = None,
-        markup: bool = True,
+        markup: bool = False,
     ) -> None:
-        """Say something in a toast; the logs keep it."""
-        self.run_watch.said(message, title, severity)
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+        """Say something in a toast; the logs keep it. Its words may come from anywhere, and are never markup."""
+        del markup
+        words = sanitize(message)
+        self.run_watch.said(words, title, severity)
+        super().notify(words, title=one_line(title), severity=severity, timeout=timeout, markup=False)
 
     @property
     def alerts(self) -> Alerts:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine.store.rows import ParentRow, TransactionRow
+from tinyllm_tui.sanitize import one_line
 
 INTERRUPTED = "interrupted"
 """The status of a run whose program has ended, and which waits to be gone on with."""
@@ -27,7 +28,7 @@ def status_words(row: TransactionRow) -> str:
 def outcome_words(row: TransactionRow) -> str:
     """The status, and with which exit or why; a plain success needs no more words."""
     more = (row.exit if row.exit != "success" else "") if row.status == "committed" else row.reason
-    return f"{status_words(row)}, {more.replace('_', ' ')}" if more else status_words(row)
+    return f"{status_words(row)}, {one_line(more, 200).replace('_', ' ')}" if more else status_words(row)
 
 
 def parent_words(parent: ParentRow | None, *, imported: bool = False) -> str:

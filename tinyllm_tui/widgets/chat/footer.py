@@ -104,12 +104,12 @@ def _facts(view: View, number: int | None, signs: Glyphs, *, recorded: bool) -> 
         status = (f"{signs.nodes['cancelled']} ", "warn")
     else:
         status = (f"{signs.nodes['failed']} ", "error")
-    words = [view.answered_by or view.answer_node]
+    words = [one_line(view.answered_by or view.answer_node, 60)]
     if attempt is not None:
         words += [one_line(attempt.model, 60), f"{count(attempt.tokens)} tokens", speed(attempt, view.t_ms)]
     words += [duration(view.t_ms), f"#{number}" if number is not None else ""]
     ended = UNRECORDED if view.status == "committed" and not recorded else view.status.replace("_", " ")
-    words.append(ended if not view.reason else f"{ended}: {view.reason.replace('_', ' ')}")
+    words.append(ended if not view.reason else f"{ended}: {one_line(view.reason, 200).replace('_', ' ')}")
     return (status, (f" {signs.dot} ".join(word for word in words if word), "dim"))
 
 
