@@ -1,0 +1,34 @@
+"""The cockpit for two minutes under 10,000 events a minute; `TINYLLM_FAULTS=long`: two hours.
+
+Its memory does not grow, no task is left, and its panes say at the end what the log says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LONG = os.environ.get("TINYLLM_FAULTS") == "long"
+SECONDS = 7200 if LONG else 120
+A_MINUTE = 10_000
+GROWTH_MB = 30.0
+
+
+@pytest.mark.timeout(SECONDS + 240)
+def test_the_cockpit_holds_no_more_after_many_events_than_after_some(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    subprocess.run(
+        [sys.executable, "-m", "tests.tui.soak_child", str(SECONDS), str(A_MINUTE), str(report)],
+        check=True,
+        timeout=SECONDS + 200,
+    )
+    figures = json.loads(report.read_text(encoding="utf-8"))
+    assert figures["wrong"] == []
+    assert figures["left_tasks"] == []
+    assert figures["last_mb"] - figures["first_mb"] < GROWTH_MB, figures
+    assert figures["events"] > SECONDS * A_MINUTE / 60 * 0.3, figures  # a machine that does much else is slower
