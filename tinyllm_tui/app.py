@@ -1,4 +1,4 @@
-"""The cockpit app: wiring only. It paints first, then opens the engine and keeps it open in one worker."""
+"""The cockpit app: wiring only."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from textual.filter import Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.scrollbar import ScrollBar
 
-from engine.errors import EngineError, ErrorClass, classify
-from engine.view import View
 from tinyllm_tui import themes
-from tinyllm_tui.after_first_paint import import_the_rest, prepare_code
 from tinyllm_tui.approvals import Approvals
 from tinyllm_tui.attention import Attention
 from tinyllm_tui.backend_watch import BackendWatch
@@ -27,7 +24,8 @@ from tinyllm_tui.commands import CockpitCommands, scopes_of
 from tinyllm_tui.comparing import Comparing
 from tinyllm_tui.conversation import Conversation
 from tinyllm_tui.draft_keeper import DraftKeeper
-from tinyllm_tui.engine_port import CockpitEngine, CockpitRun, LoadGraph, OpenEngine
+from tinyllm_tui.engine_life import EngineLife
+from tinyllm_tui.engine_port import CockpitEngine, LoadGraph, OpenEngine
 from tinyllm_tui.exports import Exports
 from tinyllm_tui.face_config import NotifyConfig
 from tinyllm_tui.graph_choice import GraphChoice
@@ -58,11 +56,7 @@ if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
     from tinyllm_tui.alerts import Alerts
     from tinyllm_tui.face_config import AlertRule
-    from tinyllm_tui.pump import Pump
     from tinyllm_tui.settings_desk import SettingsDesk
-
-_CLOSING_S = 15.0
-"""Seconds that closing the engine may take when the app ends."""
 
 
 def _load_graph(name: str) -> GraphSpec:
@@ -137,7 +131,7 @@ class CockpitApp(ThemedApp):
         titled = desk is not None and desk.loaded.settings.title
         self.attention = Attention(self._to_terminal, self.signs, title=titled, notify=told)
         self.backend_state = BackendState()
-        self._backend = BackendWatch(self.backend_state, self._notice)
+        self.backend_watch = BackendWatch(self.backend_state, self.notice)
         self.conversation = Conversation(self)
         self.drafts = DraftKeeper(self)
         self.approvals = Approvals(self, self.signs)
@@ -148,25 +142,14 @@ class CockpitApp(ThemedApp):
         self.bookmarks = Bookmarks(None)
         self.comparing = Comparing(self)
         self.exports = Exports(self)
-        self._replay = replay
         self.run_watch = RunWatch(self, alerts)
-        self.engine: CockpitEngine | None = None
-        self._open_engine = open_engine
+        self.life = EngineLife(self, open_engine, session=session, fresh=fresh, replay=replay)
         self.load_graph = load_graph or _load_graph
         self.graph_choice = GraphChoice(self, graph_name, self.load_graph, pause)
         self.theme_choice = ThemeChoice(self, theme, user_themes or themes.user_folder())
         self._user_graphs = user_graphs
-        self._wanted_session = session
-        self._fresh = fresh
-        self._pump: Pump | None = None
-        self._idle_live = Live()
-        self._failure: EngineError | None = None
-        self._opening = False
         self._told_problem = ""
         self._busy = False
-        self._settled = asyncio.Event()
-        self._leaving = asyncio.Event()
-        self._engine_closed = asyncio.Event()
         self._cockpit = CockpitScreen()
 
     # -- what screens read -------------------------------------------------------------------------------------------
@@ -174,7 +157,20 @@ class CockpitApp(ThemedApp):
     @property
     def live(self) -> Live:
         """What the live panes show."""
-        return self._pump.live if self._pump is not None else self._idle_live
+        return self.life.live
+
+    @property
+    def engine(self) -> CockpitEngine | None:
+        """The engine, once it is open."""
+        return self.life.engine
+
+    async def opened(self) -> CockpitEngine:
+        """The open engine, once it is there.
+
+        Raises:
+            EngineError: it cannot be opened.
+        """
+        return await self.life.opened()
 
     @property
     def number(self) -> int | None:
@@ -211,7 +207,7 @@ class CockpitApp(ThemedApp):
     @property
     def banner(self) -> tuple[str, str]:
         """(message, kind) of what is wrong now."""
-        failure = self._failure or (self.graph_choice.error if self.upcoming is None else None)
+        failure = self.life.failure or (self.graph_choice.error if self.upcoming is None else None)
         if failure is not None:
             return f"{failure.message} {failure.remedy}".strip(), "error"
         if self.backend_state.status == "offline":
@@ -233,7 +229,7 @@ class CockpitApp(ThemedApp):
     @property
     def leaving(self) -> bool:
         """Whether the app is about to end, so that what still runs is rolled back."""
-        return self._leaving.is_set()
+        return self.life.leaving
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -249,7 +245,7 @@ class CockpitApp(ThemedApp):
 
             self.push_screen(FirstRunScreen())
         self.set_interval(FRAME, self._tick)
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self.life.begin)
         self.run_worker(self.theme_choice.watch(), group="themes", exclusive=True, exit_on_error=False)
 
     def on_app_focus(self) -> None:
@@ -275,61 +271,10 @@ class CockpitApp(ThemedApp):
             more = f" And {len(self.keys.problems) - 1} more: tinyllm-tui keys." if len(self.keys.problems) > 1 else ""
             self.notify(f"{self.keys.problems[0]}{more}", title="Keys", severity="warning", timeout=15, markup=False)
 
-    def _begin(self) -> None:
-        self._opening = True
-        self.run_worker(self._live_with_engine(), group="engine", exclusive=True, exit_on_error=False)
-
     async def on_unmount(self) -> None:
-        """Wait for the engine: a run that goes on is rolled back, and the child process ended."""
-        self._leaving.set()
+        self.life.leave()
         await self.drafts.close()
-        if self._opening:
-            try:
-                await asyncio.wait_for(self._engine_closed.wait(), _CLOSING_S)
-            except TimeoutError:
-                self.log.warning("the engine did not close in time")
-
-    async def _live_with_engine(self) -> None:
-        try:
-            await asyncio.to_thread(import_the_rest)
-            from tinyllm_tui.pump import Pump
-
-            async with self._open_engine() as engine:
-                self.engine = engine
-                self.bookmarks = Bookmarks(engine.data_dir)
-                self._pump = Pump(engine, self.draw)
-                adopted = next((run for run in engine.resumed[-1:] if self.conversation.adopt(run)), None)
-                self._backend.tell(engine)
-                await self.drafts.open(engine)
-                if adopted is None:
-                    await self._restore(engine)
-                self.past.tell(engine, adopted)
-                self.run_worker(self._pump.run(), group="pump", exclusive=True, exit_on_error=False)
-                self.run_worker(self.run_watch.follow(engine), group="run watch", exclusive=True, exit_on_error=False)
-                await self.graph_choice.read()
-                self._settled.set()
-                if self._replay:
-                    self.past.open_named(self._replay)
-                watching = self._backend.follow(engine, lambda: self.live.breakers.values(), self.draw)
-                self.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
-                await asyncio.to_thread(prepare_code)
-                await self._leaving.wait()
-        except Exception as error:  # noqa: BLE001 - whatever opening raises, the app stays and says it
-            self._failure = classify(error)
-            self._settled.set()
-            self.draw()
-        finally:
-            self._engine_closed.set()
-
-    async def _restore(self, engine: CockpitEngine) -> None:
-        """Go on with an earlier session; where that cannot be read the conversation is a new one, and it is said."""
-        try:
-            await self.conversation.recall(engine)
-            if self._fresh and self._wanted_session is None:
-                return
-            await self.conversation.restore(engine, self._wanted_session)
-        except EngineError as error:
-            self._notice(one_line(f"{error.message} {error.remedy}", 600))
+        await self.life.closed()
 
     def own_graphs(self) -> dict[str, Path]:
         """Name -> file of the person's own graphs."""
@@ -368,10 +313,10 @@ class CockpitApp(ThemedApp):
             self._unnotify(earlier)
 
     async def _meet_backend(self, engine: CockpitEngine) -> None:
-        await self._backend.meet(engine, self.upcoming.graph if self.upcoming is not None else None)
+        await self.backend_watch.meet(engine, self.upcoming.graph if self.upcoming is not None else None)
         self.draw()
 
-    def _notice(self, words: str) -> None:
+    def notice(self, words: str) -> None:
         """Something that the engine noticed and the person should know."""
         self.notify(words, severity="warning", timeout=15, markup=False)
 
@@ -381,14 +326,14 @@ class CockpitApp(ThemedApp):
             self.engine.warm(self.upcoming.graph)
 
     def _tick(self) -> None:
-        if self._pump is not None:
-            live = self._pump.live
+        if self.life.pump is not None:
+            live = self.live
             cooling = any(b.state == "open" for b in live.breakers.values())
             told, self._told_problem = self._told_problem, self._store_problem
             ended = self._busy and not self.conversation.busy  # which changes what is possible
             self._busy = self.conversation.busy
             moving = self._busy or ended or self.pulls.busy or cooling or told != self._told_problem
-            self._pump.tick(moving=moving)
+            self.life.pump.tick(moving=moving)
         elif self.conversation.busy:
             self.draw()
 
@@ -405,62 +350,9 @@ class CockpitApp(ThemedApp):
 
     def _take_backend(self) -> None:
         if self.engine is not None:
-            self._backend.tell(self.engine)
-        if self._backend.take(self.live.backend):
+            self.backend_watch.tell(self.engine)
+        if self.backend_watch.take(self.live.backend):
             self.meet_backend()
-
-    # -- what the conversation needs ---------------------------------------------------------------------------------
-
-    async def ready(self) -> tuple[CockpitEngine, GraphSpec]:
-        """The open engine and the graph as its files are now, once they are there.
-
-        Raises:
-            EngineError: one of them cannot be had.
-        """
-        await self._settled.wait()
-        if self._failure is not None:
-            raise self._failure
-        revision = await self.graph_choice.now()
-        assert self.engine is not None  # noqa: S101 - settled without a failure
-        return self.engine, revision.graph
-
-    async def opened(self) -> CockpitEngine:
-        """The open engine, once it is there.
-
-        Raises:
-            EngineError: it cannot be opened.
-        """
-        await self._settled.wait()
-        if self.engine is None:
-            raise self._failure or EngineError(ErrorClass.INTERNAL, "engine_closed", "The engine is not open.")
-        return self.engine
-
-    def follow(self, run: CockpitRun) -> None:
-        """Show `run` in the panes; called before it can have published anything."""
-        if self._pump is not None:
-            self._pump.follow(run.transaction)
-
-    async def take_up(self, run: CockpitRun) -> View:
-        """Show `run`, which an earlier process began, in the panes; the view of what it had done.
-
-        Raises:
-            EngineError: the store cannot be read.
-        """
-        assert self._pump is not None  # noqa: S101 - runs are taken up when the engine is open
-        self._pump.follow(run.transaction, begun=True)
-        await self._pump.catch_up()
-        return self._pump.live.view
-
-    def show_nothing(self) -> None:
-        """The panes are idle again, as before the first question; breakers are the engine's and stay."""
-        if self._pump is not None:
-            self._pump.follow("")
-
-    async def seen_to_end(self) -> View:
-        """The view of a run that ended, with its last event."""
-        assert self._pump is not None  # noqa: S101 - there was a run
-        await self._pump.catch_up()
-        return self._pump.live.view
 
     # -- actions -----------------------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ class Conversation:
             approver=self._app.approvals,
             replace=replace,
         )
-        self._app.follow(run)  # at once: from the next await on it publishes
+        self._app.life.follow(run)  # at once: from the next await on it publishes
         exchange = self._app.chat.begin(shown, asked)
         exchange.recorded = not engine.read_only
         self._run, self._exchange = run, exchange
@@ -228,7 +228,7 @@ class Conversation:
         if self._refused():
             return False
         self.begin_anew()
-        self._app.show_nothing()
+        self._app.life.show_nothing()
         self._app.chat.forget()
         self._take(row, turns)
         return True
@@ -317,14 +317,14 @@ class Conversation:
 
     async def _answer(self, question: str, shown: str, exchange: Exchange, replaces: str) -> None:
         try:
-            engine, graph = await self._app.ready()
+            engine, graph = await self._app.life.ready()
             exchange.recorded = not engine.read_only
             session = await self._joined(engine, shown)
             approver = self._app.approvals
             self._run = engine.start(
                 graph, question, session=session, approver=approver, priority="interactive", replaces=replaces
             )
-            self._app.follow(self._run)
+            self._app.life.follow(self._run)
             await self._see_to_end(self._run, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
             known = classify(error)
@@ -333,7 +333,7 @@ class Conversation:
     async def _go_on(self, run: CockpitRun) -> None:
         exchange: Exchange | None = None
         try:
-            view = await self._app.take_up(run)
+            view = await self._app.life.take_up(run)
             if view.session is not None:
                 await self._take_session_of(view.session)
             self.asked = view.question
@@ -354,7 +354,7 @@ class Conversation:
 
     async def _see_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
         result = await run.result()
-        view = await self._app.seen_to_end()
+        view = await self._app.life.seen_to_end()
         exchange.show(view, result.number or None, float(view.t_ms))
 
     async def _take_session_of(self, session: str) -> None:

@@ -63,7 +63,7 @@ async def _figures(folder: Path, count: int, rounds: int) -> list[Figure]:
     config = engine.EngineConfig(backend="ollama", ollama_host="http://127.0.0.1:9")
     app = CockpitApp(lambda: open_engine(folder, config=config), "multi_domain")
     async with app.run_test(size=_SIZE):
-        await app.ready()
+        await app.life.ready()
 
         def opening(size: int, clock: Callable[[], float]) -> Callable[[], Awaitable[float]]:
             async def take() -> float:

@@ -49,7 +49,7 @@ class CockpitTheatre:
         self._spent = (0.0, 0.0)
 
     async def ready(self) -> None:
-        await self.app.ready()
+        await self.app.life.ready()
         await asyncio.sleep(0.3)  # the first frame with the graph in it
 
     async def stream(self, seconds: float) -> tuple[float, float]:

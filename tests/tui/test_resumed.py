@@ -81,7 +81,7 @@ def opened(engine: Resuming) -> Any:
 
 def resuming(engine: Resuming, tmp_path: Path) -> Any:
     app = app_of(engine, tmp_path)
-    app._open_engine = lambda: opened(engine)
+    app.life.open_engine = lambda: opened(engine)
     return app
 
 
@@ -221,13 +221,13 @@ async def test_one_interrupted_run_alone_needs_no_toast(tmp_path: Path) -> None:
 async def test_a_question_that_was_asked_before_the_engine_was_there_goes_first(tmp_path: Path) -> None:
     engine, gate = Resuming(), asyncio.Event()
     app = resuming(engine, tmp_path)
-    begin = app._live_with_engine
+    begin = app.life.run
 
     async def later() -> None:
         await gate.wait()
         await begin()
 
-    app._live_with_engine = later
+    app.life.run = later
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press(*"mine", "enter")
         await until(pilot, lambda: app.conversation.busy)

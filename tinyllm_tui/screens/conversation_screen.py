@@ -141,7 +141,7 @@ class ConversationScreen(BoardScreen):
     def begin_anew(self, name: str) -> None:
         """An empty conversation; the session begins with the next question."""
         if self.cockpit.conversation.begin_anew(name):
-            self.cockpit.show_nothing()
+            self.cockpit.life.show_nothing()
             self.board.chat.forget()
             self.action_prompt()
         else:

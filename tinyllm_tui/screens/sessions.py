@@ -201,7 +201,7 @@ class SessionsScreen(SafeScreen):
         await (await self.cockpit.opened()).delete_session(row.id)
         if row.id == self._current:
             self.cockpit.conversation.begin_anew()
-            self.cockpit.show_nothing()
+            self.cockpit.life.show_nothing()
             self.cockpit.chat.forget()
         self.notify(f"Deleted {one_line(row.name, 80)}.", markup=False)
 

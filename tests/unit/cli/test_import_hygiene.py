@@ -61,7 +61,7 @@ import asyncio, tinyllm_tui.cli.cockpit, tinyllm_tui.settings
 from tinyllm_tui.app import CockpitApp
 from tinyllm_tui.keymap_choice import keymap
 app = CockpitApp(lambda: None, "multi_domain", keys=keymap("default", {}))
-app._begin = lambda: None
+app.life.begin = lambda: None
 async def paint():
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
