@@ -127,6 +127,7 @@ class CockpitApp(ThemedApp):
         self.set_keymap(dict(keys.keys))
         self.desk = desk
         self._first_run = first_run
+        self.breaker_limits = None if desk is None else desk.loaded.settings.breaker
         told = NotifyConfig(how="off") if desk is None else desk.loaded.settings.notify
         titled = desk is not None and desk.loaded.settings.title
         self.attention = Attention(self._to_terminal, self.signs, title=titled, notify=told)

@@ -63,6 +63,7 @@ class Conversation:
         if self._refused():
             return False
         exchange = self._app.chat.begin(shown, question)
+        self._app.chat.take_away(replaces)
         self._exchange = exchange
         self._run, self.asked = None, question
         self._worker = self._app.run_worker(
@@ -123,6 +124,8 @@ class Conversation:
         )
         self._app.life.follow(run)  # at once: from the next await on it publishes
         exchange = self._app.chat.begin(shown, asked)
+        if replace:
+            self._app.chat.take_away(tx)
         exchange.recorded = not engine.read_only
         self._run, self._exchange = run, exchange
         self.asked = asked

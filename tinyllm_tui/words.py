@@ -58,6 +58,7 @@ class Glyphs:
     folded: str
     unfolded: str
     below: str
+    bullet: str
 
 
 UNICODE = Glyphs(
@@ -69,7 +70,7 @@ UNICODE = Glyphs(
     },
     breakers={"closed": "●", "open": "○", "half_open": "◐", "forced_open": "⊘", "disabled": "–"},
     good="▮", bad="✗", full="█", empty="░", limit="│", dot="·", bar="│", prompt="❯", spinner="◐◓◑◒", ellipsis="…",
-    result="→", play="▶", stop="◼", back="◀", folded="▸", unfolded="▾", below="↓", spark="▁▂▃▄▅▆▇█",
+    result="→", play="▶", stop="◼", back="◀", folded="▸", unfolded="▾", below="↓", bullet="•", spark="▁▂▃▄▅▆▇█",
 )  # fmt: skip
 
 ASCII = Glyphs(
@@ -81,7 +82,7 @@ ASCII = Glyphs(
     },
     breakers={"closed": "@", "open": "o", "half_open": "%", "forced_open": "0", "disabled": "-"},
     good=".", bad="x", full="#", empty="-", limit="|", dot="-", bar="|", prompt=">", spinner="|/-\\", ellipsis="~",
-    result="->", play=">", stop="#", back="<", folded="+", unfolded="-", below="v", spark="_.-=+*#@",
+    result="->", play=">", stop="#", back="<", folded="+", unfolded="-", below="v", bullet="*", spark="_.-=+*#@",
 )  # fmt: skip
 
 NODE_TONES: dict[NodeState, Tone] = {

@@ -14,13 +14,15 @@ from engine.view import View
 from engine.view.values import NodeView, VisitView
 from tinyllm_tui.clipboard import clipboard_programs, copy_to_system
 from tinyllm_tui.drafts import FILE_NAME, MOST, Draft, Drafts, read_drafts, write_drafts
+from tinyllm_tui.widgets.chat.bar import acts_line
 from tinyllm_tui.widgets.chat.code_blocks import code_blocks
+from tinyllm_tui.widgets.chat.draft import draft_lines
 from tinyllm_tui.widgets.chat.footer import route_words
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
 from tinyllm_tui.widgets.chat.search import Search, searchable
 from tinyllm_tui.widgets.chat.window import NEAR, tops, window, within
-from tinyllm_tui.words import UNICODE
+from tinyllm_tui.words import ASCII, UNICODE, plain
 
 ROWS = st.lists(st.integers(1, 60), min_size=1, max_size=80)
 
@@ -145,3 +147,14 @@ async def test_a_text_is_handed_to_the_first_clipboard_that_takes_it(tmp_path: P
     assert await copy_to_system("text of it; $(ls)\n", environment)
     assert (tmp_path / "text").read_text() == "text of it; $(ls)\n"
     assert (tmp_path / "args").read_text() == "-selection clipboard\n"
+
+
+def test_keys_of_a_selected_message_leave_out_what_has_no_room_but_never_the_way_back() -> None:
+    acts = [("f", "fork"), ("e", "edit"), ("Y", "code"), ("esc", "back")]
+    assert plain(acts_line(acts, 80)) == "  f fork  e edit  Y code  esc back"
+    assert plain(acts_line(acts, 20)) == "  f fork  esc back"
+    assert plain(acts_line((), 20)) == ""
+
+
+def test_bullets_of_a_draft_are_those_of_the_terminal() -> None:
+    assert plain(draft_lines("- one", 20, ASCII.bullet)[0]).strip() == "* one"

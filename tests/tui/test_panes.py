@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from engine import events as ev
+from engine.config import BreakerConfig
 from engine.store.rows import ParentRow, TransactionRow
 from engine.view import AttemptView, MemoryView, NodeView, PruneView, TimelineEntry, View, VisitView, apply
 from tinyllm_tui.graph_layout import shape_of
@@ -72,7 +73,7 @@ def test_nodes_of_other_graphs_are_shown_only_while_they_are_not_well() -> None:
 
 
 def test_without_breakers_the_pane_says_what_they_are() -> None:
-    assert EMPTY[0] in plain(breaker_lines([], 0, 60)[0])
+    assert EMPTY in plain(breaker_lines([], 0, 60)[0])
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "half_open", "forced_open", "disabled"])
@@ -338,3 +339,10 @@ def test_what_ran_in_a_node_that_is_not_drawn_breaks_no_pane() -> None:
         apply(view, ev.Event(seq, "t", seq, seq * 1000, 0, ev.NodeStarted(path=path, visit=1, message=1)))
     assert lit(view, 4000, UNICODE).nodes["sub"][2] == "router 2.00s"
     assert plain(footer_lines(view, 1, 4000)[0]) == "◐ sub#2/router, nowhere#1/x · 4.00s"
+
+
+def test_the_configured_limits_of_breakers_are_named() -> None:
+    limits = BreakerConfig(failure_threshold=5, success_threshold=1, cooldown_s=2.5)
+    empty = " ".join(plain(line) for line in breaker_lines([], 0, 200, limits=limits))
+    assert "5 failures in a row open a breaker: its calls fail at once, for 2.5 s and until a trial succeeds." in empty
+    assert "0/1 trials" in plain(breaker_lines([open_breaker(state="half_open")], 0, 60, limits=limits)[0])

@@ -18,7 +18,7 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.conversation_screen import ConversationScreen
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
-from tinyllm_tui.widgets.breakers import BreakersPane
+from tinyllm_tui.widgets.breakers import LIMITS, BreakersPane
 from tinyllm_tui.widgets.chat.pane import ChatPane, Remark
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.footer import Footer
@@ -35,6 +35,7 @@ class CockpitScreen(ConversationScreen):
         self.take_size()
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=True)
+        self.board.breakers.limits = app.breaker_limits or LIMITS
         self._status_line = StatusLine(id="status")
         self._banner = Banner(id="banner")
         self._possible: object = None

@@ -27,6 +27,7 @@ from tinyllm_tui.screens.replay_banner import NORMAL, SPEEDS, replay_line, speed
 from tinyllm_tui.screens.stops import end_stop
 from tinyllm_tui.state_diff import state_diff
 from tinyllm_tui.widgets.board import Board, Moment, Tabs
+from tinyllm_tui.widgets.breakers import LIMITS
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.scrub_bar import ScrubBar, Stop
@@ -79,6 +80,7 @@ class ReplayScreen(BoardScreen):
         self.take_size()
         app = self.cockpit
         self.board = Board(app.signs, ascii_only=app.ascii_only, prompt=False)
+        self.board.breakers.limits = app.breaker_limits or LIMITS
         self.board.chat.origin = origin_words(self._row)
         yield ReplayBar(id="replay-bar")
         yield ScrubBar(id="scrub-bar")

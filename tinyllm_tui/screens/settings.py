@@ -20,6 +20,7 @@ from tinyllm_tui.screens.hit_test import SafeScreen
 from tinyllm_tui.settings_desk import SettingRow, SettingsDesk, parsed, problem, shown
 from tinyllm_tui.settings_live import AT_ONCE
 from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import cut
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class SettingsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="settings-title", markup=False)
         self._search = Input(id="settings-search", placeholder="/ finds settings", compact=True)
-        self._list = OptionList(id="settings-list", markup=False, compact=True)
+        self._list = Rows(id="settings-list")
         self._detail = Static("", id="settings-detail", markup=False)
         self._field = Input(id="settings-field", compact=True)
         self._problem = Static("", id="settings-problem", markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 
+from engine.config import BreakerConfig
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
@@ -33,10 +35,9 @@ _WORDS = {
 }
 _ORDER = {"open": 0, "forced_open": 0, "half_open": 1, "disabled": 2, "closed": 3}
 
-EMPTY = (
-    "All closed: no call has failed.",
-    "Three failures in a row open a breaker: its calls fail at once, for 60 s and until two trials succeed.",
-)
+EMPTY = "All closed: no call has failed."
+LIMITS = BreakerConfig()
+"""Those of a configuration that says nothing else."""
 KEYS_LINE = "x opens, c closes, d disables, a leaves it to itself"
 
 
@@ -68,6 +69,7 @@ def breaker_lines(
     selected: str = "",
     others: int = 0,
     brief: bool = False,
+    limits: BreakerConfig = LIMITS,
 ) -> list[Line]:
     """One block for each breaker, in order.
 
@@ -79,13 +81,14 @@ def breaker_lines(
         selected: key of the breaker that the keys act on.
         others: breakers of other graphs, all closed, that are not shown.
         brief: a line each but for the selected one, so that none hides the next where there is little room.
+        limits: from which on breakers open and close.
     """
     lines: list[Line] = []
     for breaker in breakers:
-        lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected, brief=brief)
+        lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected, brief=brief, limits=limits)
     if not breakers:
-        lines = wrapped(((f"{signs.breakers['closed']} ", "breaker_closed"), (EMPTY[0], "dim")), width)
-        lines += [((row, "faint"),) for row in textwrap.wrap(EMPTY[1], max(width, 20))]
+        lines = wrapped(((f"{signs.breakers['closed']} ", "breaker_closed"), (EMPTY, "dim")), width)
+        lines += [((row, "faint"),) for row in textwrap.wrap(limit_words(limits), max(width, 20))]
     if others:
         words = f"{others} of other graphs, closed"
         lines.append(((cut(f"{signs.breakers['closed']} {words}", width, signs.ellipsis), "faint"),))
@@ -93,11 +96,18 @@ def breaker_lines(
 
 
 def block_of(
-    breaker: BreakerSnapshot, now_ms: int, width: int, signs: Glyphs, *, selected: bool = False, brief: bool = False
+    breaker: BreakerSnapshot,
+    now_ms: int,
+    width: int,
+    signs: Glyphs,
+    *,
+    selected: bool = False,
+    brief: bool = False,
+    limits: BreakerConfig = LIMITS,
 ) -> list[Line]:
     """A breaker's lines: what it is and how long, its last calls, its last error, and the keys where it is selected."""
     tone = BREAKER_TONES[breaker.state]
-    words = state_words(breaker, now_ms, signs)
+    words = state_words(breaker, now_ms, signs, limits)
     key = cut(one_line(breaker.key), max(width - len(words) - 4, 8), signs.ellipsis)
     words = cut(words, width - cell_len(key) - 3, signs.ellipsis)
     pad = " " * max(width - cell_len(key) - cell_len(words) - 2, 1)
@@ -119,14 +129,22 @@ def block_of(
     return block
 
 
-def state_words(breaker: BreakerSnapshot, now_ms: int, signs: Glyphs = UNICODE) -> str:
+def limit_words(limits: BreakerConfig) -> str:
+    """When breakers open and close."""
+    failures, trials = limits.failure_threshold, limits.success_threshold
+    opens = "One failure opens" if failures == 1 else f"{failures} failures in a row open"
+    closes = "a trial succeeds" if trials == 1 else f"{trials} trials succeed"
+    return f"{opens} a breaker: its calls fail at once, for {limits.cooldown_s:g} s and until {closes}."
+
+
+def state_words(breaker: BreakerSnapshot, now_ms: int, signs: Glyphs = UNICODE, limits: BreakerConfig = LIMITS) -> str:
     """Its state, with what is left of a cooldown, the trials or the failures so far."""
     words = _WORDS[breaker.state]
     if breaker.state == "open" and breaker.until_ms is not None:
         left = breaker.until_ms - now_ms
         return f"{words} {duration(left)} left" if left > 0 else f"{words} {signs.dot} trial next"
     if breaker.state == "half_open":
-        return f"{words} {breaker.successes}/2 trials"
+        return f"{words} {breaker.successes}/{limits.success_threshold} trials"
     return f"{words} {breaker.failures} failed in a row" if breaker.failures else words
 
 
@@ -158,6 +176,8 @@ class BreakersPane(LineView):
     def __init__(self, *, id: str | None = None, by_hand: bool = False) -> None:  # noqa: A002
         super().__init__(id=id)
         self._by_hand = by_hand
+        self.limits = LIMITS
+        """From which on breakers open and close."""
         self._shown: list[BreakerSnapshot] = []
         self._make: Callable[[], None] = lambda: None
         self._tops: list[int] = []
@@ -171,15 +191,17 @@ class BreakersPane(LineView):
         others = len(breakers) - len(self._shown)
 
         def make(width: int) -> list[Line]:
-            whole = breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others)
+            lines = partial(
+                breaker_lines, self._shown, now_ms, width, signs,
+                selected=self.selected, others=others, limits=self.limits,
+            )  # fmt: skip
+            whole = lines()
             brief = len(whole) > self.size.height
             self._tops, top = [], 0
             for breaker in self._shown:
                 self._tops.append(top)
                 top += len(block_of(breaker, now_ms, width, signs, selected=breaker.key == self.selected, brief=brief))
-            if not brief:
-                return whole
-            return breaker_lines(self._shown, now_ms, width, signs, selected=self.selected, others=others, brief=True)
+            return lines(brief=True) if brief else whole
 
         self._make = lambda: self.make_lines(make)
         self._make()

@@ -86,6 +86,11 @@ class LineView(ScrollView, can_focus=True):
         if self._anchored and not self._anchor_released:
             self.scroll_end(animate=False, immediate=True)
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The scroll bar takes a column of what is drawn."""
+        if self._again is not None:
+            self.call_after_refresh(self._again)
+
     def on_resize(self) -> None:
         if self._again is not None:
             self._again()

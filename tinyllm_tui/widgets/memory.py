@@ -34,8 +34,8 @@ _UNICODE_FILLS = "█▓▒▚▞▤▥▦"
 _ASCII_FILLS = "#=+o*%@&"
 """One for each of `_KINDS`: kinds are told apart without colour too."""
 EMPTY = (
-    "How many tokens of which kind (system, question, history ...) each model was given appears here, and how full "
-    "that makes its window. At 80 % of what the answer leaves of it, messages go."
+    "How many tokens of which kind each model is given to read, and how full that makes its window. At 80 % of what "
+    "the answer leaves of it, messages go."
 )
 
 

@@ -13,6 +13,7 @@ from textual.widgets import Markdown
 
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.chat.draft import Draft, draft_lines, finished_until
+from tinyllm_tui.words import ASCII, UNICODE, Glyphs
 
 STEP = 4
 """Rows by which an answer grows while it is written: each growth arranges the whole screen anew."""
@@ -27,8 +28,10 @@ def _parser() -> MarkdownIt:
 class Document(Markdown):
     """Markdown of a model: nothing in it opens anything by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, signs: Glyphs) -> None:
         super().__init__(parser_factory=_parser, open_links=False)
+        if signs is ASCII:
+            self.BULLETS = [f"{signs.bullet} "]
 
     def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:  # noqa: ARG002
         # Textual asks for a second layout of the screen after each that changed a size: of no use to what never scrolls
@@ -52,10 +55,10 @@ class Answer(Vertical):
     Answer MarkdownFence > Label { width: 1fr; text-wrap: wrap; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signs: Glyphs = UNICODE) -> None:
         super().__init__(classes="-empty")
-        self._document = Document()
-        self._draft = Draft()
+        self._document = Document(signs)
+        self._draft = Draft(signs)
         self._wanted = ""
         self._finished = False
         self._shown = ""

@@ -10,7 +10,7 @@ import re
 from rich.cells import set_cell_size
 
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import Line, Span, plain, wrapped
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, plain, wrapped
 
 _FENCE = re.compile(r" *(`{3,}|~{3,})(.*)")
 _HEADING = re.compile(r" {0,3}#{1,6} +")
@@ -59,15 +59,15 @@ def finished_until(text: str, start: int = 0) -> int:
     return end
 
 
-def draft_lines(text: str, width: int) -> list[Line]:
-    """A block that is being written, on rows of `width` columns."""
+def draft_lines(text: str, width: int, bullet: str = UNICODE.bullet) -> list[Line]:
+    """A block that is being written, on rows of `width` columns; `bullet` stands before what is listed."""
     rows: list[Line] = []
     paragraph: list[str] = []
     fences = Fences()
 
     def end_paragraph() -> None:
         if paragraph:
-            rows.extend(_paragraph(paragraph, width))
+            rows.extend(_paragraph(paragraph, width, bullet))
             paragraph.clear()
 
     for line in text.strip("\n").split("\n"):
@@ -87,7 +87,7 @@ def draft_lines(text: str, width: int) -> list[Line]:
     return rows
 
 
-def _paragraph(lines: list[str], width: int) -> list[Line]:
+def _paragraph(lines: list[str], width: int, sign: str) -> list[Line]:
     text = " ".join(line.strip() for line in lines)
     if not text:
         return [(("", "text"),)]
@@ -98,7 +98,7 @@ def _paragraph(lines: list[str], width: int) -> list[Line]:
     if item is None:
         return wrapped(tuple(_inline(text)), width)
     indent, bullet, number = item.groups()
-    sign = f"{indent}• " if bullet else f"{indent} {number} "
+    sign = f"{indent}{sign} " if bullet else f"{indent} {number} "
     rest = text[len(bullet or number) :].strip()
     return wrapped(((sign, "text"), *_inline(rest)), width, indent=len(sign))
 
@@ -123,5 +123,9 @@ class Draft(LineView, can_focus=False):
     Draft > .tone--inline { color: $code-inline; background: $field-background; }
     """
 
+    def __init__(self, signs: Glyphs) -> None:
+        super().__init__()
+        self._signs = signs
+
     def show(self, text: str) -> None:
-        self.make_lines(lambda width: draft_lines(text, width or 80) if text.strip() else [])
+        self.make_lines(lambda width: draft_lines(text, width or 80, self._signs.bullet) if text.strip() else [])

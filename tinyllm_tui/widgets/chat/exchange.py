@@ -107,7 +107,7 @@ class Exchange(Vertical):
         self._marked = ""
         self._thought = Folded(signs)
         self._thought.display = False
-        self._answer = Answer()
+        self._answer = Answer(signs)
         self._footer = AnswerFooter()
         self.answer_text = ""
         """The whole answer so far, as it may be copied."""

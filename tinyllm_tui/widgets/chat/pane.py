@@ -240,6 +240,13 @@ class ChatPane(Transcript):
             self._unseen = False
             self._changed()
 
+    def take_away(self, tx: str) -> None:
+        if self._selected is not None and self._selected.turn.tx == tx:
+            self._select(None)
+        self._end_search()
+        super().take_away(tx)
+        self._changed()
+
     def forget(self) -> None:
         self._end_search()
         self._selected, self._typed, self._unseen = None, None, False

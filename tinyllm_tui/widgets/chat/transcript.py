@@ -237,6 +237,21 @@ class Transcript(VerticalScroll, can_focus=True):
         if self._welcome is not None:
             self._welcome.display = False
 
+    def take_away(self, tx: str) -> None:
+        """Show the turn of a transaction no more: another one takes its place."""
+        n = next((n for n, item in enumerate(self.items) if isinstance(item, TurnItem) and item.turn.tx == tx), None)
+        if n is None or not tx:
+            return
+        first, stop = self._mounted.start, self._mounted.stop
+        widget = self.items.pop(n).drop()
+        if widget is not None:
+            if self._held is not None and self._held[0] is widget:
+                self._held = None
+            widget.remove()
+        self._mounted = range(first - (n < first), stop - (n < stop))
+        self._fresh = [item for item in self._fresh if item.widget is not None]
+        self._space()
+
     # -- what is mounted -----------------------------------------------------------------------------------------------
 
     def _look_soon(self) -> None:
