@@ -252,6 +252,14 @@ def _from_environment() -> dict[str, Any]:
     try:
         return _without_empty_sections(EnvSettingsSource(Settings)())
     except SettingsError as error:
+        alerts = os.environ.get(f"{PREFIX}ALERTS")
+        if alerts is not None and '"alerts"' in str(error):
+            raise ConfigurationError(
+                "setting_invalid",
+                f"The environment variable {PREFIX}ALERTS is {alerts[:80]!r}, which is not a JSON list.",
+                remedy="Write a list of rules, such as "
+                f"""{PREFIX}ALERTS='[{{"name": "slow", "metric": "p95_ms", "above": 8000}}]'.""",
+            ) from error
         for name in ("roles", "embedded", "breaker", "retry", "context", "memory", "keys", "notify"):
             value = os.environ.get(PREFIX + name.upper())
             if value is not None and f'"{name}"' in str(error):

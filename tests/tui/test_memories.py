@@ -183,9 +183,13 @@ async def test_what_the_store_refuses_is_a_message(tmp_path: Path) -> None:
         await until(pilot, lambda: "Nothing can be kept. Close the other" in flat(text_of(app)))
 
 
-async def test_without_memories_the_list_says_how_to_add_one(tmp_path: Path) -> None:
+async def test_without_memories_the_list_says_how_to_add_one_and_its_key_does(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("escape", "M")
         await until(pilot, lambda: "Nothing is remembered yet. a adds a note." in text_of(app))
+        await pilot.press("a")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "memories-field")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: not isinstance(app.screen, MemoriesScreen))

@@ -36,7 +36,7 @@ class JumpScreen(Dialog[Target | None]):
         self._labels = labelled(list(targets), width, height)
 
     def compose(self) -> ComposeResult:
-        yield Static(Content(" A letter goes there, any other key leaves "), id="jump-how")
+        yield Static(Content(" A letter goes there, other keys leave "), id="jump-how")
         for key, (place, _target) in self._labels.items():
             yield JumpLabel(key, place)
 

@@ -161,7 +161,7 @@ class MemoriesScreen(SafeScreen):
         )
         if self._rows:
             self._list.highlighted = min(place or 0, len(self._rows) - 1) if wanted is None else wanted
-        self._list.display = bool(self._rows)
+        self._list.stand(bool(self._rows))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not self._rows
         told = sum(row.id in self._recalled for row in self._rows)

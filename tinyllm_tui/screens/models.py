@@ -128,7 +128,8 @@ class ModelsScreen(SafeScreen):
         parts = ["Models", *([str(len(rows)), self._kind] if rows else [])]
         self._title.update(Content(" " + f" {signs.dot} ".join(parts)))
         self._head.update(heading(layout))
-        self._head.display = self._list.display = bool(rows)
+        self._head.display = bool(rows)
+        self._list.stand(bool(rows))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not rows
         self.refresh_bindings()

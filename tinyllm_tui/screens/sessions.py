@@ -50,7 +50,7 @@ class SessionsScreen(SafeScreen):
 
     def compose(self) -> ComposeResult:
         self._title = Static("", id="sessions-title", markup=False)
-        self._filter = Input(id="sessions-filter", placeholder="/ finds names, and words that were said", compact=True)
+        self._filter = Input(id="sessions-filter", placeholder="/ finds names and words", compact=True)
         self._list = Rows(id="sessions-list")
         self._empty = Static("", id="sessions-empty", markup=False)
         self._name_field = Input(id="sessions-name", placeholder="the new name", compact=True)
@@ -101,7 +101,7 @@ class SessionsScreen(SafeScreen):
         )
         if self._found:
             self._list.highlighted = min(place or 0, len(self._found) - 1)
-        self._list.display = bool(self._found)
+        self._list.stand(bool(self._found))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not self._found
         count = f"{len(self._found)} of {len(self._rows)}" if words else str(len(self._rows))

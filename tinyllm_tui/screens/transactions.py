@@ -95,11 +95,11 @@ class TransactionsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         yield Static(f" {self._title}", id="transactions-title")
         yield Input(
-            self._words, id="transactions-filter", placeholder="/ filters: words, status:, graph:, since:, is: ...",
+            self._words, id="transactions-filter", placeholder="/ filters: words, status:, is: ...",
             compact=True, suggester=_Suggester(self._graphs),
         )  # fmt: skip
         yield Static("", id="transactions-help", markup=False)
-        yield Toggles(id="transactions-toggles")
+        yield Toggles(self.cockpit.signs, id="transactions-toggles")
         yield RowList(self.cockpit.signs, id="transactions-list")
         yield Static("", id="transactions-empty", markup=False)
         yield Footer()
@@ -169,6 +169,7 @@ class TransactionsScreen(SafeScreen):
         text = self.query_one(Input).value
         self._say("" if shown else "Nothing matches." if self._rows else self._nothing)
         self._tell(wanted, len(shown), filtered=bool(text.strip()))
+        self.refresh_bindings()
 
     def _line(self, row: TransactionRow, width: int) -> Line:
         bookmarks, signs = len(self.cockpit.bookmarks.of(row.tx)), self.cockpit.signs
@@ -231,6 +232,17 @@ class TransactionsScreen(SafeScreen):
         at = self.rows.selected
         return None if at is None or at >= len(self._shown) else self._shown[at].tx
 
+    def footer_words(self, action: str, words: str) -> str:
+        """What the footer says of an action; empty where the selected row has nothing for it."""
+        if action == "parent":
+            row = next((row for row in self._shown if row.tx == self._selected), None)
+            return words if row is not None and row.parent is not None else ""
+        return words if action not in ("fork", "mark", "compare", "export_run") or self._shown else ""
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self.refresh_bindings()
+
     def action_switch(self, index: int) -> None:
         """Add a part to the filter, or take it out."""
         part = _SWITCHES[index][1]
@@ -284,7 +296,7 @@ class TransactionsScreen(SafeScreen):
 
     def action_leave(self) -> None:
         field = self.query_one(Input)
-        if field.has_focus or field.value:
+        if field.has_focus or field.value not in ("", self._words):
             field.value = ""
             self.rows.focus()
         else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
+from textual import work
 from textual.binding import BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -129,8 +130,10 @@ class GraphPane(LineView):
         if not self._level.graph.get("nodes"):
             self._key = None  # a replay before its first event: it is laid out when there is a graph again
         elif self._key is not None and self.size.width > 0:
-            self.run_worker(self._make(self._level), group="layout", exclusive=True)
+            self._make(self._level)
 
+    # decorated: a coroutine given to `run_worker` is left unawaited where the next one comes before it begins
+    @work(group="layout", exclusive=True)
     async def _make(self, level: Level) -> None:
         shape = shape_of(level.graph)
         made = await asyncio.to_thread(

@@ -17,3 +17,11 @@ class Rows(OptionList):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, markup=False, compact=True)
+
+    def stand(self, there: bool) -> None:
+        """Show the list, or hide it: then no field beside it gets the focus, so that keys stay keys."""
+        if not there and self.has_focus:
+            self.screen.set_focus(None)
+        self.display = there
+        if there and self.is_attached and self.screen.focused is None:
+            self.focus()

@@ -9,11 +9,15 @@ from textual.events import Click
 from textual.message import Message
 
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import Line, Span
+from tinyllm_tui.words import Glyphs, Line, Span
 
 
 class Toggles(LineView, can_focus=False):
-    """One line; the switches that do not fit are left out, their keys work all the same."""
+    """One line; where not all switches fit a mark says so, and the keys of the others work all the same.
+
+    Args:
+        signs: how the mark is drawn.
+    """
 
     DEFAULT_CSS = "Toggles { height: 1; padding: 0 1; }"
 
@@ -24,8 +28,9 @@ class Toggles(LineView, can_focus=False):
             super().__init__()
             self.index = index
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, signs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self._signs = signs
         self._places: list[tuple[int, int]] = []
         """First column of each switch, and the one after its last."""
 
@@ -39,7 +44,8 @@ class Toggles(LineView, can_focus=False):
         for number, (word, on) in enumerate(switches, 1):
             text = f"{number} [{'x' if on else ' '}] {word}"
             if used + cell_len(text) > width:
-                break
+                spans[-1:] = [(f" {self._signs.ellipsis}"[: width - used + 2], "dim")]
+                return tuple(spans)
             self._places.append((used, used + cell_len(text)))
             spans += [(text, "strong" if on else "dim"), ("  ", "text")]
             used += cell_len(text) + 2

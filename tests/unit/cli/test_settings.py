@@ -176,6 +176,7 @@ def test_an_empty_file_changes_nothing(home: Path) -> None:
         ("TINYLLM_BACKEND", "gpu", "'gpu'"),
         ("TINYLLM_EMBEDDED__WINDOW", "12", "greater than or equal to 512"),
         ("TINYLLM_ROLES", "code=x", "not a JSON object"),
+        ("TINYLLM_ALERTS", "slow", "not a JSON list"),
         ("TINYLLM_RETRY", '{"attempts": 0}', "greater than or equal to 1"),
         ("TINYLLM_RETRY", "3", "it is a section"),
         ("TINYLLM_RETRY__ATEMPTS", "3", "did you mean TINYLLM_RETRY__ATTEMPTS?"),
