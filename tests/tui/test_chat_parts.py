@@ -21,6 +21,7 @@ from tinyllm_tui.widgets.chat.footer import route_words
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
 from tinyllm_tui.widgets.chat.search import Search, searchable
+from tinyllm_tui.widgets.chat.spacer import rows_of
 from tinyllm_tui.widgets.chat.window import NEAR, tops, window, within
 from tinyllm_tui.words import ASCII, UNICODE, plain
 
@@ -158,3 +159,8 @@ def test_keys_of_a_selected_message_leave_out_what_has_no_room_but_never_the_way
 
 def test_bullets_of_a_draft_are_those_of_the_terminal() -> None:
     assert plain(draft_lines("- one", 20, ASCII.bullet)[0]).strip() == "* one"
+
+
+def test_a_turn_that_is_not_mounted_is_drawn_in_plain_rows() -> None:
+    item = TurnItem(PastTurn("Why?\x1b[2J", "**Because**\n\n- one", "", None, 0))
+    assert [row.rstrip() for row in rows_of(item, 40, ASCII)][:3] == [" | Why?", "", "   Because"]

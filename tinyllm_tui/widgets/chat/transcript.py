@@ -12,7 +12,6 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.layout import DockArrangeResult
 from textual.scrollbar import ScrollBar
-from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -20,6 +19,7 @@ from engine.errors import EngineError
 from engine.view import View
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import Item, RemarkItem, TurnItem
+from tinyllm_tui.widgets.chat.spacer import Spacer
 from tinyllm_tui.widgets.chat.window import tops, window, within
 from tinyllm_tui.words import UNICODE, Glyphs, Line
 
@@ -53,19 +53,6 @@ Target = Callable[[], "tuple[Widget, float] | None"]
 """Gives the widget to be seen, and at which share of its height; None: all of what it is in."""
 
 
-class Spacer(Widget):
-    """Stands for exchanges that are not mounted: as high as they are, and empty."""
-
-    DEFAULT_CSS = "Spacer { height: 0; width: 1fr; }"
-    ALLOW_SELECT = False
-
-    def stand_for(self, rows: int) -> None:
-        self.styles.height = rows
-
-    def render_line(self, y: int) -> Strip:  # noqa: ARG002
-        return Strip.blank(self.size.width, self.rich_style)
-
-
 class Transcript(VerticalScroll, can_focus=True):
     """Questions and answers; anchored to its end unless the person scrolled up.
 
@@ -86,7 +73,7 @@ class Transcript(VerticalScroll, can_focus=True):
         self._welcome = Static(welcome(), classes="chat--welcome") if welcomes else None
         self._conversation = Vertical(id="conversation")
         self._note = Static("", markup=False, classes="chat--earlier")
-        self._above, self._below = Spacer(), Spacer()
+        self._above, self._below = Spacer(signs), Spacer(signs)
         self.items: list[Item] = []
         """All of the conversation, the oldest first."""
         self._mounted = range(0)
@@ -377,8 +364,8 @@ class Transcript(VerticalScroll, can_focus=True):
 
     def _space(self) -> None:
         """Let the spacers stand for what is not mounted."""
-        self._above.stand_for(sum(item.rows for item in self.items[: self._mounted.start]))
-        self._below.stand_for(sum(item.rows for item in self.items[self._mounted.stop : self._tail]))
+        self._above.stand_for(self.items[: self._mounted.start])
+        self._below.stand_for(self.items[self._mounted.stop : self._tail])
 
     def _estimate(self, items: Sequence[Item]) -> None:
         width = max(self.size.width - 6, 16)
