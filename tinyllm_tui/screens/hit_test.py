@@ -10,6 +10,7 @@ from textual.geometry import Offset, Region
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tinyllm_tui.screens.lean_compositor import LeanCompositor
 from tinyllm_tui.screens.leaving import LeftOnce
 
 
@@ -19,6 +20,10 @@ def _gone(widget: Widget) -> bool:
 
 class SafeScreen(LeftOnce[None]):
     """Base of all our screens."""
+
+    def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(name, id, classes)
+        self._compositor = LeanCompositor()
 
     def reach(self, widget: Widget) -> None:
         """Give the focus to a widget, wherever it is."""
