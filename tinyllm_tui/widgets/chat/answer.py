@@ -1,4 +1,4 @@
-"""An answer as it grows: finished blocks as Markdown, and below them the block that is being written."""
+"""An answer as it grows: finished blocks as Markdown, and below them the latest and the one that is being written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.geometry import Size
-from textual.widget import MountError
+from textual.screen import Screen
+from textual.widget import MountError, Widget
 from textual.widgets import Markdown
 
 from tinyllm_tui.sanitize import one_line
@@ -17,6 +18,8 @@ from tinyllm_tui.words import ASCII, UNICODE, Glyphs
 
 STEP = 4
 """Rows by which an answer grows while it is written: each growth arranges the whole screen anew."""
+AT_ONCE = 12
+"""Rows of finished blocks that become Markdown together: each time its new widgets are styled and all is arranged."""
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +78,13 @@ class Answer(Vertical):
     def on_mount(self) -> None:
         self._ready = True
         self._catch_up()
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out, immediate=True)
+
+    def _laid_out(self, _screen: Screen[object]) -> None:
+        """All was arranged, blocks of Markdown too: that their sizes are known now is no reason to do it again."""
+        if self.has_class("-writing"):
+            for block in self._document.walk_children(Widget):
+                block._layout_required = False  # noqa: SLF001 - see Document
 
     def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:  # noqa: ARG002
         # one layout is enough: see Document
@@ -102,7 +112,14 @@ class Answer(Vertical):
         """How much of the text belongs into the document."""
         if self._finished:
             return len(self._wanted)
-        return finished_until(self._wanted, len(self._shown) if self._wanted.startswith(self._shown) else 0)
+        before = len(self._shown) if self._wanted.startswith(self._shown) else 0
+        end = finished_until(self._wanted, before)
+        few = len(draft_lines(self._wanted[before:end], self._draft_width)) < AT_ONCE
+        return before if few else end
+
+    @property
+    def _draft_width(self) -> int:
+        return max(self._draft.size.width, 20)
 
     def _catch_up(self) -> None:
         if self._busy or not self._ready:
@@ -131,7 +148,7 @@ class Answer(Vertical):
                     # has more than one line (Textual 8.2.8 takes its last line for its first)
                     added = text[len(self._shown) :]
                     if added.strip():  # room for it beforehand, so that one layout does for both
-                        self._make_room(len(draft_lines(added, max(self._draft.size.width, 20))) + 1)
+                        self._make_room(len(draft_lines(added, self._draft_width)) + 1)
                     await self._document.append(added)
                     self._shown = text
                     self._show_draft(end)
