@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 
 from engine.view import TimelineEntry, View
@@ -107,9 +108,11 @@ class TimelineLines(LineView):
         if changed:
             self._filter.update(self._timeline)
             self._arrange()
-        if changed or before != (self._limit, self._now_ms):
+        if changed or before[0] != self._limit:
             self._resized()
             self.refresh()
+        elif before[1] != self._now_ms:  # bars that go on are longer
+            self.refresh(Region(0, 0, self.size.width, self._head.height))
 
     def _playhead_moved(self) -> None:
         """The list follows the playhead, unless it was a click on an entry's marker that moved it."""
