@@ -324,10 +324,11 @@ KEYS: dict[Scope, tuple[Key, ...]] = {
     "sessions": (
         Key("sessions.open", "enter", "open", "go on with the session", "go on", shown="enter"),
         Key("sessions.new", "n", "new", "begin a new conversation", "new"),
-        Key("sessions.rename", "r", "rename", "rename the session (enter takes the name)", "rename"),
+        Key("sessions.rename", "r", "rename", "rename the session", "rename"),
         Key("sessions.memory", "m", "memory", "turn its long-term memory off or on", "memory"),
         Key("sessions.delete", "x", "delete", "delete the session, after a question", "delete"),
         Key("sessions.filter", "slash", "filter", "find names, and words that were said", "find", shown="/"),
+        Key("sessions.take", "enter", "submit", "in the field of the name: take it", "take the name", shown="enter"),
         Key("sessions.leave", "escape", "leave", "leave a field, or the list", "back", shown="esc"),
     ),
     "memories": (

@@ -13,7 +13,7 @@ import engine
 from engine.config import EngineConfig
 from engine.errors import EngineError, ErrorClass
 from engine.run.engine import Engine
-from engine.store.rows import MessageRow
+from engine.store.rows import MessageRow, SessionRow
 from tests.graphs import chain
 from tests.running import run_in
 from tests.tui.scripted_engine import ScriptedEngine
@@ -239,12 +239,43 @@ async def test_a_session_is_renamed_and_its_memory_switched(tmp_path: Path) -> N
     app = app_of(scripted, tmp_path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await opened(pilot)
-        await pilot.press("r", *"zoo two", "enter")
+        await pilot.press("r")
+        await until(pilot, lambda: "enter take the name" in text_of(app))
+        row = next(line for line in text_of(app).split("\n") if "zoo " in line).rstrip()
+        assert row[-3] == ":"  # the date is whole
+        await pilot.press(*"zoo two", "enter")
         await until(pilot, lambda: scripted.kept[session].name == "zoo two" and "zoo two" in text_of(app))
         await pilot.press("m")
         await until(pilot, lambda: not scripted.kept[session].memory and "memory off" in text_of(app))
         await pilot.press("r", "escape", "m")
         await until(pilot, lambda: scripted.kept[session].memory)
+
+
+async def test_keys_that_come_before_the_sessions_are_no_search_for_them(tmp_path: Path) -> None:
+    read = asyncio.Event()
+
+    class Slow(ScriptedEngine):
+        async def sessions(self) -> list[SessionRow]:
+            await read.wait()
+            return await super().sessions()
+
+    scripted = Slow()
+    read.set()
+    session = await zoo(scripted)
+    app = app_of(scripted, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        read.clear()
+        app.push_screen(SessionsScreen())
+        await until(pilot, lambda: isinstance(app.screen, SessionsScreen) and app.screen.is_mounted)
+        await pilot.resize_terminal(100, 30)  # it is drawn while there is nothing to list
+        await pilot.press("m", "x")
+        assert app.focused is not None
+        assert app.focused.id == "sessions-list"
+        read.set()
+        await until(pilot, lambda: "2 messages" in text_of(app) and "zoo" in text_of(app))
+        await pilot.press("m")
+        await until(pilot, lambda: not scripted.kept[session].memory)
 
 
 async def test_deleting_a_session_asks_first_and_enter_keeps_it(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ class MemoriesScreen(SafeScreen):
     """
 
     CSS_PATH = "memories.tcss"
+    AUTO_FOCUS = "#memories-list"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("memories", "everywhere", without=(_ENTER,)))
 
     def __init__(self, recalled: Sequence[Recalled] = (), words: str = "", chosen: int | None = None) -> None:
@@ -99,7 +100,7 @@ class MemoriesScreen(SafeScreen):
         self._text = Static("", id="memories-text", markup=False)
         self._facts = Static("", id="memories-facts", markup=False)
         self._field = MemoryField(id="memories-field", placeholder="What shall be remembered?")
-        yield from (self._title, self._search, self._list, self._empty)
+        yield from (self._title, self._search, self._empty, self._list)
         with VerticalScroll(id="memories-detail", can_focus=False) as self._detail:
             yield self._text
             yield self._facts
@@ -108,7 +109,6 @@ class MemoriesScreen(SafeScreen):
 
     def on_mount(self) -> None:
         self._field.display = False
-        self._list.focus()
         self.look()
 
     def on_resize(self) -> None:
@@ -161,7 +161,6 @@ class MemoriesScreen(SafeScreen):
         )
         if self._rows:
             self._list.highlighted = min(place or 0, len(self._rows) - 1) if wanted is None else wanted
-        self._list.stand(bool(self._rows))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not self._rows
         told = sum(row.id in self._recalled for row in self._rows)

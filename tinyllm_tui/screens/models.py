@@ -41,6 +41,7 @@ class ModelsScreen(SafeScreen):
     """A list of models; Enter lets one answer for every role, from the next question on, until the cockpit is left."""
 
     CSS_PATH = "models.tcss"
+    AUTO_FOCUS = "#models-list"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("models", "everywhere", without=("models.use",)))
 
     def __init__(self) -> None:
@@ -69,12 +70,11 @@ class ModelsScreen(SafeScreen):
         self._field = Input(
             id="models-name", placeholder=place, compact=True, suggester=SuggestFromList(names, case_sensitive=False)
         )
-        yield from (self._title, self._head, self._list, self._empty, self._detail, self._hint, self._bar, self._field)
+        yield from (self._title, self._head, self._empty, self._list, self._detail, self._hint, self._bar, self._field)
         yield Footer()
 
     def on_mount(self) -> None:
         self._field.display = False
-        self._list.focus()
         self.look()
         self._drawing = self.set_interval(_FRAME_S, self._draw_bar)
         self.set_interval(_LOOK_S, self._look_again)
@@ -129,7 +129,6 @@ class ModelsScreen(SafeScreen):
         self._title.update(Content(" " + f" {signs.dot} ".join(parts)))
         self._head.update(heading(layout))
         self._head.display = bool(rows)
-        self._list.stand(bool(rows))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not rows
         self.refresh_bindings()

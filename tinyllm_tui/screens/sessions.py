@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 _SEARCHED = 2
 """Characters from which on what was said is searched too."""
 _HITS = 50
+_TAKE = "sessions.take"
+
+
+class NameField(Input):
+    """The name of a session; the footer says which key takes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [key for key in bindings("sessions") if key.id == _TAKE]
 
 
 class SessionsScreen(SafeScreen):
     """A list of sessions, latest use first; Enter goes on with one."""
 
     CSS_PATH = "sessions.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("sessions", "everywhere", without=("sessions.open",)))
+    AUTO_FOCUS = "#sessions-list"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("sessions", "everywhere", without=("sessions.open", _TAKE)))
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,13 +61,12 @@ class SessionsScreen(SafeScreen):
         self._filter = Input(id="sessions-filter", placeholder="/ finds names and words", compact=True)
         self._list = Rows(id="sessions-list")
         self._empty = Static("", id="sessions-empty", markup=False)
-        self._name_field = Input(id="sessions-name", placeholder="the new name", compact=True)
-        yield from (self._title, self._filter, self._list, self._empty, self._name_field)
+        self._name_field = NameField(id="sessions-name", placeholder="the new name", compact=True)
+        yield from (self._title, self._filter, self._empty, self._list, self._name_field)
         yield Footer()
 
     def on_mount(self) -> None:
         self._name_field.display = False
-        self._list.focus()
         self.look()
 
     def on_resize(self) -> None:
@@ -101,7 +108,6 @@ class SessionsScreen(SafeScreen):
         )
         if self._found:
             self._list.highlighted = min(place or 0, len(self._found) - 1)
-        self._list.stand(bool(self._found))
         self._empty.update(Content(one_line(self._nothing, 600)))
         self._empty.display = not self._found
         count = f"{len(self._found)} of {len(self._rows)}" if words else str(len(self._rows))
@@ -149,6 +155,10 @@ class SessionsScreen(SafeScreen):
     async def _resume(self, row: SessionRow) -> None:
         if row.id == self._current or await self.cockpit.conversation.resume(row.id):
             self.cockpit.show_live()
+
+    def footer_words(self, action: str, words: str) -> str:
+        """While a name is written nothing is looked for."""
+        return "" if action == "filter" and self._name_field.display else words
 
     def action_new(self) -> None:
         """An empty conversation."""
