@@ -29,9 +29,11 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
         replay: a run to open first: a file, or a number.
     """
     served = os.environ.get("TEXTUAL_DRIVER", "") == SERVED_DRIVER
-    missing = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if not is_terminal(stream)]
+    # Textual reads stdin and draws on stderr; size and title are those of stdout
+    streams = (("stdin", sys.stdin), ("stdout", sys.stdout), ("stderr", sys.stderr))
+    missing = [name for name, stream in streams if not is_terminal(stream)]
     if missing and not served:
-        which = f"{missing[0]} is not a terminal" if len(missing) == 1 else "stdin and stdout are not terminals"
+        which = f"{missing[0]} is not a terminal" if len(missing) == 1 else f"{' and '.join(missing)} are not terminals"
         note(f"Error: The cockpit cannot be drawn: {which}.")
         note('Remedy: Use `tinyllm-tui run "question"` for one answer, or `tinyllm-tui chat --plain` for line by line.')
         return 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.unit.cli.conftest import Call
+from tinyllm_tui.cli import cockpit
 
 
 @pytest.mark.parametrize("command", [[], ["chat"]])
@@ -27,3 +30,13 @@ def test_without_a_terminal_the_cockpit_says_what_to_use_instead(call: Call, hom
     done = call("--new")
     assert done.status == 1
     assert "is not a terminal" in done.err or "are not terminals" in done.err
+
+
+@pytest.mark.parametrize("no_terminal", ["stdin", "stdout", "stderr"])
+def test_each_stream_that_the_cockpit_needs_is_named_where_it_is_no_terminal(
+    no_terminal: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    monkeypatch.setattr(cockpit, "is_terminal", lambda stream: stream is not getattr(sys, no_terminal))
+    assert cockpit.open_cockpit(click.Context(click.Command("tinyllm-tui"))) == 1
+    assert f"{no_terminal} is not a terminal." in capsys.readouterr().err
