@@ -52,6 +52,7 @@ from tinyllm_tui.words import glyphs
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
+    from textual.screen import Screen
 
     from engine.graph.spec import GraphSpec
     from tinyllm_tui.alerts import Alerts
@@ -152,6 +153,7 @@ class CockpitApp(ThemedApp):
         self._told_problem = ""
         self._busy = False
         self._cockpit = CockpitScreen()
+        self._welcome: Screen[None] | None = None
 
     # -- what screens read -------------------------------------------------------------------------------------------
 
@@ -244,7 +246,8 @@ class CockpitApp(ThemedApp):
         if self._first_run:
             from tinyllm_tui.screens.first_run import FirstRunScreen
 
-            self.push_screen(FirstRunScreen())
+            self._welcome = FirstRunScreen()
+            self.push_screen(self._welcome)
         self.set_interval(FRAME, self._tick)
         self.call_after_refresh(self.life.begin)
         self.run_worker(self.theme_choice.watch(), group="themes", exclusive=True, exit_on_error=False)
@@ -346,8 +349,13 @@ class CockpitApp(ThemedApp):
         self.attention.see(self.live.view)
         self.backend_state.pull = self.pulls.mark
         self.backend_state.alerts = self.run_watch.mark
-        if self.screen is self._cockpit or self.approvals.over(self._cockpit):
+        if self._cockpit_seen:
             self._cockpit.flush()
+
+    @property
+    def _cockpit_seen(self) -> bool:
+        """Whether nothing stands over the cockpit, or only what lets it be seen while it goes on."""
+        return self.screen in (self._cockpit, self._welcome) or self.approvals.over(self._cockpit)
 
     def _take_backend(self) -> None:
         if self.engine is not None:

@@ -106,6 +106,9 @@ async def test_the_first_start_says_what_was_found_and_asks_one_question(size: t
         assert isinstance(app.screen, FirstRunScreen)
         await until(pilot, lambda: "smollm2" in screen_text(app))
         assert "What is the capital of France?" in screen_text(app)
+        cockpit = app.screen_stack[-2]
+        await until(pilot, lambda: "starting" not in cockpit._compositor.render_strips()[0].text)
+        assert cockpit.focused is None
         if size == (40, 12):
             await pilot.click("#first-question")
         else:

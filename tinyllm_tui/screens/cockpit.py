@@ -29,6 +29,7 @@ from tinyllm_tui.widgets.status import Banner, StatusLine
 class CockpitScreen(ConversationScreen):
     """Chat and panes of the run that goes on."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("cockpit", "panes", "everywhere"))
 
     def compose(self) -> ComposeResult:
@@ -53,8 +54,13 @@ class CockpitScreen(ConversationScreen):
     def on_mount(self) -> None:
         self.board.chat.keys = self.cockpit.keys
         self.board.chat.read_view = self._past_view
-        self.action_prompt()
+        self._begin_in_prompt()
         self.flush()
+
+    def _begin_in_prompt(self) -> None:
+        """Nothing behind the dialog of the first start looks as if it took the keys."""
+        if self.is_active and self.focused is None:
+            self.action_prompt()
 
     def on_resize(self, _event: Resize) -> None:
         self.call_after_refresh(self.flush)
@@ -127,6 +133,7 @@ class CockpitScreen(ConversationScreen):
             self._see_what_is_possible()
 
     def on_screen_resume(self, _event: ScreenResume) -> None:
+        self._begin_in_prompt()
         self.call_after_refresh(self.flush)
         self.list_sessions()
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from textual import work
 from textual.widget import Widget
 from textual.widgets import OptionList
 
@@ -165,8 +166,10 @@ class ConversationScreen(BoardScreen):
     def list_sessions(self) -> None:
         """Read the sessions that stand beside the panes, where these are shown."""
         if self.has_class("-sidebar"):
-            self.run_worker(self._list_sessions(), group="sessions", exclusive=True, exit_on_error=False)
+            self._list_sessions()
 
+    # decorated: a coroutine given to `run_worker` is left unawaited where the next one comes before it begins
+    @work(group="sessions", exclusive=True, exit_on_error=False)
     async def _list_sessions(self) -> None:
         with contextlib.suppress(EngineError):  # the list of sessions says what is wrong; this one only stays as it is
             rows = await (await self.cockpit.opened()).sessions()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -74,6 +75,13 @@ class FirstRunScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Leave it; the prompt has the next key."""
+        if self.is_active:
+            prompt = self.cockpit.prompt
+            prompt.screen.set_focus(prompt)
+        return super().dismiss(result)
 
     async def _look(self) -> None:
         try:
