@@ -391,10 +391,10 @@ class CockpitApp(ThemedApp):
 
     def cancel_run(self) -> bool:
         """Cancel what is being answered, and say so; false when nothing is."""
-        cancelled = self.conversation.cancel()
-        if cancelled:
-            self.notify("Cancelled. What was written stays on screen.")
-        return cancelled
+        words = self.conversation.cancel()
+        if words:
+            self.notify(words)
+        return bool(words)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy through the terminal (OSC 52), and through the system's clipboard where there is one."""

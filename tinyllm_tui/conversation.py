@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from textual.worker import Worker
 
 from engine.errors import EngineError, ErrorClass, classify
+from engine.view import View
 from tinyllm_tui.engine_port import CockpitEngine, CockpitRun
 from tinyllm_tui.session_name import session_name
 from tinyllm_tui.widgets.board import Moment
 from tinyllm_tui.widgets.chat.history import PastTurn, turns_of
+from tinyllm_tui.widgets.chat.taken_back import cancelled_words
 
 if TYPE_CHECKING:
     from engine.graph.spec import GraphSpec
@@ -194,17 +196,19 @@ class Conversation:
             self._app.notify("One question at a time: Esc cancels the running one.", severity="warning")
         return self.busy
 
-    def cancel(self) -> bool:
-        """Cancel what is being answered; false when nothing is."""
+    def cancel(self) -> str:
+        """Cancel what is being answered; what the person is told of it, empty when nothing is."""
         if not self.busy:
-            return False
+            return ""
+        view = self._app.live.view
+        begun = self._run is not None and view.tx == self._run.transaction
         if self._run is not None:
             self._run.cancel()
         elif self._worker is not None:
             self._worker.cancel()
             if self._exchange is not None:
                 self._exchange.refuse("Cancelled before it began.", "")
-        return True
+        return cancelled_words(view if begun else View())
 
     def begin_anew(self, name: str = "") -> bool:
         """The next question begins a session of its own, called `name`, or else after that question."""

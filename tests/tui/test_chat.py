@@ -129,6 +129,38 @@ async def test_thinking_and_pastes_are_folded_until_they_are_wanted_and_code_blo
         await until(pilot, lambda: app.clipboard == "echo Paris\n")
 
 
+async def is_refused_once(run: ScriptedRun) -> None:
+    """A run whose gate sends the first answer back."""
+    run.begin()
+    again = ev.RunSnapshot((), {}, {}, {}, {})
+    for visit, text in ((1, "No."), (2, run.engine.answer)):
+        run.emit(ev.NodeStarted(path="general", visit=visit, message=1))
+        call = {"path": "general", "visit": visit, "step": 1, "attempt": 1}
+        run.emit(ev.ModelStarted(**call, model=MODEL, endpoint="embedded", request_hash="0"))
+        run.emit(ev.ModelDelta(**call, offset=0, text=text, tokens=2))
+        run.emit(ev.NodeFinished(path="general", visit=visit, outcome="ok", content=text, duration_ms=9))
+        if visit == 1:
+            run.emit(ev.NodeStarted(path="check", visit=1, message=1))
+            run.emit(ev.GateDecided(path="check", visit=1, passed=False, target="general", reason="too short"))
+            run.emit(ev.Rewound("check", "general", 1, (2, 5), again, ev.Retry("too short")))
+            await run.engine.pace.wait_here()
+    run.emit(ev.Committed(exit="success", exit_node="general", text=run.engine.answer, usage=ev.Usage(9, 20, 1)))
+
+
+async def test_an_answer_that_the_gate_sent_back_leaves_a_remark_with_its_draft(tmp_path: Path) -> None:
+    engine = ScriptedEngine(is_refused_once, answer="Paris, of course.")
+    engine.pace.hold = asyncio.Event()
+    app = app_of(engine, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask(pilot)
+        await until(pilot, lambda: "taken back: too short · try 2" in text_of(app))
+        engine.pace.hold.set()
+        await until(pilot, lambda: not app.conversation.busy and "Paris, of course." in text_of(app))
+        assert " No." not in text_of(app)
+        await pilot.press("escape", "shift+up", "enter")
+        await until(pilot, lambda: " No." in text_of(app))
+
+
 async def test_words_are_found_marked_and_counted_in_all_of_the_conversation(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     row = await engine.create_session("zoo")

@@ -22,6 +22,7 @@ from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
 from tinyllm_tui.widgets.chat.search import Search, searchable
 from tinyllm_tui.widgets.chat.spacer import rows_of
+from tinyllm_tui.widgets.chat.taken_back import TakenBack, cancelled_words, taken_back
 from tinyllm_tui.widgets.chat.window import NEAR, tops, window, within
 from tinyllm_tui.words import ASCII, UNICODE, plain
 
@@ -125,6 +126,24 @@ def test_below_an_answer_stands_why_this_specialist_gave_it() -> None:
     view = View(nodes={"router": node})
     assert route_words(view, UNICODE) == "routed to math by embedding, score 0.93 · over 0.55"
     assert route_words(View(), UNICODE) == ""
+
+
+def test_what_a_gate_took_back_is_said_and_kept_and_who_cancels_is_told_what_is_left() -> None:
+    gate = ev.GateDecided(path="check", visit=1, passed=False, target="a", reason="too short\x1b[31m", retries=0)
+    node = NodeView("check", "gate", "check")
+    node.visits.append(VisitView(1, 9, gate=gate, rewound=True))
+    model = NodeView("a", "model", "a")
+    model.visits += [
+        VisitView(1, 0, finished_ms=8, output="No.", rewound=True),
+        VisitView(2, 9, finished_ms=20, output="Yes"),
+    ]
+    view = View(nodes={"check": node, "a": model}, retries=1)
+    assert taken_back(view, UNICODE) == [TakenBack("taken back: too short · try 2", "No.")]
+    assert taken_back(View(), UNICODE) == []
+    assert cancelled_words(View()) == "Cancelled before anything was written."
+    assert cancelled_words(view) == "Cancelled. What was written had been taken back."
+    view.answer = "No, because"
+    assert cancelled_words(view) == "Cancelled. What was written stays on screen."
 
 
 def test_the_clipboards_of_the_system_are_those_of_its_display() -> None:

@@ -131,6 +131,7 @@ async def test_esc_cancels_a_run_and_keeps_what_was_written(tmp_path: Path) -> N
         await until(pilot, lambda: "rolled back: cancelled" in text_of(app) and not app.conversation.busy)
         assert "The capital of France" in text_of(app)
         assert "partial answer" in text_of(app)
+        assert "What was written stays on screen." in flat(text_of(app))
 
 
 async def test_ctrl_c_cancels_a_run_and_without_one_says_how_to_quit(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tinyllm_tui.widgets.chat.answer import Answer, Document
 from tinyllm_tui.widgets.chat.folded import Folded, thinking_words
 from tinyllm_tui.widgets.chat.footer import AnswerFooter, footer_lines, interruption_words, parent_words, partial_words
 from tinyllm_tui.widgets.chat.history import PastTurn, local_time
+from tinyllm_tui.widgets.chat.taken_back import taken_back
 from tinyllm_tui.widgets.op_lines import trace_lines
 from tinyllm_tui.widgets.recalled_lines import recalled_lines
 from tinyllm_tui.words import Glyphs, Line, answer_attempt
@@ -107,6 +108,8 @@ class Exchange(Vertical):
         self._marked = ""
         self._thought = Folded(signs)
         self._thought.display = False
+        self._refused: list[Folded] = []
+        """What gates took back, the oldest first."""
         self._answer = Answer(signs)
         self._footer = AnswerFooter()
         self.answer_text = ""
@@ -142,6 +145,7 @@ class Exchange(Vertical):
             yield self._question_fold
         yield self._mark
         yield self._thought
+        yield from self._refused
         yield self._answer
         yield self._footer
 
@@ -182,7 +186,7 @@ class Exchange(Vertical):
     @property
     def _folds(self) -> list[Folded]:
         folds = [] if self._question_fold is None else [self._question_fold]
-        return [*folds, self._thought] if self._thought.display else folds
+        return [*folds, *(each for each in (self._thought, *self._refused) if each.display)]
 
     def unfold(self) -> None:
         """Unfold all that is folded; fold all where nothing is."""
@@ -205,6 +209,7 @@ class Exchange(Vertical):
             self._turn, tx=view.tx, number=number, asked_ms=view.started_wall_ms, committed=view.status == "committed"
         )
         self._show_thinking(view)
+        self._show_taken_back(view)
         self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
         self._footer.show(
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
@@ -229,6 +234,20 @@ class Exchange(Vertical):
             return
         going_on = attempt.finished_ms is None and not attempt.text
         self._thought.show(thinking_words(attempt.thinking, going_on=going_on), attempt.thinking)
+
+    def _show_taken_back(self, view: View) -> None:
+        """One line for each answer that a gate sent back, so that no text goes without a word."""
+        found = taken_back(view, self._signs)
+        for fold in self._refused:
+            fold.display = False  # a replay goes back, too
+        for number, each in enumerate(found):
+            if number == len(self._refused):
+                fold = Folded(self._signs)
+                self._refused.append(fold)
+                if self._answer.is_attached:
+                    self.mount(fold, before=self._answer)
+            self._refused[number].display = True
+            self._refused[number].show(each.words, each.draft)
 
     def mark(self, words: str) -> None:
         """Say `words` below the question; nothing where they are empty."""
