@@ -66,8 +66,11 @@ class Conversation:
             question = line.strip()
             if question in ENDS:
                 break
-            if question:
-                status = await self._answer(question)
+            if refused := refusal(question, self._graph):
+                output.note(refused)
+                status = 1
+            elif question:
+                status = await self._answer(question.replace("//", "/", 1) if question.startswith("//") else question)
                 if status == CANCELLED and not self._goes_on():
                     return CANCELLED
             self._prompt()
@@ -111,3 +114,21 @@ class Conversation:
         self._notices.tell(self._eng)
         await asyncio.sleep(0)  # a signal that arrived while printing is seen before the next question
         return report(result)
+
+
+def refusal(question: str, graph: GraphSpec) -> str:
+    """Why a line that begins with a slash is not sent; empty where it is: a route's word, `//`, a path."""
+    if not question.startswith("/"):
+        return ""
+    from tinyllm_tui.commands import slash_command
+    from tinyllm_tui.slash_text import route_words, slash_text, unknown
+
+    found, routes = slash_text(question), route_words(graph)
+    if found is None:
+        return ""
+    if found.word in routes:
+        return "" if found.rest else f"{found.word} names a route: write the question behind it."
+    if slash_command(found.word) is None and found.word not in ENDS:
+        return unknown(found.word, routes, listed=False)
+    here = " and ".join(ENDS)
+    return f"{found.word} is a command of the cockpit; here {here} alone are. Write /{found.word} to send it as text."

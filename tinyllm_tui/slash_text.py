@@ -60,8 +60,8 @@ def fitting(typed: str, names: Iterable[str]) -> list[str]:
     return first + [name for name in each if wanted in name.casefold() and name not in first]
 
 
-def unknown(word: str, others: Sequence[str] = ()) -> str:
-    """What is said of a slash word that names nothing."""
+def unknown(word: str, others: Sequence[str] = (), *, listed: bool = True) -> str:
+    """What is said of a slash word that names nothing; `listed`: whether /help lists those that do."""
     near = nearest(word, others)
-    meant = f"Did you mean {near}?" if near else "/help lists them."
-    return f"There is no command {word}. {meant} Write /{word} to send it as text."
+    meant = f" Did you mean {near}?" if near else " /help lists them." if listed else ""
+    return f"There is no command {word}.{meant} Write /{word} to send it as text."

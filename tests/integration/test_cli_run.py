@@ -186,6 +186,16 @@ def test_a_plain_chat_answers_line_by_line_in_one_session(home: Home) -> None:
     assert len(home.events(3)[0]["body"]["history"]) == 4
 
 
+def test_a_plain_chat_sends_no_command_to_a_model_but_routes_and_texts_with_a_slash(home: Home) -> None:
+    lines = "/help\n/hlep me\n/math\n//help 1\n/math 2 + 2\n/session\n"
+    done = home.call("chat", "--plain", "--graph", "multi_domain", stdin=lines)
+    assert done.status == 1
+    assert "/help is a command of the cockpit; here /quit and /exit alone are." in done.err
+    assert "There is no command /hlep. Did you mean /help?" in done.err
+    assert "/math names a route: write the question behind it." in done.err
+    assert [row["question"] for row in home.transactions()] == ["/math 2 + 2", "/help 1"]
+
+
 def test_a_failed_question_does_not_end_a_chat_and_the_last_one_decides(home: Home, tmp_path: Path) -> None:
     config = ("--config", refusing(tmp_path))
     long = "word " * 200_000

@@ -18,7 +18,8 @@ from tinyllm_tui.cli.options import RUN_OPTIONS, common_options, load, setting_o
 def chat(ctx: click.Context, plain: bool, session: str | None, new: bool) -> int:
     """Talk. Without --plain this is the cockpit.
 
-    With --plain every line of stdin is a question, and its answer goes to stdout; /quit or /exit ends it. A failed
+    With --plain every line of stdin is a question, and its answer goes to stdout; /quit or /exit ends it. Other
+    commands of the cockpit are refused, /code and the like choose a route, and // sends a text with a slash. A failed
     question does not end the conversation; the exit status is that of the last one. The lines share a session: later
     questions see earlier answers.
     """
