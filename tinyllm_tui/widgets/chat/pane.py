@@ -82,6 +82,8 @@ class ChatPane(Transcript):
             return self._selected is not None
         if action == "match":
             return self._search is not None
+        if action == "bottom":
+            return self._talks  # the end of a replay is another one
         if action == "select_message":
             return self._talks and bool(self.items)
         return super().check_action(action, parameters)
