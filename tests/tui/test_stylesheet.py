@@ -52,7 +52,7 @@ def test_after_a_source_with_an_error_the_rules_are_the_old_ones() -> None:
 async def test_another_theme_recolours_the_lines_that_are_shown(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "Three failures in a row" in text_of(app))
+        await until(pilot, lambda: "3 failures in a row" in text_of(app))
         pane = app._cockpit.board.breakers
 
         def colours() -> set[str]:
