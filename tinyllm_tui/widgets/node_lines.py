@@ -14,7 +14,7 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.attempt_lines import WHOLE, attempt_lines, fact, text_lines
 from tinyllm_tui.widgets.breakers import state_words
 from tinyllm_tui.widgets.node_breakers import BREAKER_TONES, breakers_of
-from tinyllm_tui.widgets.op_lines import arguments_words, op_state
+from tinyllm_tui.widgets.op_lines import arguments_words, op_state, said_words
 from tinyllm_tui.widgets.route_lines import route_lines
 from tinyllm_tui.words import NODE_TONES, UNICODE, Glyphs, Line, cut, duration, plain, wrapped
 
@@ -177,7 +177,7 @@ def _op(op: OpView, visit: VisitView, now_ms: float, width: int, signs: Glyphs) 
     yield from fact(kind, f"{name} {signs.dot} {op_state(op, visit, now_ms)}", width)
     yield from text_lines("arguments", arguments_words(op), width, "dim")
     if op.error is None:
-        yield from text_lines("result", op.result, width)
+        yield from text_lines("result", said_words(op), width)
     else:
         yield from fact("error", op.error.message, width, "error")
         if op.error.remedy:

@@ -38,6 +38,11 @@ def arguments_words(op: OpView, *, brief: bool = False) -> str:
     return one_line(", ".join(f"{name}: {text}" for name, text in words.items()), _ARGUMENTS)
 
 
+def said_words(op: OpView) -> str:
+    """What came back; code that only defines something, as `None`, would look as if that were the answer."""
+    return "ran without output" if op.tool == "code" and op.result == "None" else op.result
+
+
 def op_state(op: OpView, visit: VisitView, now_ms: float) -> str:
     """How long it took, or takes; or that nobody knows how it ended."""
     if op.finished_ms is not None:
@@ -72,7 +77,7 @@ def _trace_line(visit: VisitView, op: OpView, now_ms: float, width: int, signs: 
     if op.error is not None:
         sign, said = (signs.nodes["failed"], "error"), op.error.message
     elif op.finished_ms is not None:
-        sign, said = (signs.nodes["ok"], "ok"), op.result
+        sign, said = (signs.nodes["ok"], "ok"), said_words(op)
     else:
         sign, said = (signs.marks["warn"] if state == "interrupted" else signs.nodes["running"], "warn"), ""
     name, ending = one_line(op.tool, 40), f" {signs.dot} {state}"
