@@ -119,7 +119,10 @@ def _times(found: Figures, signs: Glyphs) -> list[HealthRow]:
             spans.append(("  " + sparkline(buckets(series, room), signs.spark), "run"))
         return _cut(spans, width, signs)
 
-    speed = _spread_words(found.speed, lambda value: f"{value:.1f}")
+    speed = "not known yet"
+    if found.speed is not None:
+        # a percentile of speeds counts from the fast end, which surprises: p95 would be less than p50
+        speed = f"p50 {found.speed.p50:.1f}  slowest 5 % {found.speed.p95:.1f}  slowest 1 % {found.speed.p99:.1f}"
     return [
         HealthRow(draw),
         HealthRow(lambda width: _cut([(f"{'tokens/s':<15}", "text"), (speed, "strong")], width, signs)),
