@@ -46,7 +46,7 @@ from tinyllm_tui.themed_app import ThemedApp
 from tinyllm_tui.widgets.chat.pane import ChatPane
 from tinyllm_tui.widgets.chat.prompt import Prompt
 from tinyllm_tui.widgets.graph_view import drawn
-from tinyllm_tui.widgets.lines import PlainScrollBar
+from tinyllm_tui.widgets.lines import PlainScrollBar, ThinScrollBar
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs
 
@@ -116,8 +116,7 @@ class CockpitApp(ThemedApp):
         super().__init__()
         self.stylesheet = KeepingStylesheet(variables=self.get_css_variables())
         restore_alt_digits()
-        if ascii_only:
-            ScrollBar.renderer = PlainScrollBar
+        ScrollBar.renderer = PlainScrollBar if ascii_only else ThinScrollBar
         if self.no_color:  # Textual would draw in shades of grey, which are colours too
             self._filters = [each for each in self._filters if not isinstance(each, Monochrome)]
             self._filters.append(NoColor())

@@ -102,7 +102,8 @@ class CompareScreen(SafeScreen):
 
     def compose(self) -> ComposeResult:
         plain = self.cockpit.ascii_only
-        self._graphs = (GraphPane(id="graph-one", ascii_only=plain), GraphPane(id="graph-two", ascii_only=plain))
+        one, two = (GraphPane(id=f"graph-{name}", ascii_only=plain, whole=True) for name in ("one", "two"))
+        self._graphs = (one, two)
         self._answers = (LineView(id="answer-one"), LineView(id="answer-two"))
         yield LineView(id="compare-bar")
         yield ScrubBar(id="scrub-bar")

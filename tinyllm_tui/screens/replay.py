@@ -31,7 +31,7 @@ from tinyllm_tui.widgets.breakers import LIMITS
 from tinyllm_tui.widgets.footer import Footer
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.scrub_bar import ScrubBar, Stop
-from tinyllm_tui.widgets.state_diff_lines import diff_lines
+from tinyllm_tui.widgets.state_diff_lines import ChangesPanel, diff_lines
 from tinyllm_tui.widgets.timeline import TimelinePane
 
 
@@ -87,7 +87,7 @@ class ReplayScreen(BoardScreen):
         yield Input(id="go-to", placeholder="event (31), share (50%) or time (2.4s)", compact=True)
         yield Tabs(app.signs)
         yield self.board
-        yield LineView(id="state-diff")
+        yield ChangesPanel(id="state-diff")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -158,7 +158,7 @@ class ReplayScreen(BoardScreen):
         playhead, signs = self.playhead, self.cockpit.signs
         event = self._events[playhead.position - 1] if playhead.position else None
         changes = state_diff(playhead.before(), playhead.view)
-        panel = self.query_one("#state-diff", LineView)
+        panel = self.query_one(ChangesPanel)
         panel.make_lines(lambda width: diff_lines(event, changes, width, signs))
         panel.scroll_home(animate=False)
 
@@ -316,6 +316,7 @@ class ReplayScreen(BoardScreen):
     def action_diff(self) -> None:
         """Show what each step changes, or not any more."""
         self.toggle_class("-diff")
+        self.board.graph.steady = self.has_class("-diff")
         self._draw_diff()
 
     def action_inspect(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,9 +43,19 @@ class GraphPane(LineView):
     """The graph; scrolls where it does not fit, and keeps the running node in sight.
 
     Posts `NodeSelected` when a person selects a node, and `NodeOpened` when its details are asked for.
+
+    Args:
+        id: of the widget.
+        ascii_only: draw with ASCII characters alone.
+        whole: show a graph that does not fit small, instead of a part of it, until a person asks for another view.
     """
 
-    DEFAULT_CSS = "GraphPane { overflow-x: auto; }"
+    DEFAULT_CSS = """
+    GraphPane {
+        overflow-x: auto; scrollbar-background: $surface; scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface; scrollbar-corner-color: $surface;
+    }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("graph"))
 
@@ -55,8 +66,11 @@ class GraphPane(LineView):
             super().__init__()
             self.path = path
 
-    def __init__(self, *, id: str | None = None, ascii_only: bool = False) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None, ascii_only: bool = False, whole: bool = False) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.steady = False
+        """Whether edges keep their way when the size changes."""
+        self._whole = whole
         self._ascii = ascii_only
         self._view = View()
         self._now_ms = 0.0
@@ -135,10 +149,13 @@ class GraphPane(LineView):
     # decorated: a coroutine given to `run_worker` is left unawaited where the next one comes before it begins
     @work(group="layout", exclusive=True)
     async def _make(self, level: Level) -> None:
-        shape = shape_of(level.graph)
-        made = await asyncio.to_thread(
-            choose, shape, self._room(level), way=self._way, small=self._small, ascii_only=self._ascii
-        )
+        shape, room = shape_of(level.graph), self._room(level)
+        way = self._metrics.way if self.steady and self._drawing is not None else self._way
+        wish = functools.partial(choose, shape, room, way=way, ascii_only=self._ascii)
+        made = await asyncio.to_thread(wish, small=self._small)
+        if self._whole and (made[1].width > room[0] or made[1].height > room[1]):
+            made = await asyncio.to_thread(wish, small=True)
+            self._small = True
         self._shape, self._made, (self._metrics, self._drawing) = shape, level.inside, made
         if self._selected not in shape.nodes:
             self._selected = ""
@@ -177,6 +194,7 @@ class GraphPane(LineView):
         return max(reversed(begun), key=lambda name: begun[name], default="")
 
     def on_resize(self) -> None:
+        self._small = self._small and not self._whole
         self._lay_out()
 
     def _room(self, level: Level) -> tuple[int, int]:
@@ -190,7 +208,9 @@ class GraphPane(LineView):
 
     def _keep_in_sight(self, node: str) -> None:
         box = self._drawing.boxes.get(node) if self._drawing else None
-        if box is not None and (self.max_scroll_x or self.max_scroll_y):
+        if self._whole and self._view.finished and not self._selected:
+            self.scroll_home(animate=False)
+        elif box is not None and (self.max_scroll_x or self.max_scroll_y):
             x, y, width, height = box
             region = Region(x, y + self._top, width, height).grow((1 + self._top, 2, 1, 2))
             self.scroll_to_region(region, animate=False)
@@ -275,7 +295,7 @@ class GraphPane(LineView):
 
     def action_fit(self) -> None:
         """The whole graph small, or readable again."""
-        self._small = not self._small
+        self._small, self._whole = not self._small, False
         self._lay_out()
 
     def _select(self, node: str) -> None:

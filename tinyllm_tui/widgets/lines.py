@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
+from rich.color import Color
+from rich.segment import Segment, Segments
+from rich.style import Style
 from textual.cache import LRUCache
 from textual.css.styles import RenderStyles
 from textual.dom import DOMNode
@@ -18,12 +20,37 @@ from textual.theme import Theme
 from tinyllm_tui.tones import tone_css
 from tinyllm_tui.words import Line
 
+_TERMINALS = Color.default()
 
-class PlainScrollBar(ScrollBarRender):
+
+class ThinScrollBar(ScrollBarRender):
+    """A scroll bar that is a line where it lies: a full row would look like a part of what is drawn above it."""
+
+    THUMB: ClassVar[str] = "━"
+
+    @classmethod
+    def render_bar(
+        cls, size: int = 25, virtual_size: float = 50, window_size: float = 20, position: float = 0,
+        thickness: int = 1, vertical: bool = True,
+        back_color: Color = _TERMINALS, bar_color: Color = _TERMINALS,
+    ) -> Segments:  # fmt: skip
+        bar = super().render_bar(
+            size, virtual_size, window_size, position, thickness, vertical, back_color, bar_color
+        )  # fmt: skip
+        return bar if vertical else Segments([cls._thin(each, back_color, bar_color) for each in bar.segments])
+
+    @classmethod
+    def _thin(cls, segment: Segment, back: Color, bar: Color) -> Segment:
+        if segment.style is None or segment.style.meta.get("@mouse.down") != "grab":
+            return segment
+        return Segment(cls.THUMB, Style(color=bar, bgcolor=back, meta=segment.style.meta))
+
+
+class PlainScrollBar(ThinScrollBar):
     """A scroll bar of whole cells, for terminals without Unicode."""
 
+    THUMB = "="
     VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
-    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 class LineView(ScrollView, can_focus=True):

@@ -9,8 +9,11 @@ from rich.cells import set_cell_size
 from engine.events import Event
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.state_diff import Change
+from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, Tone, cut, duration, wrapped
 
+_LEAST = 3
+"""Rows of the panel that stand when a step changed less: most steps need no more, so that nothing moves."""
 _PART = 9
 """Columns of the kind."""
 _NAME, _BEFORE = 48, 60
@@ -57,3 +60,11 @@ def _sign(change: Change) -> tuple[str, Tone]:
     if not change.before:
         return "+", "ok"
     return ("~", "warn") if change.after else ("-", "error")
+
+
+class ChangesPanel(LineView):
+    """The lines, as high as they need; the style sheet says at most how high."""
+
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        super().set_lines(lines)
+        self.styles.height = max(len(lines), _LEAST) + self.gutter.height
