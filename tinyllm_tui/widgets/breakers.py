@@ -88,7 +88,8 @@ def breaker_lines(
         lines += block_of(breaker, now_ms, width, signs, selected=breaker.key == selected, brief=brief, limits=limits)
     if not breakers:
         lines = wrapped(((f"{signs.breakers['closed']} ", "breaker_closed"), (EMPTY, "dim")), width)
-        lines += [((row, "faint"),) for row in textwrap.wrap(limit_words(limits), max(width, 20))]
+        if not brief:
+            lines += [((row, "faint"),) for row in textwrap.wrap(limit_words(limits), max(width, 20))]
     if others:
         words = f"{others} of other graphs, closed"
         lines.append(((cut(f"{signs.breakers['closed']} {words}", width, signs.ellipsis), "faint"),))

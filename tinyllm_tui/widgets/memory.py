@@ -37,6 +37,8 @@ EMPTY = (
     "How many tokens of which kind each model is given to read, and how full that makes its window. At 80 % of what "
     "the answer leaves of it, messages go."
 )
+EMPTY_SHORT = "What each model is given to read."
+"""The same where there is little room."""
 
 
 def memory_lines(memory: Mapping[str, MemoryView], width: int, signs: Glyphs = UNICODE) -> list[Line]:
@@ -187,6 +189,8 @@ class MemoryPane(LineView):
 
         def make(width: int) -> list[Line]:
             rows = _rows(memory, width, signs)
+            if not memory and len(rows) > self.size.height:
+                rows = [(((cut(EMPTY_SHORT, width, signs.ellipsis), "faint"),), None)]
             self._told = [prune for _, prune in rows]
             return [line for line, _ in rows]
 
