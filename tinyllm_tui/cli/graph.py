@@ -76,7 +76,7 @@ def validate(ctx: click.Context, graphs: tuple[str, ...], as_json: bool) -> int:
             reports.append({"graph": name, "valid": False, "problems": problems, "warnings": []})
             if not as_json:
                 for problem in error.problems:
-                    output.note(str(problem))
+                    output.note(f"Error: {problem}")
         else:
             warnings = _warnings(spec, name, loaded)
             told = [dataclasses.asdict(warning) for warning in warnings]

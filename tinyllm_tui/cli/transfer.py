@@ -145,7 +145,9 @@ def _open(file: Path) -> int:
         return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigurationError(
-            "file_unreadable", f"{file} cannot be read: {error.strerror}.", remedy="Name a file that `tx export` wrote."
+            "file_unreadable",
+            f"{file} cannot be read: {error.strerror}.",
+            remedy="Name a file that `tinyllm-tui tx export` wrote.",
         ) from error
 
 
