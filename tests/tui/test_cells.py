@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from engine.store.rows import SessionRow
 from engine.view import MemoryView
 from tests.tui.test_panes import open_breaker, row
-from tinyllm_tui.screens.transactions import row_content
+from tinyllm_tui.transaction_line import transaction_line
 from tinyllm_tui.widgets.breakers import breaker_lines
 from tinyllm_tui.widgets.memory import memory_lines
 from tinyllm_tui.widgets.sessions_pane import session_row
@@ -31,6 +31,7 @@ def test_a_name_in_any_script_takes_the_columns_that_it_is_given(name: str) -> N
     assert cell_len(first) == 60
     breaker = plain(breaker_lines([open_breaker(key=name)], 0, 60)[0])
     assert cell_len(breaker) == cell_len(plain(breaker_lines([open_breaker(key="k")], 0, 60)[0]))
-    listed = row_content(dataclasses.replace(row(question="WHY"), graph_id=f"graph.{name}"), 120, UNICODE).plain
-    usual = row_content(row(question="WHY"), 120, UNICODE).plain
+    renamed = dataclasses.replace(row(question="WHY"), graph_id=f"graph.{name}")
+    listed = plain(transaction_line(renamed, 120, UNICODE))
+    usual = plain(transaction_line(row(question="WHY"), 120, UNICODE))
     assert cell_len(listed[: listed.index("WHY")]) == usual.index("WHY")

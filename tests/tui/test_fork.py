@@ -91,7 +91,7 @@ async def test_f_in_a_replay_forks_the_run_from_the_step_that_is_shown(size: tup
         await until(pilot, lambda: "fork of #1 at step 7" in flat(text_of(app).replace("│", " ")))
         assert app.chat.latest is not None
         assert app.chat.latest.answer_text == "Answer to: 1+1?"
-        assert len(app.chat._exchanges) == 2, "the exchange before it stays"
+        assert len(app.chat.turns) == 2, "the exchange before it stays"
         assert engine.rows[1].session == engine.rows[0].session
         assert engine.approver is app.approvals
 
@@ -243,7 +243,7 @@ async def test_a_fork_that_does_not_fit_is_one_toast_and_nothing_is_lost(tmp_pat
         assert dialog._question.text == "1+1?!"
         assert len(engine.rows) == 1
         assert not app.conversation.busy
-        assert len(app.chat._exchanges) == 1
+        assert len(app.chat.turns) == 1
 
 
 async def test_while_a_question_is_answered_a_fork_is_refused_with_one_message_and_its_text_stays(
@@ -450,7 +450,8 @@ async def test_a_parent_that_was_pruned_is_said_and_not_opened(tmp_path: Path) -
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "fork of #1 (pruned) at step 7" in text_of(app))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #2 · fork of #1" in text_of(app))
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "REPLAY #2" in text_of(app))
+        assert "fork of #1 (pruned) at step 7" in text_of(app).splitlines()[0]
         await pilot.press("p")
         await until(pilot, lambda: any("is not here: it was pruned" in each.message for each in app._notifications))
         assert isinstance(app.screen, ReplayScreen)

@@ -146,6 +146,9 @@ OTHER = {
     "memory.enabled": "false",
     "memory.recall": "7",
     "keys.preset": "vim",
+    "title": "false",
+    "notify.how": "osc9",
+    "alerts": '[{"name": "bad days", "metric": "failure_rate", "above": 0.5}]',
     "keys.map": '{"chat.copy": "ctrl+y"}',
 }
 """A value that is not the default, for settings that take neither any text nor any number."""
@@ -160,7 +163,7 @@ def dumped() -> dict[str, object]:
 
 
 def test_the_written_file_has_every_setting_and_every_role(home: Path) -> None:
-    groups = {"roles", "embedded", "breaker", "retry", "context", "memory", "keys"}
+    groups = {"roles", "embedded", "breaker", "retry", "context", "memory", "keys", "notify"}
     assert set(WRITTEN) == {name for name in setting_names() if name not in groups} | {f"roles.{r}" for r in ROLES}
 
 
