@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Resize
 from textual.timer import Timer
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from engine.errors import EngineError
 from engine.events import Event
@@ -200,6 +200,12 @@ class ReplayScreen(BoardScreen):
             self.draw()
         else:
             self.notify(f"Nothing {after} after this." if direction > 0 else f"Nothing {before} before this.")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Home and End move the playhead whichever pane has the focus, but in a text they are the text's."""
+        if action == "edge" and isinstance(self.focused, Input | TextArea):
+            return False
+        return super().check_action(action, parameters)
 
     def action_edge(self, end: int) -> None:
         self._stop()
