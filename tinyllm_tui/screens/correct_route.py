@@ -162,6 +162,7 @@ class CorrectRouteScreen(Dialog[None]):
 
     def _show(self) -> None:
         known = self.query_one("#route-known", Static)
+        appears = bool(self._rows) and not self._list.display
         known.display = self._list.display = bool(self._rows)
         known.update(Content("Corrections that count (u takes back the one for this question, or the chosen one):"))
         at = self._list.highlighted
@@ -169,6 +170,8 @@ class CorrectRouteScreen(Dialog[None]):
         self._list.add_options(Option(self._row(row)) for row in self._rows)
         if self._rows:
             self._list.highlighted = min(at or 0, len(self._rows) - 1)
+        if appears:  # only then does it have the width to which its rows are cut
+            self.call_after_refresh(self._show)
         self.refresh_bindings()
 
     def _row(self, row: CorrectionRow) -> Content:

@@ -103,6 +103,7 @@ class Transcript(VerticalScroll, can_focus=True):
 
     def on_mount(self) -> None:
         self.anchor()
+        self.watch(self, "virtual_size", self._look_soon, init=False)  # a turn that grew may move others out of reach
 
     @property
     def turns(self) -> list[TurnItem]:
