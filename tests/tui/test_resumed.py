@@ -96,7 +96,7 @@ async def test_the_newest_interrupted_run_becomes_the_live_one_and_its_answer_st
         assert app.conversation.busy
         assert "left over 0?" in text_of(app)
         assert app.chat.latest is not None
-        assert "It was lo" not in app.chat.latest.answer_text, "what the interruption took stands in the inspector alone"
+        assert "It was lo" not in app.chat.latest.answer_text, "the inspector alone tells of it"
         assert engine.pace.hold is not None
         engine.pace.hold.set()
         await until(pilot, lambda: not app.conversation.busy)
