@@ -17,7 +17,7 @@ _ALWAYS = ("app.help", "app.palette")
 """Ids of what stands at the right end: the help even where there is room for little else."""
 _LATER = (
     "app.models", "app.settings", "app.sessions", "app.memories", "app.health", "app.tools", "app.logs",
-    "approval.cancel", "app.quit",
+    "approval.cancel", "chat.search", "app.quit",
 )  # fmt: skip
 """Ids of what stands behind everything that has to do with the answer in sight."""
 
