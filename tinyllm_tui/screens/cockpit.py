@@ -96,7 +96,7 @@ class CockpitScreen(ConversationScreen):
         if self.has_class("-zoomed"):
             return "all panes"
         prompt = self.board.prompt
-        return "panes" if prompt is not None and prompt.has_focus else ""
+        return "panes" if prompt is not None and self.focused is prompt else ""  # `has_focus` follows a moment later
 
     def _see_what_is_possible(self) -> None:
         """Draw the footer anew where something became possible, or is not any more."""
