@@ -35,6 +35,10 @@ def cockpit(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         pytest.skip("tmux is not installed")
     opened: list[Terminal] = []
 
+    settings = tmp_path / "config" / "tinyllm-tui" / "config.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("theme: tinyllm-dark\n")  # else it is the first start, which has a dialog of its own
+
     def start(**variables: str) -> Terminal:
         opened.append(Terminal(Home(tmp_path, {"TINYLLM_GRAPH": "quick", **variables})))
         opened[-1].until(lambda screen: "Ask a question" in screen)
@@ -65,9 +69,9 @@ def ask(terminal: Terminal, question: str) -> None:
 def still_usable(terminal: Terminal) -> None:
     """Keys answer, the help opens and closes, and a question can be typed."""
     terminal.press("F1")
-    terminal.until(lambda screen: "esc closes" in screen)
+    terminal.until(lambda screen: "esc close" in screen)
     terminal.press("Escape")
-    terminal.until(lambda screen: "esc closes" not in screen)
+    terminal.until(lambda screen: "esc close" not in screen)
     terminal.type("typed")
     terminal.until(lambda screen: "typed" in screen)
     terminal.press("BSpace", "BSpace", "BSpace", "BSpace", "BSpace")

@@ -10,6 +10,7 @@ from engine import events as ev
 from engine.errors import ErrorClass
 from engine.models.protocol import ChatRequest, Chunk, Done
 from engine.nodes.conversation import to_messages
+from engine.view import fold
 from tests.graphs import chain, make_graph, node, one_model
 from tests.running import Ran, ask, run_in
 from tests.scripted_backend import ScriptedBackend, fault, model, system_of, text_of
@@ -81,7 +82,7 @@ async def test_stream_decides_whether_the_text_is_shown_while_it_grows(scripted:
     assert [body.stream for body in ran.all(ev.ModelStarted)] == [stream]
     shown = []
     for index in range(len(ran.events)):
-        view = engine.run.engine.fold(ran.events[:index])  # type: ignore[attr-defined]
+        view = fold(ran.events[:index])
         shown.append(view.answer)
         if ran.events[index].kind == "node_finished" and view.answer:
             break
