@@ -223,7 +223,7 @@ class Show:
                 self.broken.append(f"round {self.rounds}, {type(app.screen).__name__}, row {y}: {row.text!r}")
         toasts = [toast.region for toast in app.screen.query(Toast)]
         for frame in app.screen.query(".frame"):
-            if frame.display and frame.region:
+            if frame.display and frame.region and frame.styles.border_left[0] not in ("", "none"):  # low ones have none
                 for y in range(frame.region.y + 1, frame.region.bottom - 1):
                     for column in (frame.region.x, frame.region.right - 1):
                         covered = any(toast.contains(column, y) for toast in toasts)
