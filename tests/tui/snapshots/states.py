@@ -1,4 +1,4 @@
-"""The states that pictures are taken of: a new screen needs one more line in `STATES`."""
+"""States of the cockpit: how each is reached."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from typing import Any
 from textual.command import CommandPalette
 
 from engine.errors import EngineError, ErrorClass
+from engine.store.approvals import ApprovalRow
 from engine.tools.policy import ApprovalRequest
 from tests.routing_graph import birds_or_stones
 from tests.tui.scripted_engine import ScriptedEngine, ScriptedRun, fails
 from tests.tui.snapshots.stage import Stage
+from tests.unit.test_alerts import runs
 from tinyllm_tui.screens.approval import ApprovalScreen
 from tinyllm_tui.screens.choice import ChoiceScreen
+from tinyllm_tui.screens.compare import CompareScreen
 from tinyllm_tui.screens.correct_route import CorrectRouteScreen
 from tinyllm_tui.screens.fork import ForkScreen
+from tinyllm_tui.screens.health import HealthScreen
+from tinyllm_tui.screens.logs import LogsScreen
 from tinyllm_tui.screens.memories import MemoriesScreen
 from tinyllm_tui.screens.node_details import NodeScreen
+from tinyllm_tui.screens.open_run import OpenRunScreen
 from tinyllm_tui.screens.pruned import PrunedScreen
 from tinyllm_tui.screens.replay import ReplayScreen
 from tinyllm_tui.screens.sessions import SessionsScreen
+from tinyllm_tui.screens.tools import ToolsScreen
 from tinyllm_tui.screens.transactions import TransactionsScreen
 from tinyllm_tui.settings import load
 from tinyllm_tui.settings_desk import SettingsDesk
+
+ARGUMENTS = '{"path": "a\\u202eb\x1b[2J", "text": "[/nope]"}'
 
 
 async def idle(stage: Stage) -> None:
@@ -116,6 +125,48 @@ async def memories(stage: Stage) -> None:
     for text in ("The zoo opens at nine.", "Tea is at five.", "[/nope] \x1b[31mred"):
         await stage.engine.remember(text)
     await opened(stage, "M", MemoriesScreen, "Tea is")
+
+
+async def compare(stage: Stage) -> None:
+    await stage.asks()
+    stage.engine.answer = stage.engine.answer.replace("Seine", "Loire")
+    await stage.asks()
+    await stage.press("ctrl+r")
+    await stage.on(TransactionsScreen, "#2 ")
+    await stage.press("space", "down", "c")
+    await stage.on(CompareScreen, "COMPARE #2 #1")
+
+
+async def open_run(stage: Stage) -> None:
+    await transactions(stage)
+    await stage.press("o")
+    await stage.on(OpenRunScreen)
+
+
+async def by_name(stage: Stage, name: str, screen: type[object]) -> None:
+    """A screen that is opened from the palette too."""
+    stage.app.opener.open(name)
+    await stage.on(screen)
+
+
+async def health(stage: Stage) -> None:
+    stage.engine.sampled = runs("..fx" * 12)
+    await opened(stage, "H", HealthScreen, "Models")
+
+
+async def logs(stage: Stage) -> None:
+    await stage.asks("What is 2 + 2?")
+    await opened(stage, "L", LogsScreen, "following")
+
+
+async def tools(stage: Stage) -> None:
+    stage.engine.asked = [
+        ApprovalRow(
+            7, "tx-7", 0, "save", "file_write", "Writes a file.", "", ARGUMENTS, "reversible", "", "no", "person"
+        )
+    ]
+    await opened(stage, "T", ToolsScreen, "17 tools")
+    await stage.press("end")
 
 
 async def sessions(stage: Stage) -> None:
