@@ -141,7 +141,7 @@ def test_when_ollama_dies_while_it_answers_the_cockpit_says_so_until_it_is_back(
         shown(terminal, "The fake model")
         ollama.kill()
         ollama.wait()
-        shown(terminal, "offline", "Ollama cannot be reached", "ollama serve", "rolled back", "last call")
+        shown(terminal, "offline", "Ollama cannot be reached", "ollama serve", "rolled back", "1 failed in a row")
         still_usable(terminal)
         again = ollama_process(int(address.rpartition(":")[2]))
         terminal.until(lambda screen: "offline" not in screen and "ollama · qwen2.5:3b" in screen)

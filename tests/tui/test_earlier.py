@@ -128,6 +128,18 @@ async def test_every_turn_of_a_long_session_can_be_scrolled_to_and_few_are_mount
         assert "Answer 999 " in screen_text(app)
 
 
+async def test_who_goes_to_the_top_is_there_although_turns_above_turn_out_to_be_higher() -> None:
+    app = Chat()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, turns(200))
+        app.pane.scroll_to(y=12, animate=False)
+        await until(pilot, lambda: app.mounted[0] == "Question 0?")
+        app.pane.scroll_to(y=0, animate=False)
+        await quiet(pilot, app)
+        assert app.pane.scroll_y == 0
+        assert "Question 0?" in screen_text(app)
+
+
 async def test_what_was_asked_here_goes_and_comes_back_as_it_was() -> None:
     app = Chat()
     async with app.run_test(size=(80, 24)) as pilot:

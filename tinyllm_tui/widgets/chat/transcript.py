@@ -325,7 +325,10 @@ class Transcript(VerticalScroll, can_focus=True):
         return tops([item.rows for item in self.items])
 
     def _hold(self, wanted: range, starts: Sequence[int]) -> None:
-        """Choose what keeps its place: what is seen first and stays."""
+        """Choose what keeps its place: what is seen first and stays; at the very top the top does."""
+        if self.scroll_y <= 0:
+            self._held = None
+            return
         seen = within(starts, self.scroll_y, self.scroll_y + self.size.height)
         for n in seen:
             widget = self.items[n].widget
@@ -382,7 +385,9 @@ class Transcript(VerticalScroll, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if self._held is not None:
+        if new_value <= 0:
+            self._held = None  # who goes to the top wants to be there, however high the turns turn out to be
+        elif self._held is not None:
             widget, row = self._held
             self._held = (widget, row + old_value - new_value)
         self._look_soon()
