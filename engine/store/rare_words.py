@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from engine.store.database import Database, Fetch
-from engine.store.words import WordHit, WordIndex, find_plainly, plain_words, quoted, take_up
+from engine.store.words import WordHit, WordIndex, has_index, plain_words, quoted, unchanged, unindexed
 
 MOST_RANKED = 4000
 """Rows that one query ranks."""
@@ -22,7 +22,7 @@ MOST_RANKED = 4000
 async def find_any(
     database: Database, index: WordIndex, words: Sequence[Sequence[str]], *, limit: int
 ) -> list[WordHit]:
-    """Rows that have one of the words, the best first; where the index cannot be used, the newest first.
+    """Rows that have one of the words, the best first; before them, the newest first, what is not indexed.
 
     Args:
         database: the store; what it does not have indexed yet is taken up before, where this process owns it.
@@ -36,9 +36,10 @@ async def find_any(
     forms = [plain for each in words if (plain := plain_words(" ".join(each)))]
     if not forms or database.schema < index.since:
         return []
-    if database.read_only:
-        return await find_plainly(database, index, [form for each in forms for form in each], limit=limit, every=False)
-    await take_up(database, index)
+    every_form = [form for each in forms for form in each]
+    fresh = await unindexed(database, index, every_form, limit=limit, every=False)
+    if not has_index(database):
+        return fresh
     queries = [_any_of([quoted(form) for form in each]) for each in forms]
     found: dict[int, WordHit] = {}
     async with database.reading() as fetch:
@@ -47,7 +48,7 @@ async def find_any(
             if len(found) < limit:
                 for hit in await _ranked(fetch, index, f"({some}) AND ({_any_of(queries)})", limit):
                     found.setdefault(hit.id, hit)
-    return sorted(found.values(), key=lambda hit: hit.rank)[:limit]
+    return [*fresh, *sorted(found.values(), key=lambda hit: hit.rank)][:limit]
 
 
 def _any_of(queries: Sequence[str]) -> str:
@@ -71,7 +72,7 @@ async def _ranked(fetch: Fetch, index: WordIndex, query: str, limit: int) -> lis
     """The best of the newest rows that a query matches."""
     rows = await fetch(
         f"SELECT id, score FROM (SELECT rowid AS id, bm25({index.index}) AS score FROM {index.index} "  # noqa: S608 - names of tables
-        f"WHERE {index.index} MATCH ? ORDER BY rowid DESC LIMIT ?) ORDER BY score LIMIT ?",
+        f"WHERE {index.index} MATCH ? AND {unchanged(index)} ORDER BY rowid DESC LIMIT ?) ORDER BY score LIMIT ?",
         (query, MOST_RANKED, limit),
     )
     return [WordHit(number, score) for number, score in rows]

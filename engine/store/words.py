@@ -4,9 +4,10 @@ A word index is a plain copy of its table's texts, whose rows have the same ids.
 `engine.store.schema`): a row that is not marked `indexed` is taken up right before the next search, by single
 statements that may be repeated, so that a crash between them only means that they are done again.
 
-A database that is open for reading only, which may have an older schema too, is searched without its index: each word
-is looked for in the texts themselves (`LIKE`: case is ignored for ASCII letters only, and a word is found inside longer
-ones), so that what was said last is found there as well. See https://www.sqlite.org/fts5.html for the index itself.
+A database that is open for reading only takes nothing up: rows that are not `indexed` are looked through themselves
+(`LIKE`: case is ignored for ASCII letters only, and a word is found inside longer ones), so that what was said last is
+found there as well; of an older schema, which has no index, all rows are. See https://www.sqlite.org/fts5.html for the
+index itself.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ async def remove(database: Database, index: WordIndex, ids: Iterable[int]) -> No
 
 
 async def find(database: Database, index: WordIndex, text: str, *, limit: int) -> list[WordHit]:
-    """The rows that have every word of a text, the best first; where the index cannot be used, the newest first.
+    """The rows that have every word of a text, the best first; before them, the newest first, what is not indexed.
 
     Args:
         database: the store; what it does not have indexed yet is taken up before, where this process owns it.
@@ -146,28 +147,57 @@ async def find(database: Database, index: WordIndex, text: str, *, limit: int) -
     query = match_query(text)
     if not query or database.schema < index.since:
         return []
-    if database.read_only:
-        return await find_plainly(database, index, plain_words(text), limit=limit, every=True)
-    await take_up(database, index)
+    fresh = await unindexed(database, index, plain_words(text), limit=limit, every=True)
+    if not has_index(database):
+        return fresh
     rows = await database.fetch(
-        f"SELECT rowid, rank FROM {index.index} WHERE {index.index} MATCH ? ORDER BY rank LIMIT ?",  # noqa: S608 - names of tables
+        f"SELECT rowid, rank FROM {index.index} WHERE {index.index} MATCH ? AND {unchanged(index)} "  # noqa: S608 - names of tables
+        "ORDER BY rank LIMIT ?",
         (query, limit),
     )
-    return [WordHit(number, rank) for number, rank in rows]
+    return [*fresh, *(WordHit(number, rank) for number, rank in rows)][:limit]
 
 
-async def find_plainly(
+def has_index(database: Database) -> bool:
+    """Whether there is a word index: one of an older schema is open for reading only, and has none."""
+    return database.schema >= MEMORIES_SINCE
+
+
+def unchanged(index: WordIndex) -> str:
+    """The condition that a row of an index still has the words of its text."""
+    return f"rowid NOT IN (SELECT id FROM {index.table} WHERE indexed = 0)"  # noqa: S608 - names of tables
+
+
+async def unindexed(
     database: Database, index: WordIndex, words: Iterable[str], *, limit: int, every: bool
 ) -> list[WordHit]:
-    """The newest rows whose texts contain every word, or one of them, without the index.
+    """What is not in the index and has every word, or one of them, the newest first; none where it can be taken up.
+
+    Args:
+        database: the store; what it does not have indexed yet is taken up, where this process owns it.
+        index: which.
+        words: what is looked for.
+        limit: at most so many.
+        every: whether a row has to have all words.
 
     Raises:
-        StoreError: the database cannot be read.
+        StoreError: the database cannot be read, or does not take up what is new.
     """
+    if not database.read_only:
+        await take_up(database, index)
+        return []
+    return await _find_plainly(database, index, words, limit=limit, every=every)
+
+
+async def _find_plainly(
+    database: Database, index: WordIndex, words: Iterable[str], *, limit: int, every: bool
+) -> list[WordHit]:
+    """The newest rows outside the index whose texts contain every word, or one of them."""
     pieces = list(dict.fromkeys(piece for word in words for piece in _LETTERS.findall(word)))[:MOST_WORDS]
     condition = (" AND " if every else " OR ").join(["content LIKE ? ESCAPE '\\'"] * len(pieces))
+    outside = "indexed = 0 AND " if has_index(database) else ""
     rows = await database.fetch(
-        f"SELECT id FROM {index.table} WHERE {condition} ORDER BY id DESC LIMIT ?",  # noqa: S608 - names of tables
+        f"SELECT id FROM {index.table} WHERE {outside}({condition}) ORDER BY id DESC LIMIT ?",  # noqa: S608 - names of tables
         [*(f"%{piece}%" for piece in pieces), limit],
     )
     return [WordHit(number, 0.0) for (number,) in rows]

@@ -232,6 +232,23 @@ async def test_a_database_that_is_open_for_reading_only_is_searched_to_the_last_
     assert read(tmp_path / FILE, "SELECT count(*) FROM messages WHERE indexed = 1") == [(1,)]
 
 
+async def test_reading_only_the_index_is_used_for_all_that_it_has_as_it_stands_now(
+    database: Database, tmp_path: Path
+) -> None:
+    await say(database, "Die Äpfel", "the old pear", "pear and pear")
+    await take_up(database, MESSAGES)
+    await database.write("UPDATE messages SET content = 'the new plum', indexed = 0 WHERE id = 2")
+    reader = await Database.open(tmp_path)
+    try:
+        assert await found(reader, "äpfel") == [1], "which no comparison of ASCII letters finds"
+        assert await found(reader, "pear") == await found_any(reader, "pear") == [3], "nothing by the words that it had"
+        assert await found(reader, "plum") == [2]
+        assert await found_any(reader, "plum", "pear") == [2, 3]
+        assert await found_any(reader, "plum", "pear", limit=1) == [2]
+    finally:
+        await reader.close()
+
+
 def test_a_snippet_is_about_the_first_word_that_was_found() -> None:
     content = "padding " * 100 + "the Quokka\nsmiles " + "padding " * 100
     cut = snippet("quokka", content)
