@@ -15,6 +15,8 @@ UNITS = {
 }  # fmt: skip
 """Unit -> what one of it is in the unit in which samples are taken (seconds, bytes, or a plain number)."""
 
+TIMES = {"us", "ms", "s"}
+
 Statistic = Literal["median", "p95"]
 
 
@@ -58,6 +60,8 @@ class Figure:
     """What the baseline is."""
     statistic: Statistic = "median"
     """Which figure the budget is about."""
+    slowness: float | None = None
+    """How many times slower than where the budgets were set the machine was around it; None: nobody looked."""
 
     @property
     def value(self) -> float | None:
@@ -70,6 +74,13 @@ class Figure:
     def within(self) -> bool | None:
         """Whether the budget is kept; None where there is none, or nothing was measured."""
         return None if self.budget is None or self.value is None else self.value <= self.budget
+
+    @property
+    def within_at_reference_speed(self) -> bool | None:
+        """The same on a machine as fast as where the budgets were set, if a time follows the speed; an estimate."""
+        if self.budget is None or self.value is None or self.slowness is None or self.unit not in TIMES:
+            return self.within
+        return self.value / self.slowness <= self.budget
 
     @property
     def ratio(self) -> float | None:

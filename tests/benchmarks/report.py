@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from tests.benchmarks.measure import UNITS, Figure, Spread
 
-COLUMNS = ("what", "budget", "measured", "spread (quartiles)", "baseline", "ratio", "kept", "how measured")
+COLUMNS = ("what", "budget", "measured", "spread (quartiles)", "baseline", "ratio", "slowness", "kept", "how measured")
 
 
 def amount(value: float, unit: str) -> str:
@@ -25,11 +25,18 @@ def _quartiles(spread: Spread, unit: str) -> str:
     return f"{amount(spread.low, unit)} to {amount(spread.high, unit)}, n={spread.count}"
 
 
+def kept(figure: Figure) -> str:
+    """Whether the budget is kept here, or would be where it was set; empty without a budget."""
+    if figure.within is False and figure.within_at_reference_speed:
+        return "at reference speed"
+    return {True: "yes", False: "**no**", None: ""}[figure.within]
+
+
 def row(figure: Figure) -> tuple[str, ...]:
     """One line of the table, in the order of `COLUMNS`."""
     unit = figure.unit
     if figure.measured is None:
-        return (figure.what, "", "not measured", "", "", "", "", figure.how)
+        return (figure.what, "", "not measured", "", "", "", "", "", figure.how)
     measured = amount(figure.measured.median, unit)
     if figure.statistic == "p95":
         measured = f"p95 {amount(figure.measured.p95, unit)} (median {measured})"
@@ -46,7 +53,8 @@ def row(figure: Figure) -> tuple[str, ...]:
         _quartiles(figure.measured, unit),
         baseline,
         "" if figure.ratio is None else f"{figure.ratio:.1f}" if figure.ratio >= 0.1 else f"{figure.ratio:.1g}",
-        {True: "yes", False: "**no**", None: ""}[figure.within],
+        "" if figure.slowness is None else f"{figure.slowness:.1f}",
+        kept(figure),
         figure.how,
     )
 
@@ -55,13 +63,14 @@ def lines(figures: Sequence[Figure]) -> list[str]:
     """For the terminal: one line for each figure."""
     shown = []
     for figure in figures:
-        what, budget, measured, quartiles, baseline, ratio, kept, how = row(figure)
+        what, budget, measured, quartiles, baseline, ratio, slowness, kept_words, how = row(figure)
         if figure.measured is None:
             shown.append(f"     {what}: {measured}: {how}")
             continue
-        mark = {"yes": "ok  ", "**no**": "OVER", "": "    "}[kept]
+        mark = {"yes": "ok  ", "**no**": "OVER", "at reference speed": "slow", "": "    "}[kept_words]
         against = f"; baseline {baseline}, ratio {ratio}" if baseline else ""
-        shown.append(f"{mark} {what}: {measured} [{quartiles}]{f', budget {budget}' if budget else ''}{against}")
+        speed = f" (machine {slowness} times slower)" if slowness and budget else ""
+        shown.append(f"{mark} {what}: {measured} [{quartiles}]{f', budget {budget}' if budget else ''}{against}{speed}")
     return shown
 
 
@@ -83,6 +92,11 @@ and the baseline is this engine (every step an event, checkpoints taken) with no
 side, means: the same steps on an ordinary file, with the store that each library brings and the settings that it leaves
 (the rows of syncs name them); the baseline is this engine with the promise that is nearest. None of ours waits for the
 disk between two nodes that change nothing outside: `strict` keeps what is not on disk from being shown.
+
+Slowness: how many times as long as where the budgets were set a small loop of plain Python took, right before and after
+the row (the mean). Shared machines change their speed from hour to hour, and a budget in microseconds means nothing
+without it. "At reference speed" in the column of what is kept: over the budget as measured, within it when divided by
+that number. That is an estimate: memory and disk need not be slower by the same factor. Ratios need no such thing.
 
 Machine: {machine()}.
 

@@ -137,4 +137,16 @@ def test_report_names_budget_figure_spread_baseline_and_ratio() -> None:
     page = report.markdown([figure])
     assert "| a thing | <= 5.00 us | p95 12.5 us (median 7.95 us) |" in page
     assert "| 5.48 us to 10.4 us, n=100 |" in page
-    assert "(median 2.00 us): nothing | 4.0 | **no** | so and so |" in page
+    assert "(median 2.00 us): nothing | 4.0 |  | **no** | so and so |" in page
+
+
+@pytest.mark.parametrize(
+    ("unit", "slowness", "kept"),
+    [("us", None, "**no**"), ("us", 1.9, "**no**"), ("us", 2.1, "at reference speed"), ("x", 3.0, "**no**")],
+)
+def test_a_time_that_is_over_its_budget_on_a_slow_machine_is_said_to_be_so(
+    unit: str, slowness: float | None, kept: str
+) -> None:
+    figure = Figure("a thing", unit, spread([10e-6]), "so and so", 5e-6, slowness=slowness)
+    assert report.kept(figure) == kept
+    assert figure.within is False
