@@ -272,7 +272,7 @@ class CircuitBreaker:
         error = BreakerOpen(self.key, 0.0)
         error.retry_after = None  # no time ends it
         error.message = f"The circuit breaker {self.key} was opened by hand."
-        error.remedy = "Set it back to automatic."
+        error.remedy = "Select it in the breakers pane of the cockpit, and press a: it is left to itself again."
         return error
 
     def _probing(self, lease_left: float) -> BreakerOpen:
