@@ -161,7 +161,8 @@ class ToolsScreen(SafeScreen):
         choices = [place for place, row in enumerate(rows) if not isinstance(row, str)]
         self._list.show(len(rows), self._line, choices=choices)
         asks = sum(tool.permission in ("ask_call", "ask_host") for tool in self._tools)
-        counts = f"{len(self._tools)} tools {signs.dot} {asks} ask {signs.dot} {len(self._asked)} requests"
+        requests = "1 request" if len(self._asked) == 1 else f"{len(self._asked)} requests"
+        counts = f"{len(self._tools)} tools {signs.dot} {asks} ask first {signs.dot} {requests}"
         self._title.update(Content(f" Tools and approvals {signs.dot} {counts}"))
         self._show_details()
 
