@@ -67,7 +67,7 @@ class FirstRunScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         self._found = Static(_LOOKING, id="first-found", markup=False)
         with VerticalScroll(id="first"):
-            yield Static("Ask, and watch the answer being made.", id="first-title", markup=False)
+            yield Static("Welcome to tinyllm", id="first-title", markup=False)
             yield self._found
             yield Try(Content(f"{self.cockpit.signs.prompt} {QUESTION}"), id="first-question")
             yield Static("enter asks it, or type your own", id="first-hint", markup=False)
