@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,6 +15,10 @@ from textual.widgets.option_list import Option
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.marked_list import MarkedList
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
 
 
 class ChoiceScreen(Dialog[str | None]):
@@ -38,7 +42,7 @@ class ChoiceScreen(Dialog[str | None]):
             frame.border_title = Content(f" {self._title} ")
             yield Static(self._words, id="choice-words", markup=False)
             options = (Option(Content(words), id=name) for name, words in self._answers)
-            yield OptionList(*options, id="choice-list", compact=True, markup=False)
+            yield MarkedList(*options, signs=cast("CockpitApp", self.app).signs, id="choice-list")
         yield Footer()
 
     def on_mount(self) -> None:

@@ -18,6 +18,7 @@ from tinyllm_tui.keymap import bindings
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.marked_list import MarkedList
 from tinyllm_tui.widgets.routed import Routed
 from tinyllm_tui.widgets.rows import Rows
 from tinyllm_tui.words import Glyphs, cut
@@ -33,11 +34,11 @@ _LISTED = 50
 """Earlier corrections that are listed."""
 
 
-class RouteChoices(OptionList):
+class RouteChoices(MarkedList):
     """The routes, with a sign at those that are marked: space marks; where only one can be right, so do up and down."""
 
     def __init__(self, router: Router, marked: Sequence[str], signs: Glyphs) -> None:
-        super().__init__(id="route-choices", markup=False, compact=True)
+        super().__init__(signs=signs, id="route-choices")
         self._router = router
         self._signs = signs
         self.marked = [name for name in marked if name in router.names][: router.most]
@@ -90,7 +91,7 @@ class RouteChoices(OptionList):
         sign = self._signs.breakers["closed" if name in self.marked else "open"]
         route = next(route for route in self._router.config.routes if route.name == name)
         about = f"  {one_line(route.description, 200)}" if route.description else ""
-        width = max(self.scrollable_content_region.width - 2, 10)
+        width = max(self.scrollable_content_region.width - 2 - self.MARK, 10)
         return Content(cut(f"{sign} {one_line(name, 60)}{about}", width, self._signs.ellipsis))
 
 
@@ -124,7 +125,7 @@ class CorrectRouteScreen(Dialog[None]):
         decision, dot = self._routed.decision, self._signs.dot
         several = self._router.most > 1
         self._choices = RouteChoices(self._router, decision.labels or (decision.route,), self._signs)
-        self._list = Rows(id="route-taught")
+        self._list = Rows(signs=self._signs, id="route-taught")
         with VerticalScroll(id="route", can_focus=False) as frame:
             frame.border_title = Content(" The right route ")
             mark = f"space marks, up to {self._router.most} {dot} " if several else ""
@@ -178,7 +179,8 @@ class CorrectRouteScreen(Dialog[None]):
         here = self._signs.result if row.question == self._asked else " "
         number = f" (#{row.number})" if row.number else ""
         words = f"{here} {one_line('+'.join(row.labels), 40)}: {one_line(row.question, 300)}{number}"
-        return Content(cut(words, max(self._list.scrollable_content_region.width - 2, 20), self._signs.ellipsis))
+        room = self._list.scrollable_content_region.width - 2 - self._list.MARK
+        return Content(cut(words, max(room, 20), self._signs.ellipsis))
 
     @property
     def _asked(self) -> str:

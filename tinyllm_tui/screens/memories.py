@@ -95,7 +95,7 @@ class MemoriesScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="memories-title", markup=False)
         self._search = Input(self._words, id="memories-search", placeholder="/ finds words", compact=True)
-        self._list = Rows(id="memories-list")
+        self._list = Rows(signs=self.cockpit.signs, id="memories-list")
         self._empty = Static("", id="memories-empty", markup=False)
         self._text = Static("", id="memories-text", markup=False)
         self._facts = Static("", id="memories-facts", markup=False)
@@ -148,7 +148,7 @@ class MemoriesScreen(SafeScreen):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        signs, width = self.cockpit.signs, max(self.size.width - 3, 20)
+        signs, width = self.cockpit.signs, max(self.size.width - 4, 20)
         place = self._list.highlighted
         wanted = next((at for at, row in enumerate(self._rows) if row.id == self._chosen), None)
         if self._chosen is not None and wanted is None and self._rows:

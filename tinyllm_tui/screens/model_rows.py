@@ -46,7 +46,7 @@ def columns(width: int) -> Columns:
 def heading(layout: Columns) -> Content:
     """The names of the columns."""
     return Content(
-        f"   {_cells('MODEL', 'SIZE', 'PARAMS', 'TIER', 'WINDOW', 'QUANT', 'LOADED', 'ANSWERS FOR', layout, '')}"
+        f"    {_cells('MODEL', 'SIZE', 'PARAMS', 'TIER', 'WINDOW', 'QUANT', 'LOADED', 'ANSWERS FOR', layout, '')}"
     )
 
 

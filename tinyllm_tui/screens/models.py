@@ -60,7 +60,7 @@ class ModelsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="models-title", markup=False)
         self._head = Static("", id="models-head", markup=False)
-        self._list = Rows(id="models-list")
+        self._list = Rows(signs=self.cockpit.signs, id="models-list")
         self._empty = Static("", id="models-empty", markup=False)
         self._detail = Static("", id="models-detail", markup=False)
         self._hint = Static("", id="models-hint", markup=False)
@@ -114,7 +114,7 @@ class ModelsScreen(SafeScreen):
         if not self.is_mounted:
             return
         signs = self.cockpit.signs
-        width = max(self.size.width - 3, 20)
+        width = max(self.size.width - 4, 20)
         layout = columns(width)
         place = self._list.highlighted
         self._list.clear_options()

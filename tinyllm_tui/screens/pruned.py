@@ -51,7 +51,7 @@ class PrunedScreen(Dialog[None]):
             frame.border_title = Content(" What was pruned ")
             yield Static("", id="pruned-head", markup=False)
             with Container(id="pruned-body"):
-                yield Rows(id="pruned-list")
+                yield Rows(signs=self._signs, id="pruned-list")
                 yield LineView(id="pruned-text")
         yield Footer()
 
@@ -80,7 +80,7 @@ class PrunedScreen(Dialog[None]):
         self._head()
         options = self.query_one(OptionList)
         chosen = options.highlighted or 0
-        width = max(options.scrollable_content_region.width - 2, 16)
+        width = max(options.scrollable_content_region.width - 4, 16)
         options.clear_options()
         rows = rows_of(self._view, self._prune, width, self._signs)
         options.add_options(Option(Content(row)) for row in rows)

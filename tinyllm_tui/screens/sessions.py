@@ -59,7 +59,7 @@ class SessionsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="sessions-title", markup=False)
         self._filter = Input(id="sessions-filter", placeholder="/ finds names and words", compact=True)
-        self._list = Rows(id="sessions-list")
+        self._list = Rows(signs=self.cockpit.signs, id="sessions-list")
         self._empty = Static("", id="sessions-empty", markup=False)
         self._name_field = NameField(id="sessions-name", placeholder="the new name", compact=True)
         yield from (self._title, self._filter, self._empty, self._list, self._name_field)
@@ -99,7 +99,7 @@ class SessionsScreen(SafeScreen):
             return
         words = self._filter.value.strip().casefold()
         self._found = [row for row in self._rows if words in row.name.casefold() or row.id in self._hits]
-        signs, width = self.cockpit.signs, max(self.size.width - 3, 20)
+        signs, width = self.cockpit.signs, max(self.size.width - 4, 20)
         place = self._list.highlighted
         self._list.clear_options()
         self._list.add_options(

@@ -87,7 +87,7 @@ class SettingsScreen(SafeScreen):
     def compose(self) -> ComposeResult:
         self._title = Static("", id="settings-title", markup=False)
         self._search = Input(id="settings-search", placeholder="/ finds settings", compact=True)
-        self._list = Rows(id="settings-list")
+        self._list = Rows(signs=self.cockpit.signs, id="settings-list")
         self._detail = Static("", id="settings-detail", markup=False)
         self._field = Input(id="settings-field", compact=True)
         self._problem = Static("", id="settings-problem", markup=False)
@@ -107,7 +107,7 @@ class SettingsScreen(SafeScreen):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        signs, width = self.cockpit.signs, max(self.size.width - 4, 20)
+        signs, width = self.cockpit.signs, max(self.size.width - 5, 20)
         words = self._search.value.casefold().split()
         rows = [row for row in self._desk.rows() if all(word in f"{row.name} {row.words}".casefold() for word in words)]
         self._rows = {row.name: row for row in rows}

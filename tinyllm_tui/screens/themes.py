@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -19,6 +19,10 @@ from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.screens.leaving import Dialog
 from tinyllm_tui.settings_desk import SettingsDesk
 from tinyllm_tui.widgets.footer import Footer
+from tinyllm_tui.widgets.marked_list import MarkedList
+
+if TYPE_CHECKING:
+    from tinyllm_tui.app import CockpitApp
 
 
 class ThemesScreen(Dialog[None]):
@@ -41,9 +45,9 @@ class ThemesScreen(Dialog[None]):
         with Vertical(id="themes") as frame:
             frame.border_title = Content(" Themes ")
             frame.border_subtitle = Content(" enter keeps it ")
-            self._list = OptionList(
+            self._list = MarkedList(
                 *(Option(Content(one_line(name, 60)), id=name) for name in self._names),
-                id="themes-list", compact=True, markup=False,
+                signs=cast("CockpitApp", self.app).signs, id="themes-list",
             )  # fmt: skip
             yield self._list
         yield Footer()

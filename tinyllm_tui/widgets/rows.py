@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.widgets import OptionList
 
 from tinyllm_tui.keymap import bindings
+from tinyllm_tui.widgets.marked_list import MarkedList
 
 
-class Rows(OptionList):
-    """An option list; outside text in it is never markup.
+class Rows(MarkedList):
+    """An option list whose selected row has a sign.
 
     A screen names it in `AUTO_FOCUS`, and shows it empty too: it has the focus before any key comes, so that no field
     beside it takes the letters that are keys.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("list"))
-
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, markup=False, compact=True)

@@ -60,8 +60,7 @@ class SessionsPane(Rows):
         """Back to where questions are typed."""
 
     def __init__(self, signs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self._signs = signs
+        super().__init__(signs=signs, id=id)
         self._rows: Sequence[SessionRow] = ()
         self._current = ""
 
@@ -75,7 +74,7 @@ class SessionsPane(Rows):
         self._draw()
 
     def _draw(self) -> None:
-        width = max(self.scrollable_content_region.width - 1, 12)
+        width = max(self.scrollable_content_region.width - 1 - self.MARK, 12)
         place = self.highlighted
         sign = " " if self._current else self._signs.play
         begin = Content.assemble((f"{sign} ", "$accent"), (cut("+ new session", width - 2), "$text-dim"))
