@@ -13,6 +13,7 @@ import click
 from tinyllm_tui.cli.options import config_file, graph_reference, load, setting_flags
 from tinyllm_tui.cli.output import draws_unicode, is_terminal, note
 from tinyllm_tui.serve import SERVED_DRIVER
+from tinyllm_tui.typed_ahead import typed_ahead
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -43,7 +44,8 @@ def open_cockpit(ctx: click.Context, session: str | None = None, *, new: bool = 
     # until the first paint nearly all that is made stays: looking for garbage in it would be a tenth of the work
     gc.disable()
     try:
-        return _run(ctx, load(ctx), session, new=new, replay=replay)
+        with typed_ahead(sys.stdin):
+            return _run(ctx, load(ctx), session, new=new, replay=replay)
     finally:
         gc.enable()
 
