@@ -189,9 +189,16 @@ class ToolsScreen(SafeScreen):
 
         self._details.make_lines(make)
 
+    def footer_words(self, action: str, words: str) -> str:
+        """What Enter does with the selected row: requests lead to their runs, tools to what is said of them below."""
+        if action != "open" or self._list.selected is None:
+            return words
+        return "replay" if isinstance(self._rows[self._list.selected], ApprovalRow) else "details"
+
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
         self._show_details()
+        self.refresh_bindings()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
