@@ -76,7 +76,7 @@ COMMANDS: tuple[Command, ...] = (
         ("/models",),
     ),
     Command("Graph", "another one answers from the next question on", "write('/graph ')", "/graph", "<name|file>"),
-    Command("Export", "write this conversation to a file", "export", "/export", "[md|json] [file]"),
+    Command("Export", "write this conversation to a file, as md or json", "export", "/export", "[form] [file]"),
     Command("Health", "rates and times of the latest runs, and alerts", "open('health')", "/health"),
     Command("Tools and approvals", "what tools may do, and what was asked lately", "open('tools')", "/tools"),
     Command("Logs", "what the engine and the program said", "open('logs')", "/logs"),

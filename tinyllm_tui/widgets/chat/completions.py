@@ -71,7 +71,7 @@ class Completions(OptionList, can_focus=False):
         at = self.highlighted or 0
         around = self.parent.content_size.width if isinstance(self.parent, Widget) else 0
         width = max(self.size.width or around, 20) - 1
-        names = min(max((cell_len(one_line(each.label, 200)) for each in self._shown), default=0), width // 2)
+        names = min(max((cell_len(one_line(each.label, 200)) for each in self._shown), default=0), width * 3 // 5)
         self.clear_options()
         self.add_options(Option(self._row(each, names, width)) for each in self._shown)
         if self._shown:
