@@ -50,6 +50,9 @@ from tinyllm_tui.widgets.lines import PlainScrollBar, ThinScrollBar
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs
 
+_LOW = 20
+"""Rows below which there is room for one toast alone."""
+
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
@@ -208,12 +211,13 @@ class CockpitApp(ThemedApp):
 
     @property
     def banner(self) -> tuple[str, str]:
-        """(message, kind) of what is wrong now."""
+        """(message, kind) of what is wrong now, and is not said below the latest question already."""
         failure = self.life.failure or (self.graph_choice.error if self.upcoming is None else None)
         if failure is not None:
             return f"{failure.message} {failure.remedy}".strip(), "error"
-        if self.backend_state.status == "offline":
-            return f"{self.backend_state.detail} {self.backend_state.remedy}".strip(), "error"
+        offline = self.backend_state
+        if offline.status == "offline" and not self.chat.says(offline.detail, offline.remedy):
+            return f"{offline.detail} {offline.remedy}".strip(), "error"
         if self.live.view.paused:
             return f"The run waits: {self.live.view.paused}", "warning"
         if self._store_problem:  # a run that begins or ends just now waits for it and cannot say so in an event
@@ -303,6 +307,8 @@ class CockpitApp(ThemedApp):
         del markup
         words = sanitize(message)
         self.run_watch.said(words, title, severity)
+        if self.size.height < _LOW:
+            self.clear_notifications()  # they would cover most of the pane
         super().notify(words, title=one_line(title), severity=severity, timeout=timeout, markup=False)
 
     @property

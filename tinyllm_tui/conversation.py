@@ -51,6 +51,8 @@ class Conversation:
         self._run: CockpitRun | None = None
         self._worker: Worker[None] | None = None
         self._exchange: Exchange | None = None
+        self._replaced = ""
+        """The transaction whose turn that of the running one takes the place of."""
 
     @property
     def busy(self) -> bool:
@@ -66,7 +68,7 @@ class Conversation:
             return False
         exchange = self._app.chat.begin(shown, question)
         self._app.chat.take_away(replaces)
-        self._exchange = exchange
+        self._exchange, self._replaced = exchange, replaces
         self._run, self.asked = None, question
         self._worker = self._app.run_worker(
             self._answer(question, shown, exchange, replaces), group="run", exclusive=True, exit_on_error=False
@@ -80,7 +82,7 @@ class Conversation:
         """
         if self.busy:
             return False
-        self._run, self._exchange = run, None
+        self._run, self._exchange, self._replaced = run, None, ""
         self._worker = self._app.run_worker(self._go_on(run), group="run", exclusive=True, exit_on_error=False)
         return True
 
@@ -126,8 +128,8 @@ class Conversation:
         )
         self._app.life.follow(run)  # at once: from the next await on it publishes
         exchange = self._app.chat.begin(shown, asked)
-        if replace:
-            self._app.chat.take_away(tx)
+        self._replaced = tx if replace else ""
+        self._app.chat.take_away(self._replaced)
         exchange.recorded = not engine.read_only
         self._run, self._exchange = run, exchange
         self.asked = asked
@@ -208,6 +210,7 @@ class Conversation:
             self._worker.cancel()
             if self._exchange is not None:
                 self._exchange.refuse("Cancelled before it began.", "")
+                self._app.chat.bring_back(self._replaced)
         return cancelled_words(view if begun else View())
 
     def begin_anew(self, name: str = "") -> bool:
@@ -336,6 +339,7 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
             known = classify(error)
             exchange.refuse(known.message, known.remedy)
+            self._app.chat.bring_back(self._replaced)
 
     async def _go_on(self, run: CockpitRun) -> None:
         exchange: Exchange | None = None
@@ -358,11 +362,14 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - as above
             known = classify(error)
             exchange.refuse(known.message, known.remedy)
+            self._app.chat.bring_back(self._replaced)
 
     async def _see_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
         result = await run.result()
         view = await self._app.life.seen_to_end()
         exchange.show(view, result.number or None, float(view.t_ms))
+        if view.status != "committed":
+            self._app.chat.bring_back(self._replaced)
 
     async def _take_session_of(self, session: str) -> None:
         engine = await self._app.opened()

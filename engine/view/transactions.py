@@ -23,6 +23,7 @@ def _begin(view: View, event: ev.Event, body: ev.Begin) -> None:
     view.backend = body.backend
     view.endpoint = body.endpoint
     view.models = body.models
+    view.replaces = bool(body.replaces)
     view.started_wall_ms = event.wall_ms
     view.breakers = {b.key: b for b in body.breakers}
     for node in body.graph.get("nodes", ()):

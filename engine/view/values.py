@@ -249,6 +249,8 @@ class View:
     retries: int = 0
     parent: tuple[int, int] | None = None
     """Of a fork: (number of the parent, its step)."""
+    replaces: bool = False
+    """Whether its turn takes the place of another one in the session when it commits."""
     resumed: int = 0
     """How often a later process went on with it."""
     away_ms: int = 0

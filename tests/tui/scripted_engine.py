@@ -68,6 +68,7 @@ class ScriptedRun:
         self.transaction = f"tx-{self.number}"
         self.seq = 0
         self.fork: ev.Fork | None = None
+        self.replaces = ""
         self.model: str | None = None
         self.started = time.time()
         self.task: asyncio.Task[None] | None = None
@@ -95,6 +96,7 @@ class ScriptedRun:
                 windows={MODEL: 2048},
                 breakers=tuple(self.engine.all_breakers.values()),
                 fork=self.fork,
+                replaces=self.replaces,
                 recalled=self.engine.recalls,
             )
         )
@@ -361,6 +363,7 @@ class ScriptedEngine(ScriptedMemory):
                 remedy="Ask a shorter one.",
             )
         run = ScriptedRun(self, graph, question, session)
+        run.replaces = replaces
         self.rows.append(run)
         run.task = asyncio.create_task(run.play())
         return run

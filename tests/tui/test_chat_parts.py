@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from engine import events as ev
 from engine.view import View
-from engine.view.values import NodeView, VisitView
+from engine.view.values import AttemptView, MemoryView, NodeView, VisitView
 from tinyllm_tui.clipboard import clipboard_programs, copy_to_system
 from tinyllm_tui.drafts import FILE_NAME, MOST, Draft, Drafts, read_drafts, write_drafts
 from tinyllm_tui.widgets.chat.bar import acts_line
 from tinyllm_tui.widgets.chat.code_blocks import code_blocks
 from tinyllm_tui.widgets.chat.draft import draft_lines
-from tinyllm_tui.widgets.chat.footer import route_words
+from tinyllm_tui.widgets.chat.exchange import QUESTION_SHOWN, brief_question, shortened
+from tinyllm_tui.widgets.chat.footer import footer_lines, parent_words, reading_words, route_words
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
 from tinyllm_tui.widgets.chat.search import Search, searchable
@@ -126,6 +127,28 @@ def test_below_an_answer_stands_why_this_specialist_gave_it() -> None:
     view = View(nodes={"router": node})
     assert route_words(view, UNICODE) == "routed to math by embedding, score 0.93 · over 0.55"
     assert route_words(View(), UNICODE) == ""
+
+
+def test_while_nothing_is_written_yet_it_is_said_how_much_a_model_reads() -> None:
+    attempt = AttemptView(1, 1, "m", "embedded", 100)
+    node = NodeView("math", "model", "math", "running", [VisitView(1, 90, attempts=[attempt])])
+    view = View(status="executing", nodes={"math": node}, memory={"math m": MemoryView("math m", tokens=1480)})
+    assert plain(footer_lines(view, 1, 3200, ASCII)[0])[2:] == "math - reading 1,480 tokens - 3.20s"
+    attempt.text = "x"
+    assert reading_words(view) == ""
+    assert reading_words(View()) == ""
+
+
+def test_a_question_asked_anew_is_no_fork_to_a_person_and_one_that_goes_on_from_a_step_is() -> None:
+    assert parent_words(View(parent=(8, 1), replaces=True)) == "asked anew, in place of #8"
+    assert parent_words(View(parent=(8, 1))) == "fork of #8 at step 1"
+    assert parent_words(View(parent=(8, 7), replaces=True)) == "fork of #8 at step 7"
+
+
+def test_what_is_left_out_of_a_text_has_the_mark_of_the_terminal() -> None:
+    long = "x" * (QUESTION_SHOWN + 1)
+    assert brief_question(long, ASCII.ellipsis).isascii()
+    assert shortened(long, 10, ASCII.ellipsis) == f"{'x' * 10}~\n(1,501 characters)"
 
 
 def test_what_a_gate_took_back_is_said_and_kept_and_who_cancels_is_told_what_is_left() -> None:

@@ -292,6 +292,9 @@ async def test_a_missing_backend_is_a_banner_with_the_remedy(tmp_path: Path) -> 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app._cockpit.query_one(Banner).words == "No Ollama answers. Run `ollama serve`.")
         assert "offline" in text_of(app)
+        await ask(pilot)
+        await until(pilot, lambda: not app.conversation.busy and "Run `ollama serve`." in text_of(app))
+        assert text_of(app).count("No Ollama answers.") == 1, "what the chat says is not said above it once more"
         engine.backend_error = None
         engine.publish(None, 0, 0, ev.BackendChanged("embedded", "embedded", "ready"))
         await until(pilot, lambda: not app._cockpit.query_one(Banner).words and "embedded" in text_of(app))
@@ -693,9 +696,12 @@ async def test_in_a_small_terminal_toasts_leave_the_prompt_free(size: tuple[int,
     app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.backend_state.status != "starting")
+        app.notify("look there")
         app.notify("look here")
         await until(pilot, lambda: "look here" in text_of(app))
         assert "Ask a question" in text_of(app)
+        # a low pane has room for the newest alone
+        await until(pilot, lambda: ("look there" in text_of(app)) is (size[1] >= 20))
 
 
 @pytest.mark.parametrize(

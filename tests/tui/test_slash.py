@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.scripted_engine import ScriptedEngine
+from tests.tui.scripted_engine import ScriptedEngine, answers, fails
 from tests.tui.test_cockpit import app_of, ask, flat, text_of, until
 from tinyllm_tui.app import CockpitApp
 from tinyllm_tui.commands import COMMANDS
@@ -330,6 +330,29 @@ async def test_an_edited_question_is_sent_as_a_fork_and_the_draft_comes_back(tmp
         assert engine.replaced[1] == engine.rows[0].transaction
         assert app.prompt.text == "draft"
         assert "esc leaves" not in text_of(app)
+
+
+async def test_a_turn_whose_place_is_to_be_taken_stands_there_again_where_that_comes_to_nothing(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    app = app_of(engine, tmp_path)
+
+    def questions() -> list[str]:
+        return [item.turn.question for item in app.chat.turns]
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        for count, question in enumerate(("one", "two"), 1):
+            await ask(pilot, question)
+            await until(pilot, lambda count=count: len(engine.rows) == count and not app.conversation.busy)  # type: ignore[misc]
+        engine.script = fails
+        await pilot.press("escape", "e", *"b", "enter")
+        await until(pilot, lambda: len(engine.rows) == 3 and not app.conversation.busy)
+        await until(pilot, lambda: "asked anew, in place of #2" in text_of(app) and "Paris" in text_of(app))
+        assert questions() == ["one", "two", "twob"]
+        engine.script = answers
+        await pilot.press("escape", "g")
+        await until(pilot, lambda: len(engine.rows) == 4 and not app.conversation.busy)
+        assert questions() == ["one", "two", "twob"], "what failed is no turn of the session, and goes"
+        assert engine.rows[3].question == "twob"
 
 
 async def test_esc_leaves_an_edit_and_the_draft_comes_back(tmp_path: Path) -> None:

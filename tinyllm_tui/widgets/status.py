@@ -116,7 +116,8 @@ def _fork(view: View, width: int, signs: Glyphs) -> str:
     if view.parent is None or width < 60:
         return ""
     number, step = view.parent
-    words = f"fork of #{number} at step {step}" if width >= 100 else f"#{number}"
+    long = f"in place of #{number}" if view.replaces and step == 1 else f"fork of #{number} at step {step}"
+    words = long if width >= 100 else f"#{number}"
     return f"{signs.marks['fork']} {words} {signs.dot} "
 
 

@@ -30,19 +30,19 @@ ANSWER_SHOWN = 40_000
 """Characters that are drawn; copying takes everything."""
 
 
-def shortened(text: str, limit: int) -> str:
+def shortened(text: str, limit: int, ellipsis: str) -> str:
     if len(text) <= limit:
         return text
-    return f"{text[:limit]}…\n({len(text):,} characters)"
+    return f"{text[:limit]}{ellipsis}\n({len(text):,} characters)"
 
 
-def brief_question(text: str) -> str:
+def brief_question(text: str, ellipsis: str) -> str:
     """The beginning of a question, or all of it where it is short; without anything that a terminal would obey."""
     lines = sanitize(text[: QUESTION_SHOWN + 1]).split("\n")
     if len(lines) <= QUESTION_LINES + 1 and len(text) <= QUESTION_SHOWN:
         return "\n".join(lines)
     brief = "\n".join(lines[:QUESTION_LINES])
-    return f"{brief[:QUESTION_SHOWN]}…"
+    return f"{brief[:QUESTION_SHOWN]}{ellipsis}"
 
 
 def size_words(text: str) -> str:
@@ -98,8 +98,8 @@ class Exchange(Vertical):
 
     def __init__(self, question: str, signs: Glyphs, *, shown: str | None = None) -> None:
         super().__init__()
-        self._whole = sanitize(shortened(question, ANSWER_SHOWN))
-        self._brief = brief_question(question if shown is None else shown)
+        self._whole = sanitize(shortened(question, ANSWER_SHOWN, signs.ellipsis))
+        self._brief = brief_question(question if shown is None else shown, signs.ellipsis)
         self._signs = signs
         self._turn = PastTurn(question, "", "", None, 0, committed=False)
         self._words = Static(Content(self._brief), markup=False, classes="exchange--question")
@@ -116,6 +116,8 @@ class Exchange(Vertical):
         """The whole answer so far, as it may be copied."""
         self.origin = ""
         """Where the run comes from; default: as its view knows it."""
+        self.failure = ("", "")
+        """Why there is no answer, and the remedy, as they are said below it."""
         self.recorded = True
         """False once it is known that the database belongs to another process."""
 
@@ -125,7 +127,7 @@ class Exchange(Vertical):
         exchange = cls(turn.question, signs, shown=shown)
         exchange._turn = turn
         exchange.answer_text = sanitize(turn.answer)
-        exchange._answer.write(shortened(exchange.answer_text, ANSWER_SHOWN), finished=True)
+        exchange._answer.write(shortened(exchange.answer_text, ANSWER_SHOWN, signs.ellipsis), finished=True)
         if turn.refused[0]:
             exchange.refuse(*turn.refused)
             return exchange
@@ -208,9 +210,11 @@ class Exchange(Vertical):
         self._turn = replace(
             self._turn, tx=view.tx, number=number, asked_ms=view.started_wall_ms, committed=view.status == "committed"
         )
+        failed = view.status == "rolled_back" and view.error is not None and view.reason != "cancelled"
+        self.failure = (view.error.message, view.error.remedy) if failed and view.error is not None else ("", "")
         self._show_thinking(view)
         self._show_taken_back(view)
-        self._answer.write(shortened(self.answer_text, ANSWER_SHOWN), finished=view.finished)
+        self._answer.write(shortened(self.answer_text, ANSWER_SHOWN, self._signs.ellipsis), finished=view.finished)
         self._footer.show(
             footer_lines(view, number, now_ms, self._signs, recorded=self.recorded),
             lambda width: [
@@ -264,6 +268,7 @@ class Exchange(Vertical):
     def refuse(self, message: str, remedy: str) -> None:
         """The question became no run."""
         self._turn = replace(self._turn, refused=(message, remedy))
+        self.failure = message, remedy
         lines: list[Line] = [((f"{self._signs.bad} ", "error"), (one_line(message), "error"))]
         if remedy:
             lines.append(((f"  {one_line(remedy)}", "text"),))

@@ -69,8 +69,11 @@ def interruption_words(view: View) -> str:
 
 
 def parent_words(view: View) -> str:
-    """Of which run it is a fork; empty where of none."""
-    return "" if view.parent is None else "fork of #{} at step {}".format(*view.parent)
+    """Of which run it is a fork, or that it is the same turn asked anew; empty where neither."""
+    if view.parent is None:
+        return ""
+    number, step = view.parent
+    return f"asked anew, in place of #{number}" if view.replaces and step == 1 else f"fork of #{number} at step {step}"
 
 
 def partial_words(view: View) -> str:
@@ -113,6 +116,21 @@ def _facts(view: View, number: int | None, signs: Glyphs, *, recorded: bool) -> 
     return (status, (f" {signs.dot} ".join(word for word in words if word), "dim"))
 
 
+def reading_words(view: View) -> str:
+    """How much is read before a first word is written; empty as soon as a model writes, or where none reads."""
+    attempts = [
+        (path, node.last.attempts[-1])
+        for path, node in view.nodes.items()
+        if node.state == "running" and node.last is not None and node.last.attempts
+    ]
+    going_on = [(path, each) for path, each in attempts if each.finished_ms is None]
+    if not going_on or any(each.text or each.thinking for _, each in going_on):
+        return ""
+    measured = [view.memory.get(f"{path} {each.model}") for path, each in going_on]
+    tokens = max((each.tokens for each in measured if each is not None), default=0)
+    return f"reading {tokens:,} tokens" if tokens else "reading"
+
+
 def _progress(view: View, now_ms: float, signs: Glyphs) -> Line:
     spin = signs.spinner[int(now_ms / 100) % len(signs.spinner)]
     running = innermost([path for path, node in view.nodes.items() if node.state == "running"])
@@ -122,6 +140,7 @@ def _progress(view: View, now_ms: float, signs: Glyphs) -> Line:
         where,
         "you are asked" if view.approvals else "",
         f"try {attempt.attempt}" if attempt and attempt.attempt > 1 else "",
+        reading_words(view),
         speed(attempt, now_ms),
     ]
     words += [duration(now_ms), f"retry {view.retries}" if view.retries else "", view.paused]

@@ -84,6 +84,8 @@ class Transcript(VerticalScroll, can_focus=True):
         """What was mounted last, and may not be drawn yet."""
         self._aim: tuple[Item, Target] | None = None
         """What is to be seen as soon as it is mounted."""
+        self._away: tuple[int, TurnItem] | None = None
+        """The turn of which another one takes the place, and where it stood."""
         self._looking = False
         self._reading = False
         self._width = 0
@@ -114,6 +116,10 @@ class Transcript(VerticalScroll, can_focus=True):
     def latest(self) -> Exchange | None:
         turn = self._latest_turn
         return None if turn is None else turn.exchange
+
+    def says(self, message: str, remedy: str) -> bool:
+        """Whether this stands below the latest question, as the reason why it has no answer."""
+        return bool(message) and self.latest is not None and self.latest.failure == (message, remedy)
 
     @property
     def _latest_turn(self) -> TurnItem | None:
@@ -210,7 +216,7 @@ class Transcript(VerticalScroll, can_focus=True):
         self.items.clear()
         self._fresh.clear()
         self._mounted = range(0)
-        self._held = self._aim = None
+        self._held = self._aim = self._away = None
         self._space()
         self._count_unread(0)
         if self._welcome is not None:
@@ -231,7 +237,9 @@ class Transcript(VerticalScroll, can_focus=True):
         if n is None or not tx:
             return
         first, stop = self._mounted.start, self._mounted.stop
-        widget = self.items.pop(n).drop()
+        item = self.items.pop(n)
+        widget = item.drop()
+        self._away = (n, item) if isinstance(item, TurnItem) else None
         if widget is not None:
             if self._held is not None and self._held[0] is widget:
                 self._held = None
@@ -239,6 +247,20 @@ class Transcript(VerticalScroll, can_focus=True):
         self._mounted = range(first - (n < first), stop - (n < stop))
         self._fresh = [item for item in self._fresh if item.widget is not None]
         self._space()
+
+    def bring_back(self, tx: str) -> None:
+        """Show the turn of a transaction again, where an answer stands in it: what was asked in its place has none."""
+        if self._away is None or not tx or self._away[1].turn.tx != tx or not self._away[1].turn.committed:
+            return
+        n, item = self._away
+        self._away = None
+        self.items.insert(n, item)
+        first, stop = self._mounted.start, self._mounted.stop
+        if first < n < stop:
+            self._mount(range(n, n + 1), self.items[n + 1].widget or self._below)
+        self._mounted = range(first + (n <= first), stop + (n < stop or n <= first))
+        self._space()
+        self._look_soon()
 
     # -- what is mounted -----------------------------------------------------------------------------------------------
 
