@@ -14,12 +14,14 @@ _SIZES = (
     Metrics(boxed=True, detail=9, gap=2),
     Metrics(boxed=True, detail=6, gap=2),
     Metrics(boxed=True, detail=4, gap=2),
+    Metrics(boxed=True, detail=4, gap=2, telling=False),
     Metrics(boxed=False, detail=9, gap=2),
+    Metrics(boxed=False, detail=5, gap=2),
     Metrics(boxed=False, detail=0, gap=2),
     Metrics(boxed=False, detail=0, gap=1),
 )
 """From roomy to tight; the first that fits the pane is taken."""
-_SCROLLED, _SCROLLED_NARROW = 6, 7
+_SCROLLED, _SCROLLED_NARROW = 7, 9
 """Which of them is taken where none fits: it can be read, and scrolls; in a narrow pane without what nodes do."""
 _NARROW = 60
 """Columns below which a pane is narrow."""

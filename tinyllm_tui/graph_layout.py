@@ -36,17 +36,20 @@ class Metrics:
     way: Way = "down"
     label: int = LABEL
     """Columns that a name takes at most; with none a node is its sign alone."""
+    telling: bool = True
+    """Whether nodes that decide have the columns that this takes, where others need fewer."""
     arrows: bool = True
     """Whether edges end in arrow heads; without them the drawing is smaller."""
 
-    def width_of(self, name: str) -> int:
-        """Columns of the node `name`."""
+    def width_of(self, name: str, telling: int = 0) -> int:
+        """Columns of the node `name`, which says in `telling` columns how it decided."""
         label = min(cell_len(name), self.label)
+        detail = max(self.detail, telling) if self.detail and self.telling else self.detail
         if self.boxed:
-            return max(label + 6, self.detail + 6)
+            return max(label + 6, detail + 6)
         if not label:
             return 3
-        return label + 4 + (self.detail + 1 if self.detail else 0)
+        return label + 4 + (detail + 1 if detail else 0)
 
     @property
     def height(self) -> int:
@@ -56,7 +59,7 @@ class Metrics:
 
 def layout(shape: GraphShape, metrics: Metrics, style: Style) -> Drawing:
     """Draw `shape`; a few milliseconds for a hundred nodes."""
-    return _Plan(layers_of(shape), metrics, style).draw()
+    return _Plan(layers_of(shape), metrics, style, shape.telling).draw()
 
 
 def draw_graph(spec: Any, *, ascii_only: bool = False) -> str:
@@ -76,8 +79,10 @@ def short_name(name: str, style: Style, room: int = LABEL) -> str:
 class _Plan:
     """One drawing in the making: where layers and channels lie along, and the lines between them."""
 
-    def __init__(self, layers: Layers, metrics: Metrics, style: Style) -> None:
-        self._layers, self._metrics, self._style = layers, metrics, style
+    def __init__(
+        self, layers: Layers, metrics: Metrics, style: Style, telling: tuple[tuple[str, int], ...] = ()
+    ) -> None:
+        self._layers, self._metrics, self._style, self._telling = layers, metrics, style, telling
         self._down = metrics.way == "down"
         self._size()
         self._last = {row[-1] for row in layers.rows}
@@ -93,7 +98,9 @@ class _Plan:
     def _size(self) -> None:
         """Give vertices their size across, and layers theirs along."""
         rows, metrics = self._layers.rows, self._metrics
-        widths = {vertex: metrics.width_of(vertex.name) for row in rows for vertex in row if vertex.node}
+        columns = dict(self._telling)
+        nodes = [vertex for row in rows for vertex in row if vertex.node]
+        widths = {vertex: metrics.width_of(vertex.name, columns.get(vertex.name, 0)) for vertex in nodes}
         for vertex, width in widths.items():
             vertex.size = width if self._down else metrics.height
         if self._down:

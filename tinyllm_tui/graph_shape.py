@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from rich.cells import cell_len
+
 from tinyllm_tui.graph_canvas import Edge
+
+_MOST_COLUMNS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class GraphShape:
     inner: tuple[tuple[Edge, str], ...] = ()
     """Edges to, between and back from nodes that run inside another's visit; each with the inner node whose run says
     that the edge was taken."""
+    telling: tuple[tuple[str, int], ...] = ()
+    """Nodes that say how they decided, with the columns that this takes."""
 
 
 def shape_of(graph: Mapping[str, Any]) -> GraphShape:
@@ -40,7 +46,15 @@ def shape_of(graph: Mapping[str, Any]) -> GraphShape:
     edges.update(dict.fromkeys(edge for edge, _ in inner))
     kept = tuple(edge for edge in edges if edge[0] in known and edge[1] in known)
     entries = tuple(e for e in graph.get("entry_points") or () if e in known)
-    return GraphShape(nodes, kept, entries, tuple(inner))
+    telling = [(node["id"], _columns(node.get("type"), node.get("config") or {})) for node in graph.get("nodes", ())]
+    return GraphShape(nodes, kept, entries, tuple(inner), tuple(each for each in telling if each[1]))
+
+
+def _columns(type_: object, config: Mapping[str, Any]) -> int:
+    """Columns in which a router names any of its routes, and a gate its verdict; at most a dozen."""
+    if type_ == "gate":
+        return len("retry 1")
+    return min(max((cell_len(route["name"]) for route in config.get("routes") or ()), default=0), _MOST_COLUMNS)
 
 
 def _inner_edges(node: str, config: Mapping[str, Any]) -> Iterable[tuple[Edge, str]]:

@@ -18,23 +18,20 @@ from textual.strip import Strip
 from engine.view import View
 from tinyllm_tui.graph_canvas import Direction, Run, Slot
 from tinyllm_tui.graph_fit import choose
-from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, Way, shape_of, short_name
+from tinyllm_tui.graph_layout import Drawing, GraphShape, Metrics, Style, Way, shape_of
 from tinyllm_tui.keymap import bindings
 from tinyllm_tui.node_paths import short_path
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.graph_lit import NOTHING, Level, Lit, drawn, level_of, lit, subgraph
+from tinyllm_tui.widgets.graph_nodes import CALM, NodeDrawing
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.widgets.selection import NodeSelected
-from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone, cut
+from tinyllm_tui.words import UNICODE, Glyphs, Line, Span, Tone
 
 if TYPE_CHECKING:
     from engine.events import BreakerSnapshot
     from tinyllm_tui.graph_watch import Revision
 
-_CALM: frozenset[Tone] = frozenset({"node_idle", "node_skipped"})
-"""Nodes that did nothing: their names are not strong."""
-_TELLING = 5
-"""Columns that a piece of a word needs to say something."""
 _CRUMBS = 1
 """Rows that the way into a sub-graph takes."""
 
@@ -321,7 +318,8 @@ class GraphPane(LineView):
         x, scrolled = self.scroll_offset
         row = y - top + scrolled
         if not 0 <= row < self._drawing.height:
-            return Strip.blank(width, style)
+            caption = self._ink.caption(self._selected or self._begun, width) if y == self.size.height - 1 else ()
+            return self.strip(caption).crop_extend(0, width, style)
         line = tuple(self._row(self._drawing, row))
         return self.strip(((" " * left, "text"), *line)).crop_extend(x, x + width, style)
 
@@ -336,77 +334,44 @@ class GraphPane(LineView):
 
     def _row(self, drawing: Drawing, y: int) -> list[Span]:
         slots = list(drawing.slots_by_row.get(y, ()))
+        right = max(drawing.width, self.size.width - self._offset()[0])
         spans: list[Span] = []
         x = 0
         for run in drawing.rows[y]:
             while slots and slots[0].x < run.x:
-                x = self._write(spans, x, slots.pop(0))
+                slot = slots.pop(0)
+                x = self._write(spans, x, slot, min(run.x, slots[0].x if slots else right))
             if run.x > x:
                 spans.append((" " * (run.x - x), "text"))
             marked = run.label and run.node == self._selected
             text = f"{self._signs.prompt}{run.text[1:]}" if marked else run.text
             spans.append((text, self._tone(run)))
             x = run.x + cell_len(run.text)
-        for slot in slots:
-            x = self._write(spans, x, slot)
+        for slot, end in zip(slots, [*(slot.x for slot in slots[1:]), right], strict=False):
+            x = self._write(spans, x, slot, end)
         return spans
 
-    def _write(self, spans: list[Span], x: int, slot: Slot) -> int:
-        """Write a node's live part; returns the column after it."""
+    def _write(self, spans: list[Span], x: int, slot: Slot, end: int) -> int:
+        """Write a node's live part, which may go on up to `end`; returns the column after it."""
         spans.append((" " * (slot.x - x), "text"))
-        sign, tone, detail = self._lit.nodes.get(slot.node, (self._signs.nodes["idle"], "node_idle", ""))
-        breaker = self._lit.breakers.get(slot.node, ("", "text"))
-        calm: Tone = "dim" if tone == "node_ok" else tone
-        if self._metrics.boxed:
-            room = slot.width - 2 - (2 if breaker[0] else 0)
-            words = _fitting(detail, room, self._signs.ellipsis)
-            spans += [(f"{sign} ", tone), (_filled(words, room), calm)]
-            spans += [(" ", "text"), breaker] if breaker[0] else []
-            return slot.x + slot.width
-        name = short_name(slot.node, Style.of(self._ascii), self._metrics.label)
-        marked = slot.node == self._selected
-        strong: Tone = "title" if marked else "strong" if tone not in _CALM else "dim"
-        spans += [(self._signs.prompt if marked else " ", "title"), (sign, "title" if marked else tone)]
-        room = slot.width - 2
-        if name:
-            spans += [(" ", "text"), (name, strong)]
-            room -= 1 + cell_len(name)
-        if breaker[0] and room:
-            spans.append(breaker)
-            room -= 1
-        elif room:
-            spans.append((" ", "text"))
-            room -= 1
-        spans.append((_filled(_fitting(detail, room, self._signs.ellipsis), room), calm))
-        return slot.x + slot.width
+        written = self._ink.spans(slot, end - slot.x - slot.width - 1)
+        spans += written
+        return slot.x + sum(cell_len(text) for text, _ in written)
+
+    @property
+    def _ink(self) -> NodeDrawing:
+        return NodeDrawing(self._lit, self._metrics, self._signs, Style.of(self._ascii), self._selected)
 
     def _tone(self, run: Run) -> Tone:
         if run.node and run.node == self._selected:
             return "title"
         if run.label:
             state = self._lit.nodes.get(run.node)
-            return "dim" if state is None or state[1] in _CALM else "strong"
+            return "dim" if state is None or state[1] in CALM else "strong"
         if run.node:
             state = self._lit.nodes.get(run.node)
             return "node_idle" if state is None else state[1]
         return "edge_taken" if any(edge in self._lit.taken for edge in run.edges) else "edge_idle"
-
-
-def _fitting(detail: str, room: int, ellipsis: str) -> str:
-    """As many words of `detail` as there is room for; of the first a piece, where that still says something."""
-    if cell_len(detail) > room:
-        detail = detail.replace(" tok/s", "/s")  # never a figure without its unit
-    words = detail.split(" ")
-    while len(words) > 1 and cell_len(" ".join(words)) > room:
-        words.pop()
-    if words[-1] in ("try", "retry"):
-        words.pop()
-    fits = cell_len(" ".join(words)) <= room
-    return cut(" ".join(words), room, ellipsis) if fits or room >= _TELLING else ""
-
-
-def _filled(words: str, room: int) -> str:
-    return words + " " * max(room - cell_len(words), 0)
 
 
 __all__ = ["GraphPane", "Lit", "drawn", "lit"]
