@@ -14,9 +14,11 @@ _EFFECTS = {
 }
 
 
-def title_of(request: ApprovalRequest) -> str:
-    """Who asks, in a line."""
+def title_of(request: ApprovalRequest, *, short: bool = False) -> str:
+    """Who asks, in a line; `short` leaves out what the tool's name says too."""
     node = one_line(request.node, 80)
+    if request.tool and short:
+        return f"{node}: run {one_line(request.tool, 60)}?"
     return f"{node}: may the tool {one_line(request.tool, 60)} run?" if request.tool else f"{node} asks"
 
 
@@ -38,11 +40,16 @@ def text_of(request: ApprovalRequest) -> str:
     return sanitize(request.text)
 
 
-def arguments_of(request: ApprovalRequest) -> str:
-    """A tool's exact arguments as JSON; characters that would not be seen as they are, are written as escapes."""
+def arguments_of(request: ApprovalRequest, *, dense: bool = False) -> str:
+    """A tool's exact arguments as JSON; characters that would not be seen as they are, are written as escapes.
+
+    Args:
+        request: what is asked.
+        dense: all on one line.
+    """
     if not request.tool:
         return ""
-    return exactly(json.dumps(dict(request.arguments), ensure_ascii=False, indent=2))
+    return exactly(json.dumps(dict(request.arguments), ensure_ascii=False, indent=None if dense else 2))
 
 
 def exactly(text: str) -> str:

@@ -286,6 +286,11 @@ async def test_a_tool_is_shown_with_its_exact_arguments_and_effect(tmp_path: Pat
         await pilot.press("h")
         await pilot.pause()
         assert not answer.done(), "there is no host that could be allowed"
+        await pilot.resize_terminal(40, 12)
+        await until(pilot, lambda: "tidy: run files_delete?" in rig.text)
+        words = " ".join(rig.text.replace("│", " ").split())
+        assert '"force": true}' in words, "what is to be allowed is in sight without scrolling"
+        assert "CANNOT BE UNDONE" in words
         await pilot.press("y")
         assert await answer == Approval(True, "hash")
 

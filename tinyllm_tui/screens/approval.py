@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -27,8 +28,10 @@ _KEYS = frozenset(key for binding in KEYS["approval"] for key in binding.keys.sp
 """Keys that answer, and those that scroll."""
 _EDITOR = 10
 """Rows of the editor of a short text; it scrolls."""
-_AROUND = 7
-"""Rows of the dialog and the footer that are not its text."""
+_AROUND, _AROUND_LOW = 7, 3
+"""Rows of the dialog and the footer that are not its text; in a low terminal."""
+_LOW = 16
+"""Rows below which a terminal is low: what is to be allowed comes first, and nothing is spaced."""
 
 
 class ApprovalScreen(ModalScreen[None]):
@@ -80,7 +83,6 @@ class ApprovalScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self._last_key = self._now()
-        self._frame.border_title = Content(f" ? {title_of(self.request)} ")
         self._editor.display = False
         self.set_focus(self._body)
         self.call_after_refresh(self._draw)
@@ -95,7 +97,8 @@ class ApprovalScreen(ModalScreen[None]):
             self._draw()
 
     def _draw(self) -> None:
-        room = max(self.size.height - _AROUND, 3)
+        self._frame.set_class(self._low, "-low")
+        room = max(self.size.height - (_AROUND_LOW if self._low else _AROUND), 3)
         lines = self._lines(self._frame.content_size.width - 1)  # a column is for the scroll bar
         height = min(len(lines), room // 3 if self._editing else room)
         self._body.styles.height = height
@@ -103,14 +106,30 @@ class ApprovalScreen(ModalScreen[None]):
         self._body.set_lines(lines)
         more = f"{self._pending - 1} more after this {self._signs.dot} " if self._pending > 1 else ""
         how = "esc ends editing, y then sends it on" if self._editing else "y allows it, n does not, Enter does nothing"
+        if not self._editing and self._too_wide(f"{more}{how}"):
+            how = f"y yes {self._signs.dot} n no {self._signs.dot} Enter nothing"
         self._frame.border_subtitle = Content(f" {more}{how} ")
+        title = f"? {title_of(self.request)}"
+        if self._too_wide(title):
+            title = f"? {title_of(self.request, short=True)}"
+        self._frame.border_title = Content(f" {title} ")
+
+    @property
+    def _low(self) -> bool:
+        return self.size.height < _LOW
+
+    def _too_wide(self, words: str) -> bool:
+        """Whether they would be cut in the border."""
+        return cell_len(words) + 6 > self._frame.outer_size.width
 
     def _lines(self, width: int) -> list[Line]:
         request = self.request
         lines: list[Line] = []
         effect = effect_of(request)
         parts = [(question_of(request), "strong"), (effect, "error" if request.effect == "irreversible" else "text")]
-        if request.tool:
+        if request.tool and self._low:
+            parts = [(arguments_of(request, dense=True), "code"), *reversed(parts)]
+        elif request.tool:
             parts += [("With exactly these arguments:", "dim"), (arguments_of(request), "code")]
         elif self._text:
             changed = " (changed by you)" if self._text != self._original else ""
@@ -119,9 +138,9 @@ class ApprovalScreen(ModalScreen[None]):
         for text, tone in parts:
             for row in text.split("\n") if text else ():
                 lines += wrapped(((row, tone),), max(width, 10))  # type: ignore[arg-type]
-            if text and tone != "dim":
+            if text and tone != "dim" and not self._low:
                 lines.append((("", "text"),))
-        return lines if self._editing else lines[:-1]
+        return lines if self._editing or self._low else lines[:-1]
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
