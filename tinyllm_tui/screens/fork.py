@@ -140,6 +140,7 @@ class ForkScreen(Dialog[None]):
 
     CSS_PATH = "fork.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("fork", "everywhere", without=("prompt.begin",)))
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as in Textual's base class
 
     def __init__(self, point: ForkPoint, signs: Glyphs) -> None:
         super().__init__()

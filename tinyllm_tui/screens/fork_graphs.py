@@ -122,6 +122,7 @@ class GraphChoices(OptionList):
 
     def on_resize(self) -> None:
         self._mark(self.highlighted or 0)
+        self.refresh(layout=True)  # rows that were wrapped before are cut to one line now
 
     def _mark(self, chosen: int) -> None:
         for n in range(min(self.option_count, len(self._choices))):
