@@ -35,6 +35,8 @@ _FRAME_S = 0.1
 _LOOK_S = 3.0
 """Seconds between two looks at what is loaded."""
 _EVERY = "every role"
+_LOW = 16
+"""Rows of the terminal below which the list comes before what is said of models."""
 
 
 class ModelsScreen(SafeScreen):
@@ -143,7 +145,9 @@ class ModelsScreen(SafeScreen):
     def _draw_hint(self) -> None:
         toy = is_toy(self._models)
         self._hint.display = toy
-        if toy:
+        if toy and self.size.height < _LOW:
+            self._hint.update(Content("A toy: p fetches a better one."))
+        elif toy:
             width = max(self.size.width - 4, 20)
             lines = [TOY, "Better ones for the embedded backend, which 1 and 2 fetch (or use Ollama):"]
             for number, each in enumerate(SUGGESTED, 1):
@@ -153,7 +157,9 @@ class ModelsScreen(SafeScreen):
 
     def _draw_detail(self) -> None:
         model = self.selected
-        self._detail.display = model is not None
+        low = self.size.height < _LOW
+        self._detail.display = model is not None and not (low and self._field.display)
+        self._detail.styles.max_height = 4 if low else 5
         if model is None:
             return
         whys = [f"@{role}: {r.why}" for role, r in self._roles.items()
@@ -258,6 +264,7 @@ class ModelsScreen(SafeScreen):
     def _ask_name(self, name: str) -> None:
         self._field.value = name
         self._field.display = True
+        self._draw_detail()
         self._field.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -269,6 +276,7 @@ class ModelsScreen(SafeScreen):
 
     def _close_field(self) -> None:
         self._field.display = False
+        self._draw_detail()
         self._list.focus()
 
     def action_cancel_pull(self) -> None:
