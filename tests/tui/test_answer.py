@@ -143,6 +143,11 @@ def test_a_draft_looks_like_the_markdown_that_it_becomes() -> None:
     ]
     assert [plain(row).rstrip() for row in draft_lines("```py\nx = 1", 20)] == ["", "  x = 1", ""]
     assert [plain(row) for row in draft_lines("2 ** 3\nis 8", 20)] == ["2 ** 3 is 8"]
+    assert [plain(row) for row in draft_lines("2 * 3 * 4 is *24*", 20)] == ["2 * 3 * 4 is 24"]
+    blocks = "one\nline\n\n\ntwo:\n- a\n\n- b\n\n## C\nthree\n```\nx\n```\nfour"
+    assert [plain(row).rstrip() for row in draft_lines(blocks, 20)] == [
+        "one line", "", "two:", "", "• a", "• b", "", "C", "", "three", "", "", "  x", "", "", "four",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(120, 40), (60, 30)])

@@ -17,7 +17,7 @@ _HEADING = re.compile(r" {0,3}#{1,6} +")
 _ITEM = re.compile(r"( *)(?:([-*+])|(\d{1,9}[.)])) +")
 _OWN_ROW = re.compile(r" *[|>]")
 """Tables and quotes keep their rows; other lines run on as one paragraph."""
-_INLINE = re.compile(r"\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)(?:`|$)")
+_INLINE = re.compile(r"\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)(?:`|$)|(?<![\w*])\*(?![\s*])([^*]+)(?<!\s)\*(?![\w*])")
 
 
 class Fences:
@@ -59,38 +59,77 @@ def finished_until(text: str, start: int = 0) -> int:
     return end
 
 
+_GAP: Line = (("", "text"),)
+"""The empty row between two blocks."""
+
+
+class _Rows:
+    """Rows of a draft, with an empty one between two blocks, as Markdown has it; items of a list follow each other."""
+
+    def __init__(self, width: int, bullet: str) -> None:
+        self._width, self._bullet = width, bullet
+        self.rows: list[Line] = []
+        self._paragraph: list[str] = []
+        self._apart = False
+        """Whether what comes next is a block of its own."""
+        self._in_list = False
+
+    def text(self, line: str) -> None:
+        """A line that is no code."""
+        item = _ITEM.match(line)
+        heading = _HEADING.match(line)
+        if item or heading or _OWN_ROW.match(line) or not line.strip():
+            self.end()
+        if not line.strip():
+            self._apart = True
+            return
+        if not self._paragraph:
+            self._begin(apart=heading is not None or (item is not None) != self._in_list, item=item is not None)
+        self._paragraph.append(line)
+        if heading:
+            self.end()
+            self._apart = True
+
+    def code(self, line: str, kind: str) -> None:
+        """A line of a fence, or one that begins or ends it."""
+        self.end()
+        if kind == "open":
+            self._begin(apart=True)
+        # a fence is drawn with an empty row above and below its code, and two columns on its left and right
+        code = wrapped(((line if kind == "code" else "", "code"),), max(self._width - 4, 8))
+        self.rows += [((set_cell_size(f"  {plain(row)}", self._width), "code"),) for row in code]
+        self._apart = kind == "close"
+
+    def end(self) -> None:
+        """What was being written is a paragraph of its own."""
+        if self._paragraph:
+            self.rows.extend(_paragraph(self._paragraph, self._width, self._bullet))
+            self._paragraph.clear()
+
+    def _begin(self, *, apart: bool, item: bool = False) -> None:
+        if self.rows and (apart or self._apart) and not (item and self._in_list):
+            self.rows.append(_GAP)
+        self._apart, self._in_list = False, item
+
+
 def draft_lines(text: str, width: int, bullet: str = UNICODE.bullet) -> list[Line]:
     """A block that is being written, on rows of `width` columns; `bullet` stands before what is listed."""
-    rows: list[Line] = []
-    paragraph: list[str] = []
+    rows = _Rows(width, bullet)
     fences = Fences()
-
-    def end_paragraph() -> None:
-        if paragraph:
-            rows.extend(_paragraph(paragraph, width, bullet))
-            paragraph.clear()
-
     for line in text.strip("\n").split("\n"):
         kind = fences.see(line)
         if kind == "text":
-            if _ITEM.match(line) or _OWN_ROW.match(line) or _HEADING.match(line) or not line.strip():
-                end_paragraph()
-            paragraph.append(line)
-            continue
-        end_paragraph()
-        # a fence is drawn with an empty row above and below its code, and two columns on its left and right
-        code = wrapped(((line if kind == "code" else "", "code"),), max(width - 4, 8))
-        rows += [((set_cell_size(f"  {plain(row)}", width), "code"),) for row in code]
-    end_paragraph()
+            rows.text(line)
+        else:
+            rows.code(line, kind)
+    rows.end()
     if fences.mark:
-        rows.append(((" " * width, "code"),))
-    return rows
+        rows.code("", "end")
+    return rows.rows
 
 
 def _paragraph(lines: list[str], width: int, sign: str) -> list[Line]:
     text = " ".join(line.strip() for line in lines)
-    if not text:
-        return [(("", "text"),)]
     heading = _HEADING.match(lines[0])
     if heading:
         return wrapped(((text[len(heading[0].strip()) :].strip(), "strong"),), width)
@@ -108,7 +147,8 @@ def _inline(text: str) -> list[Span]:
     end = 0
     for found in _INLINE.finditer(text):
         spans.append((text[end : found.start()], "text"))
-        spans.append((found[1], "strong") if found[1] else (found[2], "inline"))
+        words: Span = (found[1], "strong") if found[1] else (found[2], "inline") if found[2] else (found[3], "text")
+        spans.append(words)
         end = found.end()
     spans.append((text[end:], "text"))
     return [span for span in spans if span[0]]
