@@ -1,9 +1,10 @@
-"""Partial updates of the screen: every changed cell as it stands in the whole picture, and no other."""
+"""Updates of the screen: every cell as Textual would paint it, and in partial updates only those that changed."""
 
 from __future__ import annotations
 
 import random
 
+from textual._compositor import Compositor
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Region
@@ -16,10 +17,18 @@ from tinyllm_tui.screens.lean_compositor import LeanCompositor
 WIDTH, HEIGHT = 60, 20
 
 
+class Leaving(Static):
+    """Has its place in the picture, and nothing to draw any more."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return [Strip([], 0) for _ in crop.line_range]
+
+
 class Layered(SafeScreen):
     CSS = """
     Layered { layers: below above; }
     #float { layer: above; width: 17; height: 5; offset: 21 6; border: round red; background: blue 50%; }
+    #leaving { layer: above; width: 9; height: 3; offset: 44 2; }
     #line { dock: top; height: 1; background: green; }
     VerticalScroll { width: 1fr; border: solid white; }
     """
@@ -31,6 +40,7 @@ class Layered(SafeScreen):
                 with VerticalScroll():
                     yield Static(f"{name} text of some words 漢字 and more\n" * 40, markup=False)
         yield Static("in front", id="float")
+        yield Leaving(id="leaving")
 
 
 class LayeredApp(App[None]):
@@ -38,14 +48,17 @@ class LayeredApp(App[None]):
         self.push_screen(Layered())
 
 
-async def test_partial_updates_paint_every_changed_cell_as_the_whole_picture_has_it_and_no_other() -> None:
+async def test_all_cells_or_those_that_changed_and_no_other_are_painted_as_textual_paints_them() -> None:
     app = LayeredApp()
     chance = random.Random(3)
     async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
         await pilot.pause()
         compositor = app.screen._compositor
         assert isinstance(compositor, LeanCompositor)
-        whole = compositor.render_strips()
+        rows = Compositor._render_chops(compositor, Region(0, 0, WIDTH, HEIGHT), lambda _y: True)
+        whole = [Strip.join(row.values()) for row in rows]
+        for lean, row in zip(compositor.render_strips(), whole, strict=True):
+            assert _cells(lean) == _cells(row)
         for _ in range(40):
             changed = {_region(chance) for _ in range(chance.randint(1, 4))}
             compositor._dirty_regions = set(changed)

@@ -1,12 +1,13 @@
 """A compositor that renders no more than the cells that changed.
 
 Textual 8.2 renders every widget in the rectangle around all changes: a status line at the top and a timeline at the
-bottom mean the whole screen, ten times a second, and containers are drawn below what covers them.
+bottom mean the whole screen, ten times a second. Containers are drawn below what covers them, and each row is cut
+wherever a widget begins or ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
@@ -29,6 +30,17 @@ class LeanCompositor(Compositor):
         missing: dict[int, Spans] = {}
         for y, first, last in spans:
             missing.setdefault(y, []).append((first, last))
+        pieces, ends = self._draw(missing)
+        chops: Sequence[Mapping[int, Strip | None]] = pieces
+        return ChopsUpdate(chops, spans, ends)
+
+    def _render_chops(self, crop: Region, is_rendered_line: Callable[[int], bool]) -> list[dict[int, Strip]]:
+        """The pieces of each row from left to right, for updates of the whole screen."""
+        pieces, _ends = self._draw({y: [crop.column_span] for y in crop.line_range if is_rendered_line(y)})
+        return [dict(sorted(row.items())) for row in pieces]
+
+    def _draw(self, missing: dict[int, Spans]) -> tuple[list[dict[int, Strip]], list[list[int]]]:
+        """Draw what is `missing`: of each row of the screen its pieces by their first columns, and where they end."""
         pieces: list[dict[int, Strip]] = [{} for _ in range(self.size.height)]
         ends: list[list[int]] = [[] for _ in pieces]
         for widget, (region, clip) in self.visible_widgets.items():
@@ -39,9 +51,12 @@ class LeanCompositor(Compositor):
             box = Region(place.x, rows[0], place.width, rows[-1] - rows[0] + 1)
             strips = widget.render_lines(box.translate(-region.offset))
             for y in rows:
+                strip = strips[y - box.y]
+                if strip.cell_length < place.width:  # a widget that is being removed: what is behind it is seen
+                    continue
                 drawn, rest = _divide(missing[y], place)
                 for first, last in drawn:
-                    pieces[y][first] = strips[y - box.y].crop(first - place.x, last - place.x)
+                    pieces[y][first] = strip.crop(first - place.x, last - place.x)
                     ends[y].append(last)
                 if rest:
                     missing[y] = rest
@@ -49,8 +64,7 @@ class LeanCompositor(Compositor):
                     del missing[y]
             if not missing:
                 break
-        chops: Sequence[Mapping[int, Strip | None]] = pieces
-        return ChopsUpdate(chops, spans, ends)
+        return pieces, ends
 
 
 def _meet(spans: Spans, place: Region) -> bool:
