@@ -200,7 +200,8 @@ async def test_who_has_scrolled_up_stays_there_and_is_told_that_more_is_written_
         engine.pace.hold = asyncio.Event()
         await ask(pilot, "two")
         await until(pilot, lambda: "thinking: 11 words" in text_of(app))
-        await pilot.press("alt+1", "pageup")
+        assert app.prompt.has_focus, "where the page keys are of no use"
+        await pilot.press("pageup")
         await until(
             pilot, lambda: "Paragraph 30." in text_of(app) and not app.animator.is_being_animated(app.chat, "scroll_y")
         )

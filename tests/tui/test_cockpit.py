@@ -235,6 +235,14 @@ async def test_typing_and_enter_in_one_burst_sends_the_whole_line(tmp_path: Path
         assert prompt is not None
         await until(pilot, lambda: prompt.text == "d")
 
+        edits: list[str] = []
+        insert = prompt.replace
+        prompt.replace = lambda text, *rest, **more: (edits.append(text), insert(text, *rest, **more))[1]  # type: ignore[method-assign]
+        for char in "x" * 500:
+            app.post_message(Key(char, char))
+        await until(pilot, lambda: prompt.text == "d" + "x" * 500)
+        assert len(edits) < 100, "what comes at once is inserted at once"
+
 
 HOSTILE = (
     "[/nope] [b]x[/b] \x1b[31mred\x1b[0m \x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\ "

@@ -73,6 +73,17 @@ class ConversationScreen(BoardScreen):
         elif not self.cockpit.conversation.ask(question, shown):
             self.give_back(event.shown)
 
+    def on_prompt_paged(self, event: Prompt.Paged) -> None:
+        """Read in the conversation without leaving the prompt."""
+        event.stop()
+        chat = self.board.chat
+        if event.step < 0:
+            chat.action_page_up()
+        elif event.step > 0:
+            chat.action_page_down()
+        else:
+            chat.action_bottom()
+
     async def _resend(self, turn: PastTurn, question: str, shown: str) -> None:
         if not await self.cockpit.conversation.resend(turn, question, shown):
             self.give_back(shown)

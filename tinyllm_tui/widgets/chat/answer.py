@@ -177,7 +177,8 @@ class Answer(Vertical):
         """Be as high as document, draft and `more` rows together, in steps, and never lower than before."""
         if not self.has_class("-writing") or self.size.height not in (0, self._rows):
             return  # a growth is on its way
-        needed = self._document.outer_size.height + max(self._draft.count(), more)
+        # and an empty row above the line that says how it goes
+        needed = self._document.outer_size.height + max(self._draft.count(), more) + 1
         if needed > self._rows:
             self._rows = -(-needed // STEP) * STEP
             self.styles.height = self._rows

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from tinyllm_tui.drafts import Draft
-from tinyllm_tui.keymap import bindings
+from tinyllm_tui.keymap import KEYS, bindings
 from tinyllm_tui.sanitize import sanitize
 from tinyllm_tui.widgets.chat.completions import Completions, Suggestion
 
@@ -33,6 +33,13 @@ class Prompt(TextArea):
     class Begun(Message):
         """The person begins to type a question."""
 
+    class Paged(Message):
+        """A key that is of no use in the text: `step` is a page up or down (-1, 1), or 0 for the end."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
     class Submitted(Message):
         """A question was sent; `shown` has tokens in the place of large pastes."""
 
@@ -48,6 +55,8 @@ class Prompt(TextArea):
         self._position = 0
         self._draft = ""
         self._begun = False
+        self._typed = ""
+        """Characters that are not inserted yet, because more of them are on their way."""
         self._pastes: dict[str, str] = {}
         self._kept_draft: str | None = None
         """What was typed before a question is edited."""
@@ -117,11 +126,22 @@ class Prompt(TextArea):
         return text
 
     async def _on_key(self, event: Key) -> None:
-        """Obey our own keys here, in the order of typing.
+        """Obey our own keys here, in the order of typing; characters that came together are inserted together.
 
         As bindings they would overtake text that is still queued, or be overtaken by it: a question typed fast, with
-        Enter, would be sent by half.
+        Enter, would be sent by half. And each insertion wraps the whole text anew and has the screen arranged: a long
+        text that comes as keys, as pastes do in some terminals, would stop everything for seconds.
         """
+        if event.is_printable and event.character is not None and not self._is_own(event.key):
+            event.stop()
+            event.prevent_default()
+            if not self._typed and self.message_queue_size:
+                self.call_later(self._insert_typed)
+            self._typed += event.character
+            if not self.message_queue_size:
+                self._insert_typed()
+            return
+        self._insert_typed()
         active = self.screen.active_bindings.get(event.key)
         if active is not None and active.node is self and (active.binding.id or "").startswith("prompt."):
             event.stop()
@@ -129,6 +149,17 @@ class Prompt(TextArea):
             await self.run_action(active.binding.action)
             return
         await super()._on_key(event)
+
+    def _is_own(self, key: str) -> bool:
+        """Whether the person gave a key that writes a character to one of our actions."""
+        keys = self.app._keymap  # noqa: SLF001 - Textual has no other way to ask
+        return any(key in keys.get(each.id, each.keys).split(",") for each in KEYS["prompt"])
+
+    def _insert_typed(self) -> None:
+        typed, self._typed = self._typed, ""
+        if typed:
+            self._restart_blink()
+            self._replace_via_keyboard(typed, *self.selection)
 
     def action_submit(self) -> None:
         """Send; where a list is open, what is marked in it, unless that is what is typed already."""
@@ -239,6 +270,29 @@ class Prompt(TextArea):
         else:
             super().action_cursor_down(select)
 
+    def action_cursor_page_up(self) -> None:
+        if self._overflows:
+            super().action_cursor_page_up()
+        else:
+            self.post_message(self.Paged(-1))
+
+    def action_cursor_page_down(self) -> None:
+        if self._overflows:
+            super().action_cursor_page_down()
+        else:
+            self.post_message(self.Paged(1))
+
+    def action_cursor_line_end(self, select: bool = False) -> None:
+        if self.text:
+            super().action_cursor_line_end(select)
+        else:
+            self.post_message(self.Paged(0))
+
+    @property
+    def _overflows(self) -> bool:
+        """Whether there is more text than is shown."""
+        return self.wrapped_document.height > self.size.height
+
     def action_earlier(self) -> None:
         if self._position == len(self._earlier):
             self._draft = self.text
@@ -257,5 +311,6 @@ class Prompt(TextArea):
     async def _on_paste(self, event: Paste) -> None:
         event.stop()
         event.prevent_default()
+        self._insert_typed()
         text = sanitize(event.text)
         self.insert(self._folded(text))
