@@ -195,6 +195,8 @@ def node_detail(node: NodeView, now_ms: float) -> str:
         return visit.route.route
     if visit.gate is not None:
         return gate_words(visit.gate)
+    if node.state == "cancelled" and not visit.duration_ms:
+        return speed(attempt, now_ms) or "cancelled"
     return speed(attempt, now_ms) or duration(visit.duration_ms)
 
 

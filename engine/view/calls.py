@@ -8,7 +8,7 @@ from typing import Any
 from engine import events as ev
 from engine.errors import ErrorClass
 from engine.message import brief_json
-from engine.view.shared import attempt_of, count_asks, line, visit_of
+from engine.view.shared import attempt_of, count_asks, line, took, visit_of
 from engine.view.values import SHOWN_RESULT, ApprovalView, AttemptView, Mark, OpView, View
 
 QUEUED_SAID_MS = 100
@@ -106,7 +106,7 @@ def _model_finished(view: View, event: ev.Event, body: ev.ModelFinished) -> None
         view.answer, view.answer_node, view.answer_model = body.text, body.path, body.model
     attempt.cached = body.cached
     cut = ", cut off" if body.finish == "length" else ""
-    how = "from the cache" if body.cached else f"in {body.duration_ms} ms"
+    how = "from the cache" if body.cached else f"in {took(body.duration_ms)}"
     line(view, event, "info", body.path, f"{body.model}: {body.completion_tokens} tokens {how}{cut}")
 
 
@@ -121,7 +121,7 @@ def _attempt_failed(view: View, event: ev.Event, body: ev.AttemptFailed) -> None
     elif body.partial and (attempt is None or attempt.stream):
         view.answer, view.answer_node, view.answer_model = body.partial, body.path, body.model
     if body.retry_in_ms is not None:
-        then = f"; again in {body.retry_in_ms} ms"
+        then = f"; again in {took(body.retry_in_ms)}"
     else:
         how = "escalates" if body.escalates else "falls back"
         then = f"; {how} to {body.fallback}" if body.fallback else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events as ev
-from engine.view.shared import line, visit_of
+from engine.view.shared import line, took, visit_of
 from engine.view.values import EdgeView, Mark, NodeState, NodeView, View, VisitView
 
 
@@ -66,7 +66,7 @@ def _node_finished(view: View, event: ev.Event, body: ev.NodeFinished) -> None:
         if visit.attempts:
             view.answer_model = visit.attempts[-1].model
     mark: Mark = "ok" if body.outcome == "ok" else "error" if body.outcome == "failed" else "warn"
-    words = body.error.message if body.error else f"{body.outcome} in {body.duration_ms} ms"
+    words = body.error.message if body.error else f"{body.outcome} in {took(body.duration_ms)}"
     if node.type == "timeout" and body.data.get("timed_out") is True:
         mark, words = "warn", f"{words}, but what runs inside was too slow"
     line(view, event, mark, body.path, words)

@@ -42,3 +42,10 @@ def count_asks(view: View) -> None:
     paths = [each.asked.path for each in view.approvals]
     for node in view.nodes.values():
         node.asks = sum(1 for path in paths if path == node.path or path.startswith(f"{node.path}#"))
+
+
+def took(ms: int) -> str:
+    """`340 ms`, `52.1 s`, `2 min 05 s`."""
+    if ms < 10_000:
+        return f"{ms} ms"
+    return f"{ms / 1000:.1f} s" if ms < 60_000 else f"{ms // 60_000} min {ms // 1000 % 60:02d} s"

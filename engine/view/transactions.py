@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events as ev
-from engine.view.shared import attempt_of, count_asks, line, visit_of
+from engine.view.shared import attempt_of, count_asks, line, took, visit_of
 from engine.view.values import EdgeView, NodeView, View, VisitView
 
 
@@ -143,7 +143,7 @@ def _paused(view: View, event: ev.Event, body: ev.Paused) -> None:
 
 def _unpaused(view: View, event: ev.Event, body: ev.Unpaused) -> None:
     view.paused = ""
-    line(view, event, "info", "", f"goes on after {body.waited_ms} ms")
+    line(view, event, "info", "", f"goes on after {took(body.waited_ms)}")
 
 
 HANDLERS: dict[type[ev.Body], Callable[[View, ev.Event, Any], None]] = {

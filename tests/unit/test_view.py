@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from engine import events as ev
 from engine.errors import ErrorClass, ErrorInfo
 from engine.view import SHOWN_RESULT, View, apply, fold
+from engine.view.shared import took
 from tests.unit.test_events import values_of
 
 GRAPH: dict[str, Any] = {
@@ -106,6 +107,10 @@ def test_a_node_goes_through_running_to_its_outcome() -> None:
     assert node.state == "failed"
     assert node.last is not None
     assert (node.last.error, node.last.duration_ms, node.last.finished_ms) == (ERROR, 7, 30)
+
+
+def test_long_times_are_told_in_seconds_and_minutes() -> None:
+    assert [took(ms) for ms in (0, 9_999, 52_081, 125_000)] == ["0 ms", "9999 ms", "52.1 s", "2 min 05 s"]
 
 
 def test_a_second_attempt_is_the_same_visit() -> None:
