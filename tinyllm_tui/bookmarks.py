@@ -3,7 +3,8 @@
     {"version": 1, "runs": {"<transaction>": [[12, 0], [31, 2]]}}
 
 A place is the number of the run's own event and how many events of the engine followed it, so that it is the same place
-in a run that was exported, or imported.
+in a run that was exported, or imported. That is why bookmarks of runs that are gone stay: a file of the run may be
+opened again.
 """
 
 from __future__ import annotations

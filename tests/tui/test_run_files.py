@@ -40,7 +40,7 @@ async def test_a_run_is_exported_in_each_form_and_replayed_from_its_file(
         assert screen.playhead.view.question == "What is 2 + 2?"
         assert screen.playhead.view.status == "rolled_back"
         await pilot.press("f")
-        await until(pilot, lambda: "import it first" in text_of(app).replace("\n", " "))
+        await until(pilot, lambda: any("quit and import it" in each.message for each in app._notifications))
         assert len(engine.rows) == 1
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ChoiceScreen) and "JSON Lines" not in text_of(app))

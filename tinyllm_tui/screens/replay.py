@@ -339,7 +339,7 @@ class ReplayScreen(BoardScreen):
         """Go on from what is shown, as a new run."""
         self._stop()
         if self._file:
-            words = f"It was read from a file. To fork it, import it first: tinyllm-tui tx import {self._file}"
+            words = f"It was read from a file. To fork it, quit and import it: tinyllm-tui tx import {self._file}"
             self.notify(one_line(words, 300), severity="warning", markup=False)
             return
         shared = self._events[: self.playhead.position]
@@ -358,7 +358,7 @@ class ReplayScreen(BoardScreen):
         """Beside the run of which this is a fork, or one that is chosen."""
         self._stop()
         if self._file:
-            words = f"It was read from a file. To compare it, import it first: tinyllm-tui tx import {self._file}"
+            words = f"It was read from a file. To compare it, quit and import it: tinyllm-tui tx import {self._file}"
             self.notify(one_line(words, 300), severity="warning", markup=False)
         elif not self.cockpit.comparing.with_parent(self._row):
             self.cockpit.comparing.choose(self._row.tx)
