@@ -79,11 +79,11 @@ def _spread(nets: Sequence[Net], *, above: bool) -> None:
         for vertex in _ends(net, above=above):
             touching.setdefault(vertex, []).append(net)
     for vertex, several in touching.items():
-        step = min((vertex.size - 2 * _MARGIN) // len(several), 4)
+        step = min((vertex.reach - 2 * _MARGIN) // len(several), 4)
         if len(several) < 2 or step < 1:
             continue
         several.sort(key=lambda net: _from(net, above))
-        first = vertex.centre - step * (len(several) - 1) // 2
+        first = max(vertex.centre - step * (len(several) - 1) // 2, vertex.at + _MARGIN)
         for index, net in enumerate(several):
             _ends(net, above=above)[vertex] = first + step * index
 
@@ -108,7 +108,7 @@ def _straighten(nets: Sequence[Net]) -> None:
 
 def _free(nets: Sequence[Net], net: Net, vertex: Vertex, cell: int, *, above: bool) -> bool:
     """Whether the end of `net` at `vertex` can be moved to `cell`."""
-    if not vertex.node or not vertex.at + _MARGIN <= cell < vertex.at + vertex.size - _MARGIN:
+    if not vertex.node or not vertex.at + _MARGIN <= cell < vertex.at + vertex.reach - _MARGIN:
         return False
     others = [cells for other in nets if other is not net for cells in (other.ups, other.lows)]
     return all(cell not in cells.values() for cells in others) and all(
@@ -124,7 +124,7 @@ def _part(nets: Sequence[Net]) -> None:
         for vertex, cell in net.lows.items():
             if not vertex.node or begun.get(cell, net) is net:
                 continue
-            inside = range(vertex.at + _MARGIN, vertex.at + vertex.size - _MARGIN)
+            inside = range(vertex.at + _MARGIN, vertex.at + vertex.reach - _MARGIN)
             for aside in (cell + 1, cell - 1, cell + 2, cell - 2):
                 if aside in inside and aside not in begun and aside not in ended:
                     ended.add(aside)

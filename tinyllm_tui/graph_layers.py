@@ -37,10 +37,17 @@ class Vertex:
     """Cells across."""
     at: int = 0
     """First cell across."""
+    port: int = 0
+    """Cells from the first to the one where edges meet it; 0 for the middle."""
 
     @property
     def centre(self) -> int:
-        return self.at + self.size // 2
+        return self.at + (self.port or self.size // 2)
+
+    @property
+    def reach(self) -> int:
+        """Cells from the first in which edges may meet it."""
+        return 2 * self.port or self.size
 
 
 @dataclass(slots=True)
@@ -233,7 +240,8 @@ def _wish(vertex: Vertex, down: bool) -> tuple[float, float]:
     if not near:
         return float(vertex.at), 1.0
     # the median, not the mean: a line through the middle of an odd number of neighbours is straight
-    return median(other.centre for other in near) - vertex.size // 2, 1.0 if vertex.node else float(_STRAIGHT)
+    at = median(other.centre for other in near) - (vertex.centre - vertex.at)
+    return at, 1.0 if vertex.node else float(_STRAIGHT)
 
 
 def _settle(row: Sequence[Vertex], wishes: Sequence[tuple[float, float]], gap: int) -> None:

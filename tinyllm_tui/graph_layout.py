@@ -103,6 +103,8 @@ class _Plan:
         widths = {vertex: metrics.width_of(vertex.name, columns.get(vertex.name, 0)) for vertex in nodes}
         for vertex, width in widths.items():
             vertex.size = width if self._down else metrics.height
+            if self._down and not metrics.boxed:
+                vertex.port = (min(cell_len(vertex.name), metrics.label) + 4) // 2  # below the name, not what it does
         if self._down:
             self._depths = [metrics.height] * len(rows)
         else:

@@ -244,6 +244,11 @@ def test_a_graph_turned_to_the_right_is_drawn_in_columns() -> None:
     ]
 
 
+def test_lines_meet_a_node_of_one_row_at_its_name_and_not_at_what_it_does() -> None:
+    drawing = layout(shape_of(graph("a b", "a>b")), Metrics(boxed=False, detail=9), Style.of(False))
+    assert drawing.text(lambda slot: f" . {slot.node}") == [" . a", "  ▼", " . b"]
+
+
 def test_lines_into_one_node_that_come_from_nodes_with_other_targets_end_apart() -> None:
     drawing = layout(shape_of(graph("a b x y z", "a>x a>y b>y b>z")), Metrics(detail=4), Style.of(False))
     x, y, width, _ = drawing.boxes["y"]
