@@ -59,7 +59,7 @@ def _breaker_changed(view: View, event: ev.Event, body: ev.BreakerChanged) -> No
     view.breakers[body.breaker.key] = body.breaker
     if body.breaker.state != body.previous:
         why = f" ({body.breaker.last_error})" if body.breaker.last_error and body.breaker.state == "open" else ""
-        line(view, event, "breaker", "", f"{body.breaker.key}: {body.previous} -> {body.breaker.state}{why}")
+        line(view, event, "breaker", "", f"{body.previous} -> {body.breaker.state}: {body.breaker.key}{why}")
 
 
 def _backend_changed(view: View, event: ev.Event, body: ev.BackendChanged) -> None:

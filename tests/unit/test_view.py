@@ -266,7 +266,7 @@ def test_a_breaker_is_on_the_timeline_when_its_state_changes_and_not_for_a_count
     opened = ev.BreakerChanged(ev.BreakerSnapshot("k", "node", "open", failures=3, last_error="It broke."), "closed")
     view = begun().engine(counted).engine(opened).view()
     assert view.breakers["k"].state == "open"
-    assert [line.text for line in view.timeline if line.mark == "breaker"] == ["k: closed -> open (It broke.)"]
+    assert [line.text for line in view.timeline if line.mark == "breaker"] == ["closed -> open: k (It broke.)"]
 
 
 def test_events_of_unknown_nodes_and_visits_are_harmless() -> None:
