@@ -48,6 +48,8 @@ def test_a_breaker_shows_its_last_calls_and_error_without_escape_sequences() -> 
     lines = [plain(line) for line in breaker_lines([open_breaker()], 0, 60)]
     assert "▮▮✗▮✗✗✗" in lines[1]
     assert lines[2].strip() == "it broke"
+    well = open_breaker(state="closed", until_ms=None, failures=0)
+    assert plain(breaker_lines([well], 0, 60)[2]).strip() == "earlier: it broke", "it is over"
 
 
 def test_the_worst_breaker_comes_first() -> None:

@@ -124,7 +124,9 @@ def block_of(
         spans.append((f"  last {len(recent)} calls" if len(recent) > 1 else "  last call", "faint"))
         block.append(tuple(spans))
     if breaker.last_error:
-        block.append((("  ", "text"), (cut(one_line(breaker.last_error), max(width - 2, 8), signs.ellipsis), "dim")))
+        over = "earlier: " if breaker.state == "closed" and not breaker.failures else ""
+        words = cut(over + one_line(breaker.last_error), max(width - 2, 8), signs.ellipsis)
+        block.append((("  ", "text"), (words, "dim")))
     if selected:
         block.append((("  ", "text"), (cut(KEYS_LINE, max(width - 2, 8), signs.ellipsis), "faint")))
     return block
