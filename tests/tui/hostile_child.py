@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -20,12 +21,15 @@ from engine.errors import ErrorClass, ErrorInfo
 from engine.models.protocol import ModelInfo
 from engine.store.rows import SessionRow, TransactionRow
 from engine.tools.policy import ApprovalRequest
+from tests.tui.hostile_screens import hostile_desk, hostile_screens, wrong_in_files
 from tests.tui.hostile_texts import HostileTexts
 from tests.tui.scripted_engine import ScriptedEngine, ScriptedRun
 from tests.tui.test_cockpit import spec, text_of
 from tests.waiting import until
 from tinyllm_tui.app import CockpitApp
 from tinyllm_tui.screens.approval import ApprovalScreen
+from tinyllm_tui.screens.compare import Side
+from tinyllm_tui.screens.jump import JumpScreen
 from tinyllm_tui.screens.memories import MemoriesScreen
 from tinyllm_tui.screens.models import ModelsScreen
 from tinyllm_tui.screens.node_details import NodeScreen
@@ -36,7 +40,7 @@ from tinyllm_tui.screens.transactions import TransactionsScreen
 
 PLACES = (
     "question", "answer", "delta", "node", "error", "breaker", "prune", "route", "recalled", "transaction", "session",
-    "memory", "model", "approval", "toast", "op",
+    "memory", "model", "approval", "toast", "op", "figure", "logged", "tool", "asked", "setting",
 )  # fmt: skip
 
 
@@ -163,17 +167,19 @@ class Show:
         app.conversation.ask(self.texts.one("question"), self.texts.one("question"))
         await self._frames(app, 3)
         await until(lambda: len(self.engine.rows) == self.rounds and not app.conversation.busy, 120)
-        app.notify(self.texts.one("toast"), title=self.texts.one("toast"), markup=False, timeout=3)
-        toast = self.texts.made
-        await until(lambda: f"toast{toast}." in text_of(app), 120)
+        words = self.texts.one("toast")[:300]  # a taller one would have its title above the screen
+        app.notify(words, title=self.texts.one("toast"), markup=False, timeout=60)
+        await self._sees(app, rf"toast{self.texts.made}\.")
         for number in (2, 3, 4, 5):
             app._cockpit.action_pane(number)
             await self._frames(app, 1)
+        app.clear_notifications()
         await self._screens(app)
 
     async def _screens(self, app: CockpitApp) -> None:
         one, some = self.texts.one, self.texts.some
-        signs, view = app.signs, app.live.view
+        signs, view, desk = app.signs, app.live.view, app.desk
+        assert desk is not None
         rows = [self._row(number, text) for number, text in enumerate(some("transaction", 44), 1)]
 
         async def listed(*_: object, **__: object) -> list[TransactionRow]:
@@ -185,11 +191,15 @@ class Show:
         for text in some("memory", 44):
             await self.engine.remember(text)
         self.engine.installed = [ModelInfo(text, parameters_b=0.1, window=9) for text in some("model", 40)]
+        for text in some("logged", 20):
+            app.run_watch.journal.say("app", "warning", text)
         request = ApprovalRequest(
             one("approval"), one("approval"), "irreversible", {one("approval"): one("approval")}, "hash",
             node=one("node"),
         )  # fmt: skip
-        events = await self.engine.events(self.engine.rows[-1].transaction)
+        runs = [run.transaction for run in self.engine.rows]
+        earlier, events = [await self.engine.events(each) for each in (runs * 2)[-2:]]
+        self.broken += await wrong_in_files(events)
         prune = next(iter(view.memory.values())).prunes[-1] if view.memory else None
         for words, screen in (
             ("transaction", TransactionsScreen(app.opened)), ("session", SessionsScreen()),
@@ -198,11 +208,22 @@ class Show:
             ("router", NodeScreen("router", app._cockpit.moment, signs)),
             ("approval", ApprovalScreen(request, signs, lambda *_: None)), ("REPLAY", ReplayScreen(rows[0], events)),
             *([("prune", PrunedScreen(view, prune, signs))] if prune is not None else []),
+            *hostile_screens(self.texts, self.engine, desk, (Side(rows[0], events), Side(rows[1], earlier))),
         ):  # fmt: skip
             await app.push_screen(screen)  # type: ignore[arg-type]
-            await until(lambda words=words: words in text_of(app), 120)  # type: ignore[misc]
+            await self._sees(app, words)
             await self._frames(app, 1)
             app.pop_screen()
+        await self._beside(app)
+
+    async def _beside(self, app: CockpitApp) -> None:
+        """The sessions beside the panes, and a letter over all that is in sight."""
+        app._cockpit.list_sessions()
+        await self._sees(app, r"session\d")
+        app.action_jump()
+        await until(lambda: isinstance(app.screen, JumpScreen), 120)
+        await self._frames(app, 1)
+        app.pop_screen()
         await self._frames(app, 1)
 
     def _row(self, number: int, text: str) -> TransactionRow:
@@ -212,6 +233,12 @@ class Show:
             graph_id=one("graph"), question=text, answer=text, exit="success", reason=one("reason"), error=one("error"),
             backend=one("backend"), started_ms=0, duration_ms=1, events=9, usage=ev.Usage(),
         )  # fmt: skip
+
+    async def _sees(self, app: CockpitApp, words: str) -> None:
+        """Wait for words of the pattern `words`: drawing the screen to look at it costs more than the app does."""
+        async with asyncio.timeout(120):
+            while re.search(words, text_of(app)) is None:  # noqa: ASYNC110 - it offers no event
+                await asyncio.sleep(0.05)
 
     async def _frames(self, app: CockpitApp, count: int) -> None:
         """Let so many frames be painted, and look whether the last of them stands."""
@@ -245,7 +272,13 @@ def main() -> None:
     seed, strings, report = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     show = Show(HostileTexts(seed, harmless="harmless" in sys.argv), strings)
     with tempfile.TemporaryDirectory() as folder:
-        app = CockpitApp(show.engine.open, "multi_domain", load_graph=spec, user_themes=Path(folder))
+        app = CockpitApp(
+            show.engine.open,
+            "multi_domain",
+            load_graph=spec,
+            user_themes=Path(folder),
+            desk=hostile_desk(show.texts, Path(folder)),
+        )
         app.run(auto_pilot=show.drive)
     report.write_text(json.dumps({"made": show.texts.made, "rounds": show.rounds, "broken": show.broken[:20]}))
 

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.tui.terminal_bytes import Written
 COLUMNS, LINES = 160, 50
 LONG = os.environ.get("TINYLLM_FAULTS") == "long"
 STRINGS = 100_000 if LONG else 10_000
+TITLE = re.compile(r"\x1b\]2;. question\d+\. [^\x00-\x1f\x7f-\x9f]*\x07")
+"""Sets the title to a sign and the question."""
 
 
 @dataclass
@@ -77,7 +80,9 @@ def test_no_text_commands_the_terminal_breaks_markup_or_moves_a_frame(tmp_path: 
     assert hostile.report["made"] >= STRINGS
     written = Written(hostile.data)
     assert set(written.kinds) <= set(plain.kinds), "a sequence that harmless text never brings about"
-    assert not [each for each in written.contents if "7707" in each or "PWN" in each]
+    titles = [each for each in written.contents if TITLE.fullmatch(each)]
+    assert len(titles) > hostile.report["rounds"], "the terminal's title never said what was asked"
+    assert not [each for each in set(written.contents) - set(titles) if "7707" in each or "PWN" in each]
     assert not written.commanding - plain.commanding
     assert "Traceback" not in written.text
     assert "MarkupError" not in written.text
