@@ -12,7 +12,7 @@ _TAB_STOP = 4
 _BAD = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f"  # C0 without the newline, DEL, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction controls: text reads differently from what it says
-    "\u2028\u2029\ufeff\ufff9-\ufffb"
+    "\u200d\u2028\u2029\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f"  # invisible tag characters
     "\ud800-\udfff]"
 )
@@ -27,9 +27,12 @@ _SEQUENCES = re.compile(
     "|\x1b[0-~]"  # two-character sequences, and introducers that are never ended
 )
 
+_PICTURES = "\u2190-\u2bff\U0001f000-\U0001faff"
 _DROPPED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    # joiners that join no pictures: rich takes no room for what stands behind one, terminals do
+    f"|(?<![{_PICTURES}\ufe0f])\u200d|\u200d(?![{_PICTURES}])"
 )
 _BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -38,9 +41,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def sanitize(text: str) -> str:
     """`text` without anything that a terminal would obey.
 
-    Escape sequences (also C1 forms), other control characters and direction controls are removed, every line break
-    becomes a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is returned as it
-    is.
+    Escape sequences (also C1 forms), other control characters, direction controls and stray joiners are removed, every
+    line break becomes a newline, tabs are expanded, lone surrogates become U+FFFD. Linear time; harmless text is
+    returned as it is.
     """
     if _BAD.search(text) is None:
         return text

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tinyllm_tui.sanitize import one_line, sanitize
 
@@ -34,6 +35,8 @@ def test_harmless_text_is_returned_as_it_is() -> None:
         ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),
         ("a\tb", "a   b"),
         ("x\ud800y", "x\ufffdy"),
+        ("a\u200d b\u200d", "a b"),
+        ("\u200d👩\u200d\u200d👧 👩\u200d👧", "👩👧 👩\u200d👧"),
         ("[/nope] [b]bold[/b]", "[/nope] [b]bold[/b]"),
     ],
 )
@@ -46,6 +49,12 @@ def test_nothing_dangerous_passes_and_a_second_pass_changes_nothing(text: str) -
     once = sanitize(text)
     assert FORBIDDEN.search(once) is None
     assert sanitize(once) == once
+
+
+@given(st.text(st.sampled_from("ab ]漢👩👧❤\u200d\ufe0f\u0301\x00\x1b")))
+def test_what_stands_behind_a_text_has_its_own_place(text: str) -> None:
+    shown = sanitize(text)
+    assert cell_len(shown + "x") == cell_len(shown) + 1
 
 
 @pytest.mark.parametrize("unit", ["\x9d", "\x1b]", "\x1b[0;", "\x1bP", "\x9b", "\x90a"])
