@@ -36,6 +36,8 @@ class Figures:
     runs: int = 0
     events: int = 0
     seconds: float = 0.0
+    waited_s: float = 0.0
+    """Of these, how long other processes had the cores that this one was ready to use."""
     first_mb: float = 0.0
     last_mb: float = 0.0
     left_tasks: list[str] = field(default_factory=list)
@@ -94,6 +96,12 @@ class Load:
         await asyncio.sleep(max(self._due - now, 0))
 
 
+def _waited_s() -> float:
+    """Seconds that this thread was ready to run and did not (Linux, sched-stats.rst); elsewhere always 0."""
+    file = Path("/proc/thread-self/schedstat")
+    return int(file.read_text(encoding="ascii").split()[1]) / 1e9 if file.exists() else 0.0
+
+
 def _megabytes() -> float:
     gc.collect()
     return resident_bytes() / 1e6
@@ -107,7 +115,7 @@ async def soak(seconds: float, a_minute: int, folder: Path) -> Figures:
     app = CockpitApp(engine.open, "multi_domain", load_graph=spec, user_themes=folder)
     async with app.run_test(size=SIZE):
         await until(lambda: app.backend_state.status == "ready")
-        began = time.monotonic()
+        began, waited = time.monotonic(), _waited_s()
         while (spent := time.monotonic() - began) < seconds or figures.runs < 3:
             question = f"Question {figures.runs + 1}"
             app.conversation.ask(question, question)
@@ -118,6 +126,7 @@ async def soak(seconds: float, a_minute: int, folder: Path) -> Figures:
                 figures.first_mb = _megabytes()
             figures.last_mb = _megabytes()
         figures.seconds, figures.events = time.monotonic() - began, engine.gseq
+        figures.waited_s = _waited_s() - waited
         last = engine.rows[-1].transaction
         whole = fold(await engine.events(last))
         if app.live.view != whole:

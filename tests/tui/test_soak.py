@@ -18,7 +18,7 @@ SECONDS = 7200 if LONG else 120
 A_MINUTE = 10_000
 GROWTH_MB = 30.0
 RATE = 0.8
-"""Part of the events that must have come: of what a busy machine delays only the last second is made up for."""
+"""Part of the events that must have come in the time that other processes left this one."""
 
 
 @pytest.mark.timeout(SECONDS + 240)
@@ -33,4 +33,5 @@ def test_the_cockpit_holds_no_more_after_many_events_than_after_some(tmp_path: P
     assert figures["wrong"] == []
     assert figures["left_tasks"] == []
     assert figures["last_mb"] - figures["first_mb"] < GROWTH_MB, figures
-    assert figures["events"] > SECONDS * A_MINUTE / 60 * RATE, figures
+    left_s = figures["seconds"] - figures["waited_s"]
+    assert figures["events"] > left_s * A_MINUTE / 60 * RATE, figures
