@@ -10,6 +10,8 @@ from textual.geometry import Offset, Region
 from textual.screen import Screen
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
+WIDTH = 3
+"""Columns of a label."""
 _STEP = 4
 """Columns between two labels that would stand on each other."""
 
@@ -51,9 +53,9 @@ def labelled(targets: Iterable[Target], width: int, height: int) -> dict[str, tu
         key = target.key if target.key and target.key not in found else next(spare, "")
         if not key:
             continue
-        x = max(min(target.region.x + 1, width - 3), 0)
+        x = max(min(target.region.x, width - WIDTH), 0)
         place = Offset(x, max(min(target.region.y, height - 1), 0))
-        while place in taken and place.x + _STEP <= width - 3:
+        while place in taken and place.x + _STEP <= width - WIDTH:
             place += Offset(_STEP, 0)
         taken.add(place)
         found[key] = place, target

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.events import DescendantFocus, Resize
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from tinyllm_tui.jump_targets import Target, focusable
@@ -84,15 +84,17 @@ class BoardScreen(SafeScreen):
 
     def jump_targets(self) -> Iterable[Target]:
         """Panes by their numbers, the prompt, and what is above and beside them."""
+        tabs = self.query_one(Tabs)
         known: list[Widget] = [frame for frame in self.board.query(Frame) if frame.is_on_screen]
         for frame in known:
-            if isinstance(frame, Frame):
-                yield Target(frame.region, partial(self.action_pane, frame.number), str(frame.number))
-        yield from self.query_one(Tabs).jump_targets(self.action_pane)
+            if isinstance(frame, Frame) and not tabs.display:
+                yield Target(_on_border(frame), partial(self.action_pane, frame.number), str(frame.number))
+        yield from tabs.jump_targets(self.action_pane)
         prompt = self.board.prompt
         if prompt is not None and prompt.is_on_screen:
             known.append(prompt)
-            yield Target(prompt.region, self.action_prompt, "p")
+            around = prompt.parent
+            yield Target(_on_border(around if isinstance(around, Widget) else prompt), self.action_prompt, "p")
         for target in focusable(self):
             if not any(each.region.contains_region(target.region) for each in known):
                 yield target
@@ -288,3 +290,8 @@ class BoardScreen(SafeScreen):
             if isinstance(node, Frame) and node.number != self.board.current:
                 self.board.choose(node.number)
                 self.query_one(Tabs).choose(node.number)
+
+
+def _on_border(frame: Widget) -> Region:
+    """Where a label covers a border and no words."""
+    return Region(frame.region.x + 1, frame.region.y, 1, 1)

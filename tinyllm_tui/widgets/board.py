@@ -132,9 +132,9 @@ class Tabs(LineView, can_focus=False):
         self.set_lines([line])
 
     def jump_targets(self, go: Callable[[int], None]) -> Iterator[Target]:
-        """The panes that are not in sight, where their names stand."""
+        """All panes, where their names stand."""
         for number, end in enumerate(self._ends, 1):
-            if self.display and number != self._current:
+            if self.display:
                 start = self._ends[number - 2] if number > 1 else 0
                 region = Region(self.region.x + start, self.region.y, end - start, 1)
                 yield Target(region, partial(go, number), str(number))

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from engine.view import View
-from tinyllm_tui.jump_targets import Target
+from tinyllm_tui.jump_targets import WIDTH, Target
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
 from tinyllm_tui.words import Glyphs, Line, Span, Tone, cut, duration
@@ -169,13 +169,13 @@ class StatusLine(LineView, can_focus=False):
             self.action = action
 
     def jump_targets(self, run: Callable[[str], object]) -> Iterator[Target]:
-        """Its parts, each where it begins; `run` is given what a click would do."""
-        begun = dict[str, int]()
-        for column in range(self.size.width if self.count() else 0):
-            begun.setdefault(action_at(self.line_at(0), column), column)
+        """Its parts, where they begin or where nothing stands before them; `run` is given what a click would do."""
+        at = [action_at(self.line_at(0), column) for column in range(self.size.width if self.count() else 0)]
         for action, key in _JUMPS.items():
-            if action in begun:
-                yield Target(Region(self.region.x + begun[action], self.region.y, 1, 1), partial(run, action), key)
+            if action in at:
+                x = at.index(action)
+                free = x >= WIDTH and not any(at[x - WIDTH : x])
+                yield Target(Region(self.region.x + x - free * WIDTH, self.region.y, 1, 1), partial(run, action), key)
 
     def on_click(self, event: Click) -> None:
         action = action_at(self.line_at(0), event.x) if self.count() else ""
