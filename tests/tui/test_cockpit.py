@@ -214,6 +214,10 @@ async def test_one_question_at_a_time(tmp_path: Path) -> None:
         assert prompt is not None
         assert prompt.text == "second"
         assert len(engine.rows) == 1
+        assert not app.screen.query(Toast), "which would cover what is kept"
+        engine.pace.hold.set()
+        await until(pilot, lambda: not app.conversation.busy and "One question at a time" not in text_of(app))
+        assert prompt.text == "second"
 
 
 async def test_typing_and_enter_in_one_burst_sends_the_whole_line(tmp_path: Path) -> None:

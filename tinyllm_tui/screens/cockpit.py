@@ -106,6 +106,7 @@ class CockpitScreen(ConversationScreen):
         )  # fmt: skip
         if now != self._possible:
             self._possible = now
+            self._mark_editing()
             self.query_one(Footer).look()
             self.list_sessions()
 

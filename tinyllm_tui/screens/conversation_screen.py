@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tinyllm_tui.widgets.chat.footer import AnswerFooter
     from tinyllm_tui.widgets.chat.history import PastTurn
 
+WAITS = "One question at a time, esc cancels"
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 
 
@@ -67,7 +68,10 @@ class ConversationScreen(BoardScreen):
             return
         question, shown = without_escape(event.question), without_escape(event.shown)
         edited = self.cockpit.conversation.editing
-        if edited is not None:
+        if edited is None and self.cockpit.conversation.busy:
+            self.give_back(event.shown)
+            self._title_prompt(WAITS)  # a toast would cover what is kept
+        elif edited is not None:
             self.leave_edit()
             self._work(self._resend(edited, question, shown))
         elif not self.cockpit.conversation.ask(question, shown):
@@ -136,9 +140,13 @@ class ConversationScreen(BoardScreen):
         return True
 
     def _mark_editing(self) -> None:
+        self._title_prompt(_editing_words(self.cockpit.conversation.editing))
+
+    def _title_prompt(self, words: str) -> None:
+        """Say something on the frame of the prompt."""
         frame = self._prompt.parent
         if isinstance(frame, Widget):
-            frame.border_title = _editing_words(self.cockpit.conversation.editing)
+            frame.border_title = words
 
     def name_session(self) -> None:
         """Say on the frame of the chat which session this is."""
