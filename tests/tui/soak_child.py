@@ -40,6 +40,8 @@ class Figures:
     """Of these, how long other processes had the cores that this one was ready to use."""
     first_mb: float = 0.0
     last_mb: float = 0.0
+    held_events: int = 0
+    """Events that are still in memory at the end."""
     left_tasks: list[str] = field(default_factory=list)
     """After the app has ended."""
     wrong: list[str] = field(default_factory=list)
@@ -127,6 +129,8 @@ async def soak(seconds: float, a_minute: int, folder: Path) -> Figures:
             figures.last_mb = _megabytes()
         figures.seconds, figures.events = time.monotonic() - began, engine.gseq
         figures.waited_s = _waited_s() - waited
+        gc.collect()
+        figures.held_events = sum(isinstance(each, ev.Event) for each in gc.get_objects())
         last = engine.rows[-1].transaction
         whole = fold(await engine.events(last))
         if app.live.view != whole:
