@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError
+from engine.errors import EngineError, ErrorClass, ErrorInfo
 from tinyllm_tui.engine_port import CockpitEngine
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.status import BackendState
@@ -76,14 +76,23 @@ class BackendWatch:
         self,
         engine: CockpitEngine,
         breakers: Callable[[], Iterable[BreakerSnapshot]],
+        error: Callable[[], ErrorInfo | None],
         changed: Callable[[], None],
     ) -> None:
-        """Until it is cancelled: ask a server whose last call failed whether it answers, and say what it is."""
+        """Until it is cancelled: ask a server whose last call failed whether it answers, and say what it is.
+
+        Args:
+            engine: knows the server.
+            breakers: gives those of the live state.
+            error: gives what the latest run failed with; a server that was gone when it began was not even called.
+            changed: is called where there is news.
+        """
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             if self._state.name in ("", "embedded"):
                 continue  # none was found yet; or its supervisor tells
-            if (self._state.status == "offline" or any(map(_fails, breakers()))) and await self._look(engine):
+            doubtful = self._state.status == "offline" or _unreachable(error()) or any(map(_fails, breakers()))
+            if doubtful and await self._look(engine):
                 changed()
 
     async def _look(self, engine: CockpitEngine) -> bool:
@@ -103,3 +112,8 @@ class BackendWatch:
 def _fails(breaker: BreakerSnapshot) -> bool:
     """Whether the last call of a model at an endpoint failed."""
     return breaker.scope == "endpoint" and breaker.recent.endswith("x")
+
+
+def _unreachable(error: ErrorInfo | None) -> bool:
+    """Whether it says that there was no connection to the server."""
+    return error is not None and error.error_class is ErrorClass.CONNECTION

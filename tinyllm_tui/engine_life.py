@@ -114,7 +114,9 @@ class EngineLife:
         self._settled.set()
         if self._replay:
             app.past.open_named(self._replay)
-        watching = app.backend_watch.follow(engine, lambda: self.live.breakers.values(), app.draw)
+        watching = app.backend_watch.follow(
+            engine, lambda: self.live.breakers.values(), lambda: self.live.view.error, app.draw
+        )
         app.run_worker(watching, group="backend watch", exclusive=True, exit_on_error=False)
 
     async def _restore(self, engine: CockpitEngine) -> None:

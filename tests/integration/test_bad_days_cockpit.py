@@ -7,6 +7,7 @@ is answered once there is something that answers.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,9 +56,10 @@ def shown(terminal: Terminal, *words: str) -> str:
 
 
 def flat(screen: str) -> str:
-    """The left half, with borders and line ends taken out: texts are broken at any word."""
-    text = screen.replace("│", " ").replace("╮", " ")
-    return " ".join(text.split())
+    """The left half, then the right one, with borders and line ends taken out: texts are broken at any word."""
+    halves = [re.split("[│╮╯][│╭╰]", line, maxsplit=1) for line in screen.splitlines()]
+    text = " ".join([half[0] for half in halves] + [half[1] for half in halves if len(half) > 1])
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", text).split())
 
 
 def ask(terminal: Terminal, question: str) -> None:

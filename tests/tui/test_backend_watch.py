@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EngineError, ErrorClass
+from engine.errors import EngineError, ErrorClass, ErrorInfo
 from engine.events import BackendChanged, BreakerSnapshot
 from engine.models.protocol import Health
 from tests.waiting import until
@@ -80,8 +80,11 @@ async def test_a_server_whose_last_call_failed_is_asked_until_it_answers_again(m
     state, engine, _, watch = watching()
     await watch.meet(engine, None)
     breakers: list[Sequence[BreakerSnapshot]] = [[snapshot("x.")]]
+    errors: list[ErrorInfo | None] = [None]
     drawn: list[str] = []
-    following = asyncio.create_task(watch.follow(engine, lambda: breakers[0], lambda: drawn.append(state.status)))
+    following = asyncio.create_task(
+        watch.follow(engine, lambda: breakers[0], lambda: errors[0], lambda: drawn.append(state.status))
+    )
     try:
         await asyncio.sleep(0.02)
         assert engine.looks == 0, "its last call worked"
@@ -91,5 +94,11 @@ async def test_a_server_whose_last_call_failed_is_asked_until_it_answers_again(m
         engine.ok = True
         await until(lambda: drawn == ["offline", "ready"])
         assert state.name == "ollama"
+        breakers[0], looks = [snapshot("x.")], engine.looks
+        errors[0] = ErrorInfo(ErrorClass.TIMEOUT, "timeout", "It took too long.")
+        await asyncio.sleep(0.02)
+        assert engine.looks <= looks + 1, "that it was slow says nothing of the connection"
+        engine.ok, errors[0] = False, ErrorInfo(ErrorClass.CONNECTION, "connect_failed", "It cannot be reached.")
+        await until(lambda: drawn == ["offline", "ready", "offline"])
     finally:
         following.cancel()
