@@ -213,7 +213,7 @@ class Show:
             await app.push_screen(screen)  # type: ignore[arg-type]
             await self._sees(app, words)
             await self._frames(app, 1)
-            app.pop_screen()
+            await app.pop_screen()
         await self._beside(app)
 
     async def _beside(self, app: CockpitApp) -> None:
@@ -236,9 +236,12 @@ class Show:
 
     async def _sees(self, app: CockpitApp, words: str) -> None:
         """Wait for words of the pattern `words`: drawing the screen to look at it costs more than the app does."""
-        async with asyncio.timeout(120):
-            while re.search(words, text_of(app)) is None:  # noqa: ASYNC110 - it offers no event
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(120):
+                while re.search(words, text_of(app)) is None:  # noqa: ASYNC110 - it offers no event
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{words} never came; {app.screen!r} showed:\n{text_of(app)}") from None
 
     async def _frames(self, app: CockpitApp, count: int) -> None:
         """Let so many frames be painted, and look whether the last of them stands."""
