@@ -50,9 +50,6 @@ from tinyllm_tui.widgets.lines import PlainScrollBar, ThinScrollBar
 from tinyllm_tui.widgets.status import BackendState
 from tinyllm_tui.words import glyphs
 
-_LOW = 20
-"""Rows below which there is room for one toast alone."""
-
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
@@ -61,6 +58,9 @@ if TYPE_CHECKING:
     from tinyllm_tui.alerts import Alerts
     from tinyllm_tui.face_config import AlertRule
     from tinyllm_tui.settings_desk import SettingsDesk
+
+_LOW = 20
+"""Rows below which there is room for one toast alone."""
 
 
 def _load_graph(name: str) -> GraphSpec:

@@ -209,8 +209,7 @@ class Conversation:
         elif self._worker is not None:
             self._worker.cancel()
             if self._exchange is not None:
-                self._exchange.refuse("Cancelled before it began.", "")
-                self._app.chat.bring_back(self._replaced)
+                self._give_up(self._exchange, "Cancelled before it began.")
         return cancelled_words(view if begun else View())
 
     def begin_anew(self, name: str = "") -> bool:
@@ -337,9 +336,7 @@ class Conversation:
             self._app.life.follow(self._run)
             await self._see_to_end(self._run, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here as a message and not as a traceback
-            known = classify(error)
-            exchange.refuse(known.message, known.remedy)
-            self._app.chat.bring_back(self._replaced)
+            self._fail(exchange, error)
 
     async def _go_on(self, run: CockpitRun) -> None:
         exchange: Exchange | None = None
@@ -352,17 +349,22 @@ class Conversation:
             exchange.mark(GOES_ON)
             await self._see_to_end(run, exchange)
         except Exception as error:  # noqa: BLE001 - as above
-            known = classify(error)
-            exchange = exchange or self._app.chat.begin(f"#{run.number}")
-            exchange.refuse(known.message, known.remedy)
+            self._fail(exchange or self._app.chat.begin(f"#{run.number}"), error)
 
     async def _show_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
         try:
             await self._see_to_end(run, exchange)
         except Exception as error:  # noqa: BLE001 - as above
-            known = classify(error)
-            exchange.refuse(known.message, known.remedy)
-            self._app.chat.bring_back(self._replaced)
+            self._fail(exchange, error)
+
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
+        known = classify(error)
+        self._give_up(exchange, known.message, known.remedy)
+
+    def _give_up(self, exchange: Exchange, message: str, remedy: str = "") -> None:
+        """There is no answer; the turn that it would have replaced stands again."""
+        exchange.refuse(message, remedy)
+        self._app.chat.bring_back(self._replaced)
 
     async def _see_to_end(self, run: CockpitRun, exchange: Exchange) -> None:
         result = await run.result()

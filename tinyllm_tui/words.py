@@ -215,6 +215,14 @@ def answer_attempt(view: View) -> AttemptView | None:
     return visit.attempts[-1] if visit and visit.attempts else None
 
 
+def parent_words(view: View) -> str:
+    """Of which run it is a fork, or that it is the same turn asked anew; empty where neither."""
+    if view.parent is None:
+        return ""
+    number, step = view.parent
+    return f"asked anew, in place of #{number}" if view.replaces and step == 1 else f"fork of #{number} at step {step}"
+
+
 def model_note(billions: float | None) -> str:
     """A warning about what a very small model can do; empty for others."""
     if billions is None or billions >= 0.5:

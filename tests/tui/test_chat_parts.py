@@ -18,14 +18,14 @@ from tinyllm_tui.widgets.chat.bar import acts_line
 from tinyllm_tui.widgets.chat.code_blocks import code_blocks
 from tinyllm_tui.widgets.chat.draft import draft_lines
 from tinyllm_tui.widgets.chat.exchange import QUESTION_SHOWN, brief_question, shortened
-from tinyllm_tui.widgets.chat.footer import footer_lines, parent_words, reading_words, route_words
+from tinyllm_tui.widgets.chat.footer import footer_lines, reading_words, route_words
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
 from tinyllm_tui.widgets.chat.search import Search, searchable
 from tinyllm_tui.widgets.chat.spacer import rows_of
 from tinyllm_tui.widgets.chat.taken_back import TakenBack, cancelled_words, taken_back
 from tinyllm_tui.widgets.chat.window import NEAR, tops, window, within
-from tinyllm_tui.words import ASCII, UNICODE, plain
+from tinyllm_tui.words import ASCII, UNICODE, parent_words, plain
 
 ROWS = st.lists(st.integers(1, 60), min_size=1, max_size=80)
 

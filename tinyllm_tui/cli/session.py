@@ -29,11 +29,40 @@ _SPEAKERS = {"user": "question", "assistant": "answer"}
 
 @click.group()
 def session() -> None:
-    """Conversations: list, search, show, rename, delete, export.
+    """Conversations: begin, list, search, show, rename, delete, export.
 
     A session is named by its id, a unique beginning of the id, or its name; `run --session` and `chat --plain
     --session` go on with one.
     """
+
+
+@session.command("new")
+@click.argument("name")
+@common_options
+@click.pass_context
+def begin(ctx: click.Context, name: str) -> int:
+    """Begin an empty session called NAME."""
+
+    async def work(eng: Engine) -> int:
+        from engine.errors import EngineError, ErrorClass
+
+        if eng.read_only:
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST, "read_only", "The database is open for reading only: no session can begin.",
+                remedy="Close the program that owns it, or update this one, then try again.",
+            )  # fmt: skip
+        wanted = output.one_line(name)
+        if not wanted or any(row.name == wanted for row in await eng.sessions()):
+            raise EngineError(
+                ErrorClass.INVALID_REQUEST, "name_taken",
+                f"There is a session {wanted!r} already." if wanted else "The name is empty.",
+                remedy="Give another name; `tinyllm-tui session list` shows those that there are.",
+            )  # fmt: skip
+        row = await eng.create_session(wanted)
+        output.say(f"Session {row.id[:ID_SHOWN]} is called {output.one_line(row.name)}.")
+        return 0
+
+    return with_engine(ctx, work)
 
 
 @session.command("list")

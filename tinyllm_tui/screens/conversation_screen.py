@@ -68,14 +68,14 @@ class ConversationScreen(BoardScreen):
             return
         question, shown = without_escape(event.question), without_escape(event.shown)
         edited = self.cockpit.conversation.editing
-        if edited is None and self.cockpit.conversation.busy:
-            self.give_back(event.shown)
-            self._title_prompt(WAITS)  # a toast would cover what is kept
-        elif edited is not None:
+        if edited is not None:
             self.leave_edit()
             self._work(self._resend(edited, question, shown))
-        elif not self.cockpit.conversation.ask(question, shown):
+        elif self.cockpit.conversation.busy:
             self.give_back(event.shown)
+            self._title_prompt(WAITS)  # a toast would cover what is kept
+        else:
+            self.cockpit.conversation.ask(question, shown)
 
     def on_prompt_paged(self, event: Prompt.Paged) -> None:
         """Read in the conversation without leaving the prompt."""

@@ -16,7 +16,7 @@ from engine.view import View
 from tinyllm_tui.jump_targets import WIDTH, Target
 from tinyllm_tui.sanitize import one_line
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import Glyphs, Line, Span, Tone, cut, duration
+from tinyllm_tui.words import Glyphs, Line, Span, Tone, cut, duration, parent_words
 
 _BACKEND: dict[str, Tone] = {"starting": "warn", "ready": "ok", "restarting": "warn", "offline": "error"}
 
@@ -115,9 +115,7 @@ def _fork(view: View, width: int, signs: Glyphs) -> str:
     """Of which run it is a fork, in as many words as there is room for."""
     if view.parent is None or width < 60:
         return ""
-    number, step = view.parent
-    long = f"in place of #{number}" if view.replaces and step == 1 else f"fork of #{number} at step {step}"
-    words = long if width >= 100 else f"#{number}"
+    words = parent_words(view) if width >= 100 else f"#{view.parent[0]}"
     return f"{signs.marks['fork']} {words} {signs.dot} "
 
 

@@ -113,6 +113,18 @@ def test_a_name_that_fits_two_sessions_is_told(call: Call, zoo: str, tmp_path: P
         assert "'zoo' fits 2 sessions." in done.err
 
 
+def test_a_session_begins_with_a_name_that_no_other_one_has(call: Call, zoo: str) -> None:
+    done = call("session", "new", "my\x1b[31m plants")
+    (told,) = [row for row in json.loads(call("session", "list", "--json").out) if row["id"] != zoo]
+    assert (told["name"], told["messages"]) == ("my plants", 0)
+    assert (done.status, done.out) == (0, f"Session {told['id'][:8]} is called my plants.\n")
+    for name, why in (("zoo", "There is a session 'zoo' already."), (" ", "The name is empty.")):
+        done = call("session", "new", name)
+        assert (done.status, done.out) == (1, "")
+        assert why in done.err
+    assert len(json.loads(call("session", "list", "--json").out)) == 2
+
+
 def test_a_session_is_renamed_and_its_memory_turned_off(call: Call, zoo: str) -> None:
     done = call("session", "rename", "zoo", "my animals")
     assert (done.status, done.out) == (0, f"Session {zoo[:8]} is called my animals.\n")

@@ -16,12 +16,12 @@ from engine.view import AttemptView, View
 from tinyllm_tui.sanitize import one_line, sanitize
 from tinyllm_tui.widgets.chat.answer import Answer, Document
 from tinyllm_tui.widgets.chat.folded import Folded, thinking_words
-from tinyllm_tui.widgets.chat.footer import AnswerFooter, footer_lines, interruption_words, parent_words, partial_words
+from tinyllm_tui.widgets.chat.footer import AnswerFooter, footer_lines, interruption_words, partial_words
 from tinyllm_tui.widgets.chat.history import PastTurn, local_time
 from tinyllm_tui.widgets.chat.taken_back import taken_back
 from tinyllm_tui.widgets.op_lines import trace_lines
 from tinyllm_tui.widgets.recalled_lines import recalled_lines
-from tinyllm_tui.words import Glyphs, Line, answer_attempt
+from tinyllm_tui.words import Glyphs, Line, answer_attempt, parent_words
 
 QUESTION_SHOWN = 1_500
 QUESTION_LINES = 8

@@ -68,14 +68,6 @@ def interruption_words(view: View) -> str:
     return f"{'went' if view.finished else 'goes'} on after {times} of {duration(view.away_ms)}"
 
 
-def parent_words(view: View) -> str:
-    """Of which run it is a fork, or that it is the same turn asked anew; empty where neither."""
-    if view.parent is None:
-        return ""
-    number, step = view.parent
-    return f"asked anew, in place of #{number}" if view.replaces and step == 1 else f"fork of #{number} at step {step}"
-
-
 def partial_words(view: View) -> str:
     """In what way a committed answer is not whole; empty where it is."""
     last = view.nodes[view.exit_node].last if view.exit_node in view.nodes else None

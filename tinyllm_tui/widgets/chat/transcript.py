@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
 from textual.layout import DockArrangeResult
@@ -20,6 +19,7 @@ from engine.view import View
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import Item, RemarkItem, TurnItem
 from tinyllm_tui.widgets.chat.spacer import Spacer
+from tinyllm_tui.widgets.chat.welcome import welcome
 from tinyllm_tui.widgets.chat.window import tops, window, within
 from tinyllm_tui.words import UNICODE, Glyphs, Line
 
@@ -28,26 +28,6 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.1
 """Seconds until it is seen whether other exchanges are wanted: what was mounted before is to be drawn first."""
-
-_ABOUT = (
-    "A graph of small language models answers, on this machine alone. The panes show every step: which specialist the "
-    "router picked, what it was given to read, how fast it writes, what failed and was tried again."
-)
-_TRY = ("What is the capital of France?", "Who wrote Hamlet?", "/code reverse a string in Python")
-
-
-def welcome() -> Content:
-    """What stands in an empty conversation."""
-    return Content.assemble(
-        ("Ask, and watch the answer being made.\n\n", "bold $accent"),
-        (f"{_ABOUT}\n\n", "$text-dim"),
-        ("Try\n", "bold"),
-        ("".join(f"  {question}\n" for question in _TRY) + "\n", "$primary"),
-        ("Keys\n", "bold"),
-        ("  F1 help   ^r replay a past run   ^p every command\n", "$text-dim"),
-        ("  esc leaves the prompt; then 1-5 choose a pane, enter returns", "$text-dim"),
-    )
-
 
 Target = Callable[[], "tuple[Widget, float] | None"]
 """Gives the widget to be seen, and at which share of its height; None: all of what it is in."""
