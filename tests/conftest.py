@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -20,6 +21,9 @@ settings.register_profile(
     derandomize=True,
 )
 settings.load_profile("short")
+
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)  # where tests are run with them, they would hide the sizes of the terminals made here
 
 WINDOWS = Windows()
 WINDOWS.watch()

@@ -95,6 +95,18 @@ async def lines_until(process: subprocess.Popen[str], kind: str, count: int) -> 
     return lines
 
 
+async def stopped_in_a_run(process: subprocess.Popen[str], data: Path) -> None:
+    """Stop a process while a run of its is on its way in the database: not always is one."""
+    async with asyncio.timeout(60):
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            async with engine.open(data) as eng:
+                if any(row.status == "executing" for row in await eng.transactions()):
+                    return
+            process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+
+
 async def test_a_second_process_reads_names_the_owner_and_leaves_its_runs_alone(
     tmp_path: Path, scripted: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +127,7 @@ async def test_a_second_process_reads_names_the_owner_and_leaves_its_runs_alone(
                 assert ran.result.error is not None
                 assert ran.result.error.code == "no_store", "what is not recorded changes nothing"
         oracle.heard(await lines_until(owner, "told", 3))
+        await stopped_in_a_run(owner, tmp_path / "data")
         oracle.heard(json.loads(line) for line in await killed(owner))
     oracle.look()
     assert oracle.problems == []
