@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -49,6 +50,7 @@ class CockpitTheatre:
         self._spent = (0.0, 0.0)
 
     async def ready(self) -> None:
+        gc.freeze()  # as the program does when it opens its engine
         await self.app.life.ready()
         await asyncio.sleep(0.3)  # the first frame with the graph in it
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from textual.await_complete import AwaitComplete
-from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.screen import ModalScreen, ScreenResultType
+
+from tinyllm_tui.screens.paced import PacedScreen
 
 
-class LeftOnce(Screen[ScreenResultType]):
+class LeftOnce(PacedScreen[ScreenResultType]):
     """Keys that were typed fast are all delivered to the screen of the first; only that one leaves it."""
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:

@@ -90,9 +90,11 @@ class Frame(Vertical):
 
     def summarise(self, words: str) -> None:
         """Say `words` in the lower border."""
-        shown = Content(one_line(words, 60)) if words else Content("")
-        if str(self.border_subtitle or "") != shown.plain:
-            self.border_subtitle = shown
+        shown = Content(one_line(words, 60)).rstrip() if words else None
+        if self._border_subtitle != shown:
+            self._border_subtitle = shown  # the public attribute would paint the whole frame anew
+            width, height = self.outer_size
+            self.refresh(Region(0, height - 1, width, 1).translate(-self.content_offset))
 
 
 class Tabs(LineView, can_focus=False):

@@ -308,7 +308,7 @@ class GraphPane(LineView):
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        style, width = self.rich_style, self.size.width
+        style, width = self.ground, self.size.width
         if self._drawing is None:
             words = "The graph is drawn here." if y == self.size.height // 2 else ""
             return self.strip(((f"{words:^{width}}", "faint"),)).crop_extend(0, width, style)

@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.cache import LRUCache
 from textual.css.styles import RenderStyles
 from textual.dom import DOMNode
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
@@ -75,6 +75,8 @@ class LineView(ScrollView, can_focus=True):
         self._tones: set[str] = set()
         """Component classes of the tones that were drawn with, in the present look."""
         self._theme: Theme | None = None
+        self.ground = Style.null()
+        """What lines are filled up with, in the present paint."""
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Show `lines`; nothing is drawn when they are the ones already shown."""
@@ -144,10 +146,13 @@ class LineView(ScrollView, can_focus=True):
                 self._tones.add(name)
         return super().get_component_styles(*names)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.ground = self.rich_style  # it is made anew whenever it is asked for: once a paint, not once a line
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         x, top = self.scroll_offset
-        width, number = self.size.width, top + y
-        style = self.rich_style
+        width, number, style = self.size.width, top + y, self.ground
         if number >= self.count():
             return Strip.blank(width, style)
         return self.strip(self.line_at(number)).crop_extend(x, x + width, style)

@@ -189,7 +189,7 @@ class TimelineLines(LineView):
         head = self._head
         width = self.size.width
         if y < head.height:
-            return self.strip(self._head_line(y, head)).crop_extend(0, width, self.rich_style)
+            return self.strip(self._head_line(y, head)).crop_extend(0, width, self.ground)
         position = self.scroll_offset.y + y - head.height
         strip = super().render_line(y)
         if self._entry is not None and self._filter.position(self._entry) == position:
