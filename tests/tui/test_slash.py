@@ -100,7 +100,10 @@ async def test_arrows_choose_a_suggestion_and_enter_does_it(tmp_path: Path) -> N
         await ready(pilot)
         await pilot.press("slash", "m")
         await until(pilot, lambda: [each.split()[0] for each in suggested(app)[:2]] == ["/memory", "/model"])
-        await pilot.press("down", "enter")
+        await until(pilot, lambda: "❯ /memory" in text_of(app) and "❯ /model" not in text_of(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "❯ /model" in text_of(app) and "❯ /memory" not in text_of(app))
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         assert app.prompt.text == ""
 

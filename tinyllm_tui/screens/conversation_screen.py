@@ -36,7 +36,7 @@ class ConversationScreen(BoardScreen):
         self._slash = SlashCommands(self)
         self._looking = False
         if self.board.prompt is not None:
-            self.board.prompt.complete_with(self._slash.complete, self.cockpit.signs.ellipsis)
+            self.board.prompt.complete_with(self._slash.complete, self.cockpit.signs)
 
     @property
     def _prompt(self) -> Prompt:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import ClassVar
 
 from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.widget import Widget
@@ -18,7 +17,7 @@ from textual.widget import Widget
 class PacedScreen(Screen[ScreenResultType]):
     """Paints everything at a pace that the machine can keep, and what is typed at once."""
 
-    clock: ClassVar[Callable[[], float]] = staticmethod(time.perf_counter)
+    clock: Callable[[], float] = staticmethod(time.perf_counter)
     """Seconds from any moment on."""
     _took = 0.0
     """Seconds that the last paint of everything took."""

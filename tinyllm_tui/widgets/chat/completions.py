@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tinyllm_tui.sanitize import one_line
-from tinyllm_tui.words import cut
+from tinyllm_tui.widgets.marked_list import MarkedList
+from tinyllm_tui.words import UNICODE, Glyphs, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Suggestion:
     """Whether the text can be sent as it is; else more is to follow."""
 
 
-class Completions(OptionList, can_focus=False):
+class Completions(MarkedList, can_focus=False):
     """Suggestions, of which one is marked. Keys come from the prompt, which keeps the focus."""
 
     DEFAULT_CSS = """
@@ -40,9 +40,8 @@ class Completions(OptionList, can_focus=False):
     .-short Completions { max-height: 4; }
     """
 
-    def __init__(self, ellipsis: str = "…") -> None:
-        super().__init__(id="completions", compact=True, markup=False)
-        self._ellipsis = ellipsis
+    def __init__(self, signs: Glyphs = UNICODE) -> None:
+        super().__init__(signs=signs, id="completions")
         self._shown: Sequence[Suggestion] = ()
 
     @property
@@ -70,7 +69,7 @@ class Completions(OptionList, can_focus=False):
     def _draw(self) -> None:
         at = self.highlighted or 0
         around = self.parent.content_size.width if isinstance(self.parent, Widget) else 0
-        width = max(self.size.width or around, 20) - 1
+        width = max(self.size.width or around, 20) - 1 - self.MARK
         names = min(max((cell_len(one_line(each.label, 200)) for each in self._shown), default=0), width * 3 // 5)
         self.clear_options()
         self.add_options(Option(self._row(each, names, width)) for each in self._shown)
@@ -78,9 +77,9 @@ class Completions(OptionList, can_focus=False):
             self.highlighted = min(at, len(self._shown) - 1)
 
     def _row(self, each: Suggestion, names: int, width: int) -> Content:
-        label = cut(one_line(each.label, 200), names, self._ellipsis)
+        label = cut(one_line(each.label, 200), names, self._signs.ellipsis)
         label += " " * (names - cell_len(label))
-        words = cut(one_line(each.words, 200), max(width - names - 2, 0), self._ellipsis)
+        words = cut(one_line(each.words, 200), max(width - names - 2, 0), self._signs.ellipsis)
         return Content.assemble((label, ""), (f"  {words}", "dim"))
 
     def move(self, step: int) -> None:

@@ -14,6 +14,7 @@ from tinyllm_tui.drafts import Draft
 from tinyllm_tui.keymap import KEYS, bindings
 from tinyllm_tui.sanitize import sanitize
 from tinyllm_tui.widgets.chat.completions import Completions, Suggestion
+from tinyllm_tui.words import Glyphs
 
 PASTE_LIMIT = 8_000
 """Characters of a paste that are shown; for a larger one stands a token, because wrapping a megabyte takes seconds."""
@@ -67,10 +68,10 @@ class Prompt(TextArea):
 
     # -- completion --------------------------------------------------------------------------------------------------
 
-    def complete_with(self, completer: Callable[[str], Sequence[Suggestion]], ellipsis: str = "…") -> None:
+    def complete_with(self, completer: Callable[[str], Sequence[Suggestion]], signs: Glyphs) -> None:
         """Show above the prompt what `completer` makes of the text, while it makes something of it."""
         self._completer = completer
-        self._completions = Completions(ellipsis)
+        self._completions = Completions(signs)
         assert self.parent is not None  # noqa: S101 - called when it is mounted
         self.screen.mount(self._completions, before=self)
 
