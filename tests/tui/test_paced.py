@@ -85,7 +85,8 @@ async def test_a_slow_screen_paints_what_is_typed_first_and_a_key_held_down_keep
         app.told = lambda: app.say(next(keys), "an event") if len(app.paints) < 9 else None
         app.say("first key", "an event")
         await until(lambda: any("an event" in paint for paint in app.paints))
-        assert app.paints[:2] == ["first key", "key 0 an event"]
+        assert app.paints[0] == "first key"
+        assert "an event" in app.paints[1], "the next key waits for it"
 
 
 async def test_as_long_as_it_took_to_paint_it_rests(now: list[float]) -> None:
