@@ -37,6 +37,8 @@ _EVENT = re.compile(
     rb'"body":(\{.*\})),"crc":(\d{1,10})\}\n',
     re.DOTALL,
 )
+_CONTROLS = re.compile("[\x7f-\x9f]")
+"""Control characters that JSON lets stand as they are, and that command a terminal to which the file is printed."""
 _LAST = re.compile(rb'\{"end":true,"sha256":"([0-9a-f]{64})"\}\n?')
 
 
@@ -90,9 +92,10 @@ class RunFileWriter:
         return self._line(json.dumps(fields, separators=(",", ":")).encode())
 
     def event(self, record: Record) -> bytes:
+        body = _CONTROLS.sub(_escaped, record.body)
         text = (
             f'{{"seq":{record.seq},"t_ms":{record.t_ms},"wall_ms":{record.wall_ms},"kind":"{record.kind}",'
-            f'"v":{record.v},"body":{record.body}'
+            f'"v":{record.v},"body":{body}'
         ).encode()
         return self._line(b'%s,"crc":%d}' % (text, zlib.crc32(text)))
 
@@ -103,6 +106,10 @@ class RunFileWriter:
         line = text + b"\n"
         self._digest.update(line)
         return line
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 class RunFileReader:

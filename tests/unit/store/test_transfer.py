@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import random
+import unicodedata
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -52,6 +53,19 @@ def comparable(view: View) -> View:
     for entry in view.timeline:
         object.__setattr__(entry, "gseq", 0)
     return view
+
+
+async def test_no_line_holds_a_control_character_and_the_text_comes_back_with_them(
+    tmp_path: Path, scripted: ScriptedBackend
+) -> None:
+    question = "Why " + "".join(chr(code) for code in (*range(1, 0x20), *range(0x7F, 0xA0))) + "?"
+    async with engine.open(tmp_path / "theirs") as eng:
+        ran = await run_in(eng, chain(), question)
+        lines = await exported(eng, ran.result.transaction)
+    text = b"".join(lines).decode()
+    assert not [character for character in text if unicodedata.category(character) == "Cc" and character != "\n"]
+    async with engine.open(tmp_path / "ours") as eng:
+        assert (await eng.import_run(lines)).question == question
 
 
 async def test_an_imported_run_looks_as_it_did_where_it_ran(tmp_path: Path, scripted: ScriptedBackend) -> None:
