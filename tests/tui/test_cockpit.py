@@ -716,6 +716,19 @@ async def test_in_a_small_terminal_toasts_leave_the_prompt_free(size: tuple[int,
         await until(pilot, lambda: ("look there" in text_of(app)) is (size[1] >= 20))
 
 
+@pytest.mark.parametrize("size", [(120, 40), (40, 12)])
+async def test_the_title_of_a_toast_is_in_sight_however_long_its_words_are(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.backend_state.status != "starting")
+        app.notify("and so on " * 60, title="What it is about")
+        await until(pilot, lambda: "and so on" in text_of(app))
+        assert "What it is about" in text_of(app)
+        assert app.run_watch.journal.lines[-1].text.count("and so on") == 60
+
+
 @pytest.mark.parametrize(
     "text", ["name: [", "name: x\ncolors: {}", "x" * 70_000, "name: bad\nvariables: {border: nope}"]
 )
