@@ -80,3 +80,14 @@ async def test_sessions_stand_beside_the_panes_and_a_choice_goes_on_with_one(tmp
         await pilot.press("home", "enter")
         await until(pilot, lambda: app.conversation.session is None and not pane.is_on_screen)
         await until(pilot, lambda: app.prompt.has_focus)
+
+
+async def test_what_is_typed_goes_on_into_the_prompt_whatever_size_the_window_gets(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=(40, 12)) as pilot:
+        await until(pilot, lambda: app.prompt.has_focus)
+        for width, height in ((170, 45), (40, 12), (200, 60), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await pilot.press("a")
+        await until(pilot, lambda: app.prompt.text == "aaaa")
+        assert app.prompt.has_focus

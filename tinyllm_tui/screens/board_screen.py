@@ -107,6 +107,7 @@ class BoardScreen(SafeScreen):
         wide, tall = size.width >= _WIDE, size.height >= _TALL
         self.set_class(wide and tall if self._inspector is None else self._inspector, "-inspector")
         self.set_class(wide if self._sidebar is None else self._sidebar, "-sidebar")
+        self.set_class(self._sidebar is True, "-asked")
 
     def action_inspector(self) -> None:
         """Show the inspector or hide it; where one pane fits it is a screen of its own."""
