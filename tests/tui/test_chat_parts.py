@@ -18,6 +18,7 @@ from tinyllm_tui.widgets.chat.bar import acts_line
 from tinyllm_tui.widgets.chat.code_blocks import code_blocks
 from tinyllm_tui.widgets.chat.draft import draft_lines
 from tinyllm_tui.widgets.chat.exchange import QUESTION_SHOWN, brief_question, shortened
+from tinyllm_tui.widgets.chat.folded import head_lines
 from tinyllm_tui.widgets.chat.footer import footer_lines, reading_words, route_words
 from tinyllm_tui.widgets.chat.history import PastTurn
 from tinyllm_tui.widgets.chat.items import TurnItem
@@ -206,3 +207,13 @@ def test_bullets_of_a_draft_are_those_of_the_terminal() -> None:
 def test_a_turn_that_is_not_mounted_is_drawn_in_plain_rows() -> None:
     item = TurnItem(PastTurn("Why?\x1b[2J", "**Because**\n\n- one", "", None, 0))
     assert [row.rstrip() for row in rows_of(item, 40, ASCII)][:3] == [" | Why?", "", "   Because"]
+
+
+def test_a_fold_says_that_its_words_are_cut_and_all_of_them_once_it_is_unfolded() -> None:
+    words = "taken back: a code block was cut off · try 2"
+    (line,) = head_lines(words, 25, UNICODE, whole=False)
+    assert plain(line) == "▸ taken back: a code blo…"
+    rows = [plain(row) for row in head_lines(words, 24, UNICODE, whole=True)]
+    assert len(rows) > 1
+    assert all(len(row) <= 24 for row in rows)
+    assert " ".join(row.strip() for row in rows) == f"▾ {words}"

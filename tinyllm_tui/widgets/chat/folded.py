@@ -7,7 +7,7 @@ from textual.message import Message
 
 from tinyllm_tui.sanitize import sanitize
 from tinyllm_tui.widgets.lines import LineView
-from tinyllm_tui.words import Glyphs, Line, count, wrapped
+from tinyllm_tui.words import Glyphs, Line, count, cut, wrapped
 
 SHOWN = 20_000
 """Characters of an unfolded text that are drawn."""
@@ -17,6 +17,13 @@ def thinking_words(text: str, *, going_on: bool) -> str:
     """How much a model thought, or has thought so far."""
     words = len(text.split())
     return f"{'thinking' if going_on else 'thought'}: {count(words)} word{'' if words == 1 else 's'}"
+
+
+def head_lines(words: str, width: int, signs: Glyphs, *, whole: bool) -> list[Line]:
+    """The line that stands for a text; where the text is unfolded it is as many as its words take."""
+    if not whole:
+        return [((f"{signs.folded} ", "accent"), (cut(words, width - 2, signs.ellipsis), "dim"))]
+    return wrapped(((f"{signs.unfolded} ", "accent"), (words, "dim")), width, indent=2)
 
 
 def text_lines(text: str, width: int) -> list[Line]:
@@ -70,10 +77,14 @@ class Folded(LineView, can_focus=False):
         self.toggle()
 
     def _draw(self) -> None:
-        sign = self._signs.unfolded if self.unfolded else self._signs.folded
-        head: Line = ((f"{sign} ", "accent"), (self._words, "dim"))
         shown = self._text if self.unfolded and self._body else ""
-        self.make_lines(lambda width: [head, *(text_lines(shown, width or 80) if shown else ())])
+
+        def lines(width: int) -> list[Line]:
+            room = max(width or 80, 8)
+            head = head_lines(self._words, room, self._signs, whole=self.unfolded)
+            return [*head, *(text_lines(shown, room) if shown else ())]
+
+        self.make_lines(lines)
         self.styles.height = max(self.count(), 1)
 
     def on_resize(self) -> None:
