@@ -144,6 +144,15 @@ def test_states_are_told_apart_by_colour_blind_eyes(name: str, blind: str) -> No
 
 def test_the_terminals_own_theme_uses_its_sixteen_colours_alone() -> None:
     theme = THEMES["tinyllm-ansi"]
-    values = {*theme.variables.values(), theme.primary, theme.error, theme.foreground, theme.background}
-    colours = {value for value in values if value not in ("none", "bold") and value is not None}
+    variables = {value for name, value in theme.variables.items() if not name.endswith("text-style")}
+    values = {*variables, theme.primary, theme.error, theme.foreground, theme.background}
+    colours = {value for value in values if value is not None}
     assert all(str(value).startswith("ansi_") for value in colours), colours
+
+
+def test_no_words_have_the_colour_of_the_ground_of_a_selected_row_in_the_terminals_own_colours() -> None:
+    variables = variables_of(THEMES["tinyllm-ansi"])
+    ground = variables["block-cursor-background"]
+    tones = {variables[variable(tone)] for tone in TONES if tone not in ("code", "inline")}
+    assert ground == "ansi_default" or ground not in tones
+    assert variables["block-cursor-text-style"] != "none" or ground != "ansi_default"

@@ -31,7 +31,7 @@ class TimelineLines(LineView):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--cursor"}
     DEFAULT_CSS = """
     TimelineLines {
-        & > .timeline--cursor { background: $block-cursor-background; }
+        & > .timeline--cursor { background: $block-cursor-background; text-style: $block-cursor-text-style; }
     }
     """
 
@@ -193,8 +193,8 @@ class TimelineLines(LineView):
         position = self.scroll_offset.y + y - head.height
         strip = super().render_line(y)
         if self._entry is not None and self._filter.position(self._entry) == position:
-            cursor = Style(bgcolor=self.get_component_rich_style("timeline--cursor").bgcolor)
-            return strip.apply_style(cursor)
+            look = self.get_component_rich_style("timeline--cursor")
+            return strip.apply_style(Style(bgcolor=look.bgcolor, underline=look.underline or None))
         return strip
 
     def line_at(self, y: int) -> Line:
