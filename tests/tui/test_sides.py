@@ -82,6 +82,15 @@ async def test_sessions_stand_beside_the_panes_and_a_choice_goes_on_with_one(tmp
         await until(pilot, lambda: app.prompt.has_focus)
 
 
+async def test_sessions_that_a_wider_window_brings_into_sight_are_the_present_ones(tmp_path: Path) -> None:
+    app = app_of(ScriptedEngine(), tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask(pilot, "first?")
+        await until(pilot, lambda: not app.conversation.busy)
+        await pilot.resize_terminal(170, 40)
+        await until(pilot, lambda: "▶ first?" in screen_text(app))
+
+
 async def test_what_is_typed_goes_on_into_the_prompt_whatever_size_the_window_gets(tmp_path: Path) -> None:
     app = app_of(ScriptedEngine(), tmp_path)
     async with app.run_test(size=(40, 12)) as pilot:

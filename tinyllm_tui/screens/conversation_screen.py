@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from textual import work
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import OptionList
 
@@ -177,10 +178,16 @@ class ConversationScreen(BoardScreen):
         self._sidebar = not self.has_class("-sidebar")
         self.arrange_sides(self.size)
         if self._sidebar:
-            self.list_sessions()
             self.call_after_refresh(self.set_focus, self.query_one(SessionsPane))
         elif self.query_one(SessionsPane).has_focus:
             self.action_prompt()
+
+    def arrange_sides(self, size: Size) -> None:
+        """As on every board; sessions that come into sight are read."""
+        shown = self.has_class("-sidebar")
+        super().arrange_sides(size)
+        if not shown:
+            self.list_sessions()
 
     def list_sessions(self) -> None:
         """Read the sessions that stand beside the panes, where these are shown."""
